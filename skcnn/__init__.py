@@ -1,0 +1,14 @@
+"""skcnn: a small convolutional network as an ordinary scikit-learn classifier."""
+
+from skcnn.classifier import ConvSigmoidClassifier
+
+__all__ = ["ConvSigmoidClassifier", "__version__"]
+
+
+def __getattr__(name):
+    # Looked up when asked for: reading the metadata would be a good part of the import's time.
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("skcnn")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,145 @@
+"""The network's geometry and the layout of its parameters, which all live in one contiguous vector."""
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from math import prod, sqrt
+
+import numpy as np
+
+from skcnn.kernels import LANES
+
+
+@dataclass(frozen=True)
+class Network:
+    """One convolution, sigmoid, one dense layer: everything that a forward pass needs but the parameters.
+
+    Parameters
+    ----------
+    image_shape : tuple of (height, width, n_channels)
+    n_filters : int
+    kernel_size : tuple of (kernel_height, kernel_width)
+        At most the image's sides.
+    n_outputs : int
+        1 for two classes, otherwise one per class.
+    rescale : float
+        Every pixel is multiplied by it as it is read.
+    fit_intercept : bool
+        Whether the intercepts are trained; they stay 0 otherwise.
+    standardize : bool
+        Whether the logits are standardised over the batch.
+    """
+
+    image_shape: tuple
+    n_filters: int
+    kernel_size: tuple
+    n_outputs: int
+    rescale: float = 1.0
+    fit_intercept: bool = True
+    standardize: bool = False
+
+    @property
+    def n_features(self):
+        return prod(self.image_shape)
+
+    @property
+    def out_shape(self):
+        """(out_height, out_width) of the "valid" convolution."""
+        height, width, _ = self.image_shape
+        kernel_height, kernel_width = self.kernel_size
+        return height - kernel_height + 1, width - kernel_width + 1
+
+    @property
+    def n_hidden(self):
+        return self.n_filters * prod(self.out_shape)
+
+    @property
+    def n_taps(self):
+        return self.image_shape[2] * prod(self.kernel_size)
+
+    @cached_property
+    def taps(self):
+        """Offset of each filter element (channel, kernel row, kernel column) in a group's interleaved images."""
+        height, width, n_channels = self.image_shape
+        channel, u, v = np.ogrid[:n_channels, : self.kernel_size[0], : self.kernel_size[1]]
+        return (((channel * height + u) * width + v) * LANES).astype(np.intp).ravel()
+
+    # ---- the parameter vector ----
+
+    @cached_property
+    def _shapes(self):
+        n_channels = self.image_shape[2]
+        statistics = self.n_outputs if self.standardize else 0
+        return {
+            "filters": (self.n_filters, n_channels, *self.kernel_size),
+            "filter_intercepts": (self.n_filters,),
+            "weights": (self.n_outputs, self.n_hidden),
+            "intercepts": (self.n_outputs,),
+            "running_means": (statistics,),
+            "running_variances": (statistics,),
+        }
+
+    @cached_property
+    def offsets(self):
+        """Where each part of the parameter vector begins, in the order of `views`."""
+        sizes = [prod(shape) for shape in self._shapes.values()]
+        return tuple(int(start) for start in np.cumsum([0, *sizes[:-1]]))
+
+    @property
+    def n_trainable(self):
+        """Parameters that the solver moves: all but the running averages, which come last."""
+        return self.offsets[4]
+
+    @property
+    def n_parameters(self):
+        return self.offsets[5] + prod(self._shapes["running_variances"])
+
+    def views(self, parameters):
+        """The parts of the parameter vector by name, as views."""
+        parts = zip(self.offsets, self._shapes.items(), strict=True)
+        return {
+            name: parameters[start : start + prod(shape)].reshape(shape) for start, (name, shape) in parts
+        }
+
+    def initial_parameters(self, init, random_state, dtype):
+        """A new parameter vector; intercepts are 0, running means 0 and running variances 1.
+
+        Parameters
+        ----------
+        init : {"glorot_uniform", "uniform"}
+            Filters and weights are drawn from U(-b, b) with b = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio,
+            2010), the fans of a filter being its taps times the channels it reads and writes; or from U(0, 1).
+        random_state : numpy.random.RandomState
+        dtype : numpy dtype
+        """
+        parameters = np.zeros(self.n_parameters, dtype=dtype)
+        views = self.views(parameters)
+        fans = {
+            "filters": self.n_taps + self.n_filters * prod(self.kernel_size),
+            "weights": self.n_hidden + self.n_outputs,
+        }
+        for name, fan in fans.items():
+            bound = sqrt(6.0 / fan)
+            low, high = (0.0, 1.0) if init == "uniform" else (-bound, bound)
+            views[name][:] = random_state.uniform(low, high, size=views[name].shape)
+        views["running_variances"][:] = 1.0
+        return parameters
+
+    # ---- what the kernels work in ----
+
+    def workspace(self, n_rows, dtype):
+        """Scratch memory for batches of up to `n_rows` rows, aligned for the widest vectors."""
+        n_groups = -(-n_rows // LANES) if self.standardize else 1
+        size = LANES * (self.n_features + 2 * self.n_hidden + n_groups * (3 * self.n_outputs + 1))
+        return aligned_empty(size, dtype)
+
+    def to_state(self):
+        """The network as plain numbers: `Network(**state)` is the same network."""
+        return asdict(self)
+
+
+def aligned_empty(size, dtype):
+    """An uninitialised vector that begins on a cache line (64 bytes)."""
+    dtype = np.dtype(dtype)
+    raw = np.empty(size * dtype.itemsize + 64, dtype=np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size * dtype.itemsize].view(dtype)

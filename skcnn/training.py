@@ -1,0 +1,188 @@
+"""The training loop: fit_loop -> run_epoch -> the kernels' runs of mini-batches.
+
+The problem (what is fitted, and to what) is apart from the state (what changes while it is).
+"""
+
+import warnings
+from dataclasses import dataclass, field
+from math import inf, nan
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from skcnn.kernels import SOLVERS, train_batches
+from skcnn.network import Network
+
+# Rows that go by before Python has a look at signals (Ctrl-C); at least one batch.
+_RUN_ROWS = 2048
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Data, targets and geometry: all that the loss is a function of besides the parameters."""
+
+    X: np.ndarray  # (n_samples, n_features), uint8 or float
+    targets: np.ndarray  # (n_samples, n_outputs), in the parameters' dtype
+    sample_weight: np.ndarray  # (n_samples,), likewise
+    network: Network
+    objective: dict  # loss (its number), alpha
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train: the solver and when to stop."""
+
+    solver: dict
+    batch_size: int
+    max_iter: int
+    shuffle: bool
+    tol: float
+    n_iter_no_change: float
+    verbose: bool
+
+
+@dataclass
+class State:
+    """What training changes."""
+
+    parameters: np.ndarray
+    moments: np.ndarray  # (2, n_trainable) for Adam, (1, n_trainable) for SGD
+    n_steps: int = 0  # solver steps since the moments were zero
+    t: int = 0  # samples seen
+    n_iter: int = 0  # epochs of this call
+    loss_curve: list = field(default_factory=list)
+    best_loss: float = inf
+    n_no_improvement: int = 0
+
+    @property
+    def loss(self):
+        return self.loss_curve[-1] if self.loss_curve else nan
+
+    def record(self, loss, n_samples, tol):
+        """Book an epoch, and whether it was better than the best so far by more than `tol`."""
+        self.n_iter += 1
+        self.t += n_samples
+        self.loss_curve.append(loss)
+        self.n_no_improvement = self.n_no_improvement + 1 if loss > self.best_loss - tol else 0
+        self.best_loss = min(self.best_loss, loss)
+
+
+def zero_moments(network, solver, dtype):
+    n_moments = 2 if solver == "adam" else 1
+    return np.zeros((n_moments, network.n_trainable), dtype=dtype)
+
+
+def fit_loop(problem, state, plan, generator, on_epoch=None):
+    """Train until the loss stops to improve, or for `plan.max_iter` epochs.
+
+    Parameters
+    ----------
+    problem : Problem
+    state : State
+        Changed in place.
+    plan : Plan
+    generator : numpy.random.RandomState
+        Orders the samples of each epoch.
+    on_epoch : callable, optional
+        Called with the state before the first epoch and after each.
+
+    Raises
+    ------
+    ValueError
+        If the loss or a parameter is no longer finite.
+    """
+    gradient = np.empty(problem.network.n_trainable + 2 * problem.network.n_outputs, dtype=state.parameters.dtype)
+    workspace = problem.network.workspace(plan.batch_size, state.parameters.dtype)
+    on_epoch = on_epoch or (lambda state: None)
+    n_samples = problem.X.shape[0]
+    try:
+        on_epoch(state)
+        for _ in range(plan.max_iter):
+            loss = run_epoch(problem, state, plan, generator, gradient, workspace)
+            check_finite(loss, state.parameters, plan)
+            state.record(loss, n_samples, plan.tol)
+            if plan.verbose:
+                print(f"Iteration {state.n_iter}, loss = {loss:.8f}")
+            on_epoch(state)
+            if state.n_no_improvement > plan.n_iter_no_change:
+                if plan.verbose:
+                    print(
+                        f"Training loss did not improve more than tol={plan.tol:f} "
+                        f"for {plan.n_iter_no_change} consecutive epochs. Stopping."
+                    )
+                return
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user; the model is what it was then.", stacklevel=4)
+        return
+    warnings.warn(
+        f"Maximum iterations ({plan.max_iter}) reached and the optimization hasn't converged yet.",
+        ConvergenceWarning,
+        stacklevel=4,
+    )
+
+
+def run_epoch(problem, state, plan, generator, gradient, workspace):
+    """One pass over the samples; the average of the batches' losses by weight, L2 included."""
+    n_samples = problem.X.shape[0]
+    rows = generator.permutation(n_samples) if plan.shuffle else np.arange(n_samples)
+    rows = rows.astype(np.intp, copy=False)
+    n_run = plan.batch_size * max(1, _RUN_ROWS // plan.batch_size)
+    total_loss = total_weight = 0.0
+    for start in range(0, n_samples, n_run):
+        loss, weight, state.n_steps = train_batches(
+            problem.X,
+            problem.targets,
+            problem.sample_weight,
+            rows[start : start + n_run],
+            plan.batch_size,
+            problem.network,
+            problem.objective,
+            plan.solver,
+            state.parameters,
+            state.moments,
+            gradient,
+            workspace,
+            state.n_steps,
+        )
+        total_loss += loss
+        total_weight += weight
+    return total_loss / total_weight
+
+
+def check_finite(loss, parameters, plan):
+    if not np.isfinite(loss) or not np.isfinite(parameters).all():
+        raise ValueError(
+            f"Training diverged: the loss or a parameter is no longer finite. "
+            f"Lower learning_rate_init={plan.solver['learning_rate']!r}, or scale X (see rescale)."
+        )
+
+
+def make_plan(estimator, n_samples):
+    """The plan that an estimator's hyper-parameters ask for, on `n_samples` samples."""
+    batch_size = AUTO_BATCH_SIZE if estimator.batch_size == "auto" else int(estimator.batch_size)
+    if estimator.batch_size != "auto" and batch_size > n_samples:
+        warnings.warn(
+            f"batch_size={batch_size} is larger than the {n_samples} samples: it is cut to them.", stacklevel=5
+        )
+    solver = {
+        "kind": SOLVERS[estimator.solver],
+        "learning_rate": float(estimator.learning_rate_init),
+        "beta_1": float(estimator.beta_1),
+        "beta_2": float(estimator.beta_2),
+        "epsilon": float(estimator.epsilon),
+        "momentum": float(estimator.momentum),
+        "nesterovs_momentum": bool(estimator.nesterovs_momentum),
+    }
+    return Plan(
+        solver=solver,
+        batch_size=min(batch_size, n_samples),
+        max_iter=int(estimator.max_iter),
+        shuffle=bool(estimator.shuffle),
+        tol=float(estimator.tol),
+        n_iter_no_change=estimator.n_iter_no_change,
+        verbose=bool(estimator.verbose),
+    )
+
+
+# Chosen by benchmarks/defaults.py.
+AUTO_BATCH_SIZE = 32

@@ -1,0 +1,141 @@
+"""Checks of hyper-parameters and sample weights: each error names the parameter, what came and what is taken."""
+
+from math import inf, isfinite, isqrt
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import check_array, check_consistent_length, check_scalar
+
+from skcnn.kernels import LOSSES, SOLVERS
+
+INITS = ("glorot_uniform", "uniform")
+
+# Smallest allowed value of each integer.
+_INTEGERS = {"n_filters": 1, "max_iter": 1}
+
+# Bounds of each number, and which of the two are allowed themselves.
+_REALS = {
+    "rescale": (-inf, inf, "neither"),
+    "alpha": (0.0, inf, "left"),
+    "learning_rate_init": (0.0, inf, "neither"),
+    "momentum": (0.0, 1.0, "both"),
+    "beta_1": (0.0, 1.0, "left"),
+    "beta_2": (0.0, 1.0, "left"),
+    "epsilon": (0.0, inf, "neither"),
+    "tol": (0.0, inf, "left"),
+}
+
+_OPTIONS = {"loss": tuple(LOSSES), "solver": tuple(SOLVERS), "init": INITS}
+
+_FLAGS = ("standardize", "fit_intercept", "shuffle", "nesterovs_momentum", "warm_start")
+
+
+def check_parameters(estimator):
+    """Check every hyper-parameter that does not depend on the data.
+
+    Raises
+    ------
+    TypeError
+        If a value is of the wrong type; booleans are not numbers.
+    ValueError
+        If a number is out of bounds or not finite, or a string is not among the known ones.
+    """
+    for name, low in _INTEGERS.items():
+        check_integer(name, getattr(estimator, name), low)
+    for name, (low, high, boundaries) in _REALS.items():
+        check_real(name, getattr(estimator, name), low, high, boundaries)
+    for name, known in _OPTIONS.items():
+        value = getattr(estimator, name)
+        if not isinstance(value, str) or value not in known:
+            raise ValueError(f"{name}={value!r} is not known; it takes one of {', '.join(map(repr, known))}.")
+    for name in _FLAGS:
+        value = getattr(estimator, name)
+        if not isinstance(value, bool | np.bool_):
+            raise TypeError(f"{name} must be True or False; got {value!r}.")
+    if estimator.batch_size != "auto":
+        check_integer("batch_size", estimator.batch_size, 1, otherwise=" or 'auto'")
+    if estimator.n_iter_no_change != inf:
+        check_integer("n_iter_no_change", estimator.n_iter_no_change, 1, otherwise=" or infinity")
+    if not isinstance(estimator.verbose, bool | np.bool_):
+        check_integer("verbose", estimator.verbose, 0, otherwise=" or a boolean")
+
+
+def check_integer(name, value, low, *, otherwise=""):
+    """`value`, if it is an integer (no boolean) of at least `low`."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be an integer{otherwise}; got {value!r}.")
+    if value < low:
+        raise ValueError(f"{name}={value!r} must be an integer of at least {low}{otherwise}.")
+    return int(value)
+
+
+def check_real(name, value, low, high, boundaries):
+    """`value`, if it is a finite number (no boolean) within the bounds."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number; got {value!r}.")
+    if not isfinite(value):
+        raise ValueError(f"{name}={value!r} must be finite.")
+    return check_scalar(value, name, Real, min_val=low, max_val=high, include_boundaries=boundaries)
+
+
+def check_image_shape(image_shape, n_features):
+    """(height, width, n_channels) of a row of `n_features` values.
+
+    Without an `image_shape`, a square number of features is a square image, any other number a signal.
+    """
+    if image_shape is None:
+        side = isqrt(n_features)
+        return (side, side, 1) if side * side == n_features else (1, n_features, 1)
+    if not isinstance(image_shape, tuple | list) or len(image_shape) not in (2, 3):
+        raise ValueError(
+            f"image_shape={image_shape!r} must be None, (height, width) or (height, width, n_channels)."
+        )
+    names = ("height", "width", "n_channels")
+    shape = tuple(
+        check_integer(f"image_shape's {name}", side, 1) for name, side in zip(names, image_shape, strict=False)
+    )
+    height, width, n_channels = (*shape, 1)[:3]
+    if height * width * n_channels != n_features:
+        raise ValueError(
+            f"image_shape={image_shape!r} means {height * width * n_channels} features a row, "
+            f"but X has {n_features}."
+        )
+    return height, width, n_channels
+
+
+def check_kernel_size(kernel_size, image_shape):
+    """(kernel_height, kernel_width): an int is cut to the image's sides, a tuple must fit."""
+    height, width, _ = image_shape
+    if not isinstance(kernel_size, tuple):
+        side = check_integer("kernel_size", kernel_size, 1, otherwise=" or a tuple (kernel_height, kernel_width)")
+        return min(side, height), min(side, width)
+    if len(kernel_size) != 2:
+        raise ValueError(f"kernel_size={kernel_size!r} must be an integer or (kernel_height, kernel_width).")
+    names = ("kernel_height", "kernel_width")
+    kernel_height, kernel_width = (
+        check_integer(f"kernel_size's {name}", side, 1) for name, side in zip(names, kernel_size, strict=True)
+    )
+    if kernel_height > height or kernel_width > width:
+        raise ValueError(
+            f"kernel_size={kernel_size!r} is larger than the image, whose (height, width) is {(height, width)}."
+        )
+    return kernel_height, kernel_width
+
+
+def check_sample_weight(sample_weight, X, dtype):
+    """Weights of shape (n_samples,) in `dtype`, ones if None."""
+    if sample_weight is None:
+        return np.ones(X.shape[0], dtype=dtype)
+    # In float64, for a weight that overflows float32 is refused as infinite below.
+    weights = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
+    if weights.ndim != 1:
+        raise ValueError(f"sample_weight must be of shape (n_samples,); got shape {weights.shape}.")
+    check_consistent_length(X, weights)
+    if (weights < 0).any():
+        raise ValueError(f"sample_weight must not be negative; its least value is {weights.min()!r}.")
+    weights = weights.astype(dtype)
+    if not weights.any():
+        raise ValueError("sample_weight is zero for every sample: nothing is left to learn from.")
+    if not np.isfinite(weights).all():
+        raise ValueError(f"sample_weight is too large for {np.dtype(dtype).name}, in which this X is trained.")
+    return weights
