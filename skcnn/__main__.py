@@ -1,0 +1,282 @@
+"""The command line: learn digits from images, beside a logistic regression, and save the model."""
+
+import argparse
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+EPILOG = """\
+examples:
+  skcnn                                  digit > 4, learned from 200 packaged MNIST images, tested on 800
+  skcnn --classes all --dataset digits   all ten digits, on scikit-learn's 8 x 8 images
+  skcnn --notebook --plot filters.png    the notebook's own network, with its gradients put right
+  skcnn --dataset images.npz             your own x_train, y_train, x_test, y_test, laid out as Keras's mnist.npz
+"""
+
+# What the notebook chose. Its logits are standardised, so the loss is flat and plain descent wants a large rate.
+NOTEBOOK = {
+    "n_filters": 3,
+    "kernel_size": 5,
+    "init": "uniform",
+    "fit_intercept": False,
+    "loss": "squared_error",
+    "standardize": True,
+    "solver": "sgd",
+    "momentum": 0.0,
+    "alpha": 0.0,
+    "learning_rate_init": 200.0,
+    "max_iter": 200,
+    "tol": 0.0,
+}
+
+
+def main(argv=None):
+    """Run the command line; the exit status is 0, or 2 after wrong use."""
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    if args.version:
+        from skcnn import __version__
+
+        print(f"skcnn {__version__}")
+        return 0
+    if args.plot and not has_module("matplotlib"):
+        parser.error("--plot needs matplotlib: pip install 'skcnn[demo]'")
+    for path in (args.plot, args.save):
+        if path and not Path(path).absolute().parent.is_dir():
+            parser.error(f"{path}: there is no such folder")
+    try:
+        split = load(args)
+        run(args, split, *make_labels(args, split))
+    except (ImportError, OSError, ValueError, TypeError) as error:
+        parser.error(" ".join(str(error).split()))
+    return 0
+
+
+def make_parser():
+    parser = argparse.ArgumentParser(
+        prog="skcnn", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument_group("images").add_argument
+    add(
+        "--dataset",
+        default="sample",
+        metavar="NAME",
+        help="sample (packaged MNIST images, the default), digits (scikit-learn's), mnist (Keras's, downloaded once; "
+        "needs skcnn[keras]), or the path of an .npz file laid out as Keras's mnist.npz",
+    )
+    add("--classes", choices=("binary", "all"), default="binary", help="label > 4 or not (the default), or every label")
+    add("--n-train", type=positive, metavar="N", help="learn from the first N training images only")
+    add("--n-test", type=positive, metavar="N", help="test on the first N test images only")
+    add = parser.add_argument_group("network and training").add_argument
+    add("--notebook", action="store_true", help="the notebook's own choices; options below still override them")
+    add("--n-filters", type=int, metavar="N", help="filters of the convolution (default 8)")
+    add("--kernel-size", type=int, metavar="N", help="side of a filter in pixels (default 5)")
+    add("--batch-size", type=int, metavar="N", help="images a solver step (default 32; with --notebook all of them)")
+    add("--learning-rate", type=float, metavar="X", help="step size of the solver (default 0.005)")
+    add("--epochs", type=int, metavar="N", help="passes over the images at the most (default 200)")
+    add("--seed", type=int, default=0, metavar="N", help="of initial weights and the images' order (default 0)")
+    add = parser.add_argument_group("results").add_argument
+    add("--no-baseline", action="store_true", help="leave out the logistic regression")
+    add("--plot", metavar="FILE", help="draw the filters before and after, and the loss; needs matplotlib")
+    add("--save", default="skcnn-model.joblib", metavar="FILE", help="where the model goes (default %(default)s)")
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    return parser
+
+
+def positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
+
+
+positive.__name__ = "int"  # what argparse calls the type in its message
+
+
+def has_module(name):
+    from importlib.util import find_spec
+
+    return find_spec(name) is not None
+
+
+def load(args):
+    from dataclasses import replace
+
+    from skcnn import datasets
+
+    if args.dataset == "sample":
+        split = datasets.load_mnist_sample(as_split=True)
+    elif args.dataset == "digits":
+        split = datasets.load_digits_split()
+    elif args.dataset == "mnist":
+        split = datasets.load_keras_mnist()
+    elif Path(args.dataset).suffix == ".npz":
+        split = datasets.load_npz(args.dataset)
+    else:
+        raise ValueError(f"--dataset takes sample, digits, mnist or the path of an .npz file; got {args.dataset!r}")
+    return replace(
+        split,
+        X_train=split.X_train[: args.n_train],
+        y_train=split.y_train[: args.n_train],
+        X_test=split.X_test[: args.n_test],
+        y_test=split.y_test[: args.n_test],
+    )
+
+
+def make_labels(args, split):
+    """Training and test labels, having shown how often each class comes."""
+    print(f"{len(split.y_train)} training and {len(split.y_test)} test images, {side_by_side(split.image_shape)}")
+    show_counts("label", split.y_train)
+    if args.classes == "all":
+        return split.y_train, split.y_test
+    if not np.issubdtype(split.y_train.dtype, np.number):
+        raise ValueError("--classes binary asks for label > 4, but the labels are no numbers; take --classes all")
+    labels = [np.where(y > 4, "> 4", "<= 4") for y in (split.y_train, split.y_test)]
+    show_counts("class", labels[0])
+    return labels
+
+
+def side_by_side(shape):
+    return " x ".join(str(side) for side in shape)
+
+
+def show_counts(name, y):
+    classes, counts = np.unique(y, return_counts=True)
+    columns = [(str(label), str(count)) for label, count in zip(classes, counts, strict=True)]
+    widths = [max(len(label), len(count)) for label, count in columns]
+    for title, row in zip((name, "images"), zip(*columns, strict=True), strict=True):
+        print(f"  {title:7s}", *(cell.rjust(width) for cell, width in zip(row, widths, strict=True)), sep="  ")
+
+
+def run(args, split, y_train, y_test):
+    """Train, report, save, plot."""
+    import joblib
+
+    clf = make_classifier(args, split)
+    print(f"\n{clf}")
+    history = []
+    start = time.perf_counter()
+    with Progress(clf.max_iter) as progress:
+
+        def on_epoch(state):
+            if not history:
+                history.append(state.parameters.copy())
+            progress.update(state)
+
+        clf._fit(split.X_train, y_train, None, on_epoch=on_epoch)
+    seconds = time.perf_counter() - start
+    print(f"{clf.n_iter_} epochs in {seconds:.2f} s, loss {clf.loss_curve_[0]:.4f} -> {clf.loss_:.4f}\n")
+    print(f"{'accuracy':24s}{'train':>8s}{'test':>8s}{'seconds':>10s}")
+    report("skcnn", clf, split, y_train, y_test, seconds)
+    if not args.no_baseline:
+        baseline(split, y_train, y_test)
+    joblib.dump(clf, args.save)
+    print(f"\nmodel saved in {args.save}; read it with joblib.load")
+    if args.plot:
+        plot(args.plot, clf, history[0])
+        print(f"filters and loss drawn in {args.plot}")
+
+
+def make_classifier(args, split):
+    from skcnn import ConvSigmoidClassifier
+
+    parameters = {}
+    if args.notebook:
+        parameters = NOTEBOOK | {"batch_size": len(split.y_train)}
+    given = {
+        "n_filters": args.n_filters,
+        "kernel_size": args.kernel_size,
+        "batch_size": args.batch_size,
+        "learning_rate_init": args.learning_rate,
+        "max_iter": args.epochs,
+    }
+    parameters |= {name: value for name, value in given.items() if value is not None}
+    return ConvSigmoidClassifier(
+        image_shape=split.image_shape, rescale=split.rescale, random_state=args.seed, **parameters
+    )
+
+
+class Progress:
+    """A bar on a terminal; about ten plain lines where tqdm is not installed. Hides that max_iter ended training."""
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+        self.bar = None
+        self.quiet = warnings.catch_warnings()
+
+    def __enter__(self):
+        from sklearn.exceptions import ConvergenceWarning
+
+        self.quiet.__enter__()
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        if has_module("tqdm"):
+            from tqdm import tqdm
+
+            # disable=None: silent where standard error is no terminal.
+            self.bar = tqdm(total=self.n_epochs, unit="epoch", disable=None, leave=False)
+        return self
+
+    def update(self, state):
+        if state.n_iter == 0:
+            return
+        if self.bar is not None:
+            self.bar.set_postfix_str(f"loss {state.loss:.4f}", refresh=False)
+            self.bar.update()
+        elif state.n_iter % max(1, self.n_epochs // 10) == 0:
+            print(f"epoch {state.n_iter:4d}  loss {state.loss:.4f}", flush=True)
+
+    def __exit__(self, *exception):
+        if self.bar is not None:
+            self.bar.close()
+        return self.quiet.__exit__(*exception)
+
+
+def report(name, clf, split, y_train, y_test, seconds, scale=1.0):
+    scores = (clf.score(split.X_train * scale, y_train), clf.score(split.X_test * scale, y_test))
+    print(f"{name:24s}{scores[0]:8.4f}{scores[1]:8.4f}{seconds:10.2f}", flush=True)
+
+
+def baseline(split, y_train, y_test):
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clf = LogisticRegression().fit(split.X_train * split.rescale, y_train)
+    report("logistic regression", clf, split, y_train, y_test, time.perf_counter() - start, scale=split.rescale)
+
+
+def plot(path, clf, before):
+    """Filters before and after training, on one scale each, and the loss curve."""
+    from matplotlib.figure import Figure
+
+    after = np.atleast_3d(clf.filters_)
+    # The initial parameters are laid out as the fitted ones.
+    shape = clf.coefs_[0].shape
+    initial = np.moveaxis(before[: after.size].reshape(shape), 1, -1).reshape(clf.filters_.shape)
+    n_shown = min(len(after), 16)
+    figure = Figure(figsize=(max(6.0, 0.9 * n_shown), 5.0), layout="constrained")
+    grid = figure.add_gridspec(3, n_shown, height_ratios=(1, 1, 2))
+    for row, (title, filters) in enumerate((("before", initial), ("after", clf.filters_))):
+        filters = filters if filters.ndim == 3 else filters.mean(axis=-1)
+        bound = np.abs(filters).max()
+        for column in range(n_shown):
+            axes = figure.add_subplot(grid[row, column])
+            axes.imshow(filters[column], cmap="RdBu_r", vmin=-bound, vmax=bound)
+            axes.set_xticks([])
+            axes.set_yticks([])
+            if column == 0:
+                axes.set_ylabel(title)
+    axes = figure.add_subplot(grid[2, :])
+    axes.plot(np.arange(1, len(clf.loss_curve_) + 1), clf.loss_curve_)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(clf.loss)
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""Images for trying the classifier: a packaged sample of MNIST, scikit-learn's digits, Keras's MNIST, .npz files."""
+
+import os
+from dataclasses import dataclass
+from importlib import resources
+from importlib.util import find_spec
+from zipfile import is_zipfile
+
+import numpy as np
+from sklearn.utils import Bunch
+
+_KEYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images, flattened to rows, and labels for training and for testing.
+
+    Attributes
+    ----------
+    X_train, X_test : ndarray of shape (n_samples, n_features)
+    y_train, y_test : ndarray of shape (n_samples,)
+    image_shape : tuple of (height, width) or (height, width, n_channels)
+    rescale : float
+        What a pixel is to be multiplied by to lie between 0 and 1.
+    """
+
+    X_train: np.ndarray
+    y_train: np.ndarray
+    X_test: np.ndarray
+    y_test: np.ndarray
+    image_shape: tuple
+    rescale: float
+
+
+def load_mnist_sample(*, return_X_y=False, as_split=False):
+    """A sample of MNIST that comes with the package: its first 200 training and first 800 test images.
+
+    Parameters
+    ----------
+    return_X_y : bool, default=False
+        Return (data, target) only.
+    as_split : bool, default=False
+        Return a `Split`: training images apart from test images.
+
+    Returns
+    -------
+    sample : Bunch, tuple or Split
+        A Bunch has `data`, uint8 of shape (1000, 784) with the training images first; `target`, the digits, of shape
+        (1000,); `images`, a view of shape (1000, 28, 28); `n_train`, 200; and `DESCR`, which says who made them.
+
+    Examples
+    --------
+    >>> from skcnn.datasets import load_mnist_sample
+    >>> X, y = load_mnist_sample(return_X_y=True)
+    >>> X.shape, X.dtype.name
+    ((1000, 784), 'uint8')
+    """
+    folder = resources.files("skcnn") / "data"
+    with (folder / "mnist_sample.npz").open("rb") as file, np.load(file) as arrays:
+        split = _split_of(arrays, "the packaged sample")
+    if as_split:
+        return split
+    data = np.concatenate([split.X_train, split.X_test])
+    target = np.concatenate([split.y_train, split.y_test])
+    if return_X_y:
+        return data, target
+    return Bunch(
+        data=data,
+        target=target,
+        images=data.reshape(-1, *split.image_shape),
+        n_train=len(split.y_train),
+        DESCR=(folder / "LICENSE.txt").read_text(encoding="utf-8"),
+    )
+
+
+def load_digits_split():
+    """scikit-learn's 8 x 8 digits as a `Split`: a stratified quarter is for testing."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
+    return Split(X_train, y_train, X_test, y_test, (8, 8), 1 / 16)
+
+
+def load_keras_mnist():
+    """All of MNIST as a `Split`, by way of `keras.datasets.mnist`, which downloads it once.
+
+    Raises
+    ------
+    ImportError
+        Without Keras and one of its backends, which the extra `skcnn[keras]` installs.
+    OSError
+        If the images are neither there nor to be had from the network.
+    """
+    if not _keras_backend():
+        raise ImportError("MNIST comes by way of Keras: pip install 'skcnn[keras]', or give the path of an .npz file")
+    from keras.datasets import mnist
+
+    try:
+        (x_train, y_train), (x_test, y_test) = mnist.load_data()
+    except Exception as error:  # Keras raises a bare Exception for what urllib did
+        raise OSError(f"Keras could not download MNIST ({error}); give the path of an .npz file instead") from error
+    arrays = dict(zip(_KEYS, (x_train, y_train, x_test, y_test), strict=True))
+    return _split_of(arrays, "Keras's MNIST")
+
+
+def _keras_backend():
+    """Whether Keras can be imported; an installed backend is chosen where the user chose none."""
+    if find_spec("keras") is None:
+        return False
+    chosen = os.environ.get("KERAS_BACKEND")
+    if chosen:
+        return chosen == "numpy" or find_spec(chosen) is not None
+    for backend in ("tensorflow", "jax", "torch"):
+        if find_spec(backend) is not None:
+            os.environ["KERAS_BACKEND"] = backend
+            return True
+    return False
+
+
+def load_npz(path):
+    """An .npz file laid out as Keras's mnist.npz as a `Split`.
+
+    Parameters
+    ----------
+    path : path-like
+        Arrays x_train and x_test of shape (n_samples, height, width) or (n_samples, height, width, n_channels), y_train
+        and y_test of shape (n_samples,). Integer pixels are taken for bytes, 0 to 255; other numbers as they are.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it cannot be read.
+    ValueError
+        If it is not laid out like that.
+    """
+    with open(path, "rb") as file:
+        if not is_zipfile(file):
+            raise ValueError(f"{path} is not an .npz file")
+        with np.load(file, allow_pickle=False) as arrays:
+            return _split_of(arrays, path)
+
+
+def _split_of(arrays, source):
+    missing = [key for key in _KEYS if key not in arrays]
+    if missing:
+        raise ValueError(f"{source} has no array {', '.join(missing)}; it takes {', '.join(_KEYS)}")
+    x_train, y_train, x_test, y_test = (arrays[key] for key in _KEYS)
+    for name, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
+        if x.ndim not in (3, 4) or x.shape[1:] != x_train.shape[1:] or y.shape != x.shape[:1]:
+            raise ValueError(
+                f"{source}: x_{name} of shape {x.shape} and y_{name} of shape {y.shape} are not images "
+                "(n_samples, height, width) or (n_samples, height, width, n_channels) and their labels"
+            )
+    rescale = 1 / 255 if np.issubdtype(x_train.dtype, np.integer) else 1.0
+    return Split(
+        x_train.reshape(len(x_train), -1),
+        y_train,
+        x_test.reshape(len(x_test), -1),
+        y_test,
+        x_train.shape[1:],
+        rescale,
+    )

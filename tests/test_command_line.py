@@ -1,0 +1,131 @@
+"""The command line as a user runs it: its report, its files, its errors."""
+
+import re
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+
+from skcnn import __main__ as command_line
+from skcnn.datasets import load_mnist_sample
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*args):
+    assert command_line.main([str(arg) for arg in args]) == 0
+
+
+def accuracies(text):
+    """(train, test) of each row of the report."""
+    rows = re.findall(r"^(skcnn|logistic regression) +([\d.]+) +([\d.]+) +[\d.]+$", text, flags=re.MULTILINE)
+    return {name: (float(train), float(test)) for name, train, test in rows}
+
+
+def wrong_use(capsys, *args):
+    """The one sentence that wrong use ends with."""
+    with pytest.raises(SystemExit) as error:
+        command_line.main([str(arg) for arg in args])
+    assert error.value.code == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("skcnn: error: ")
+    return last.removeprefix("skcnn: error: ")
+
+
+def test_main_job(capsys):
+    run()
+    out = capsys.readouterr().out
+    assert re.search(r"label +0 +1 +2 +3 +4 +5 +6 +7 +8 +9\n +images +21 +26 +20 +21 +21 +13 +19 +21 +15 +23", out)
+    assert re.search(r"class +<= 4 +> 4\n +images +109 +91", out)
+    scores = accuracies(out)
+    assert scores["skcnn"][1] >= scores["logistic regression"][1] + 0.02
+    clf = joblib.load("skcnn-model.joblib")
+    split = load_mnist_sample(as_split=True)
+    assert clf.score(split.X_test, np.where(split.y_test > 4, "> 4", "<= 4")) == pytest.approx(scores["skcnn"][1])
+
+
+def test_notebook(capsys):
+    run("--notebook", "--no-baseline")
+    out = capsys.readouterr().out
+    assert accuracies(out)["skcnn"][1] >= 0.83
+    clf = joblib.load("skcnn-model.joblib")
+    assert clf.filters_.shape == (3, 5, 5)
+    assert not np.concatenate(clf.intercepts_).any()
+    assert (clf.loss, clf.batch_size, clf.solver, clf.momentum) == ("squared_error", 200, "sgd", 0.0)
+
+
+def test_all_classes_of_digits(capsys):
+    run("--dataset", "digits", "--classes", "all", "--epochs", 30, "--no-baseline")
+    assert accuracies(capsys.readouterr().out)["skcnn"][1] > 0.95
+
+
+def test_options_reach_the_classifier():
+    run(*"--n-filters 2 --kernel-size 3 --epochs 2 --batch-size 10 --learning-rate 0.02 --seed 3".split(),
+        *"--n-train 50 --n-test 20 --no-baseline --save model.joblib".split())  # fmt: skip
+    clf = joblib.load("model.joblib")
+    assert clf.filters_.shape == (2, 3, 3)
+    assert clf.t_ == 2 * 50
+    assert (clf.batch_size, clf.learning_rate_init, clf.random_state) == (10, 0.02, 3)
+
+
+@pytest.mark.parametrize("n_filters", [1, 3])
+def test_plot(n_filters):
+    run("--epochs", 2, "--no-baseline", "--n-filters", n_filters, "--plot", "filters.png")
+    with open("filters.png", "rb") as file:
+        assert file.read(8) == b"\x89PNG\r\n\x1a\n"
+
+
+def test_plot_of_colours(rng):
+    x = rng.rand(10, 8, 9, 3)
+    y = np.arange(10)
+    np.savez("images.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    run("--dataset", "images.npz", "--epochs", 2, "--plot", "filters.png")
+
+
+def test_quiet_bar_or_plain_lines(capsys, monkeypatch):
+    """No terminal, no bar; without tqdm about ten plain lines."""
+    run("--epochs", 20, "--no-baseline")
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert "epoch   " not in captured.out
+    monkeypatch.setattr(command_line, "has_module", lambda name: False)
+    run("--epochs", 20, "--no-baseline")
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
+    assert len(lines) == 10
+    assert re.fullmatch(r"epoch   20  loss \d\.\d{4}", lines[-1])
+
+
+def test_wrong_use(capsys, monkeypatch, tmp_path):
+    assert "takes sample, digits, mnist or the path of an .npz file; got 'cifar'" in wrong_use(
+        capsys, "--dataset", "cifar"
+    )
+    assert "No such file" in wrong_use(capsys, "--dataset", "missing.npz")
+    assert "-3 is not a positive number" in wrong_use(capsys, "--n-train", -3)
+    assert "n_filters=0 must be an integer of at least 1" in wrong_use(capsys, "--n-filters", 0)
+    assert "no such folder" in wrong_use(capsys, "--save", tmp_path / "nowhere" / "model.joblib")
+    assert "y must have at least two classes" in wrong_use(capsys, "--n-train", 1)
+    assert "invalid choice: 'some'" in wrong_use(capsys, "--classes", "some")
+    monkeypatch.setattr(command_line, "has_module", lambda name: name != "matplotlib")
+    assert wrong_use(capsys, "--plot", "a.png") == "--plot needs matplotlib: pip install 'skcnn[demo]'"
+
+
+def test_labels_that_are_no_numbers(capsys, rng):
+    x, y = rng.rand(10, 8, 8), np.array(["cat", "dog"] * 5)
+    np.savez("images.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    assert "take --classes all" in wrong_use(capsys, "--dataset", "images.npz")
+    run("--dataset", "images.npz", "--classes", "all", "--epochs", 2)
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_installed_command(option, tmp_path):
+    """`python -P -m`, for a folder named skcnn must not hide the installed package."""
+    result = subprocess.run(
+        [sys.executable, "-P", "-m", "skcnn", option], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert "skcnn" in result.stdout
+    assert result.stderr == ""

@@ -1,0 +1,115 @@
+"""The data sets: the packaged sample, digits, .npz files, and Keras's MNIST where it cannot be had."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from skcnn import datasets
+
+
+def test_packaged_sample():
+    sample = datasets.load_mnist_sample()
+    assert sample.data.shape == (1000, 784)
+    assert sample.data.dtype == np.uint8
+    assert sample.images.shape == (1000, 28, 28)
+    assert np.shares_memory(sample.images, sample.data)
+    counts = np.bincount(sample.target[: sample.n_train])
+    assert counts.tolist() == [21, 26, 20, 21, 21, 13, 19, 21, 15, 23]
+    assert "Creative Commons Attribution-Share Alike 3.0" in sample.DESCR
+    X, y = datasets.load_mnist_sample(return_X_y=True)
+    np.testing.assert_array_equal(X, sample.data)
+    np.testing.assert_array_equal(y, sample.target)
+
+
+def test_packaged_sample_as_split():
+    split = datasets.load_mnist_sample(as_split=True)
+    assert (split.X_train.shape, split.X_test.shape) == ((200, 784), (800, 784))
+    assert (split.image_shape, split.rescale) == ((28, 28), 1 / 255)
+
+
+def test_digits():
+    split = datasets.load_digits_split()
+    assert split.X_train.max() * split.rescale == 1
+    assert len(split.y_train) + len(split.y_test) == 1797
+
+
+@pytest.fixture
+def arrays(rng):
+    return {
+        "x_train": rng.randint(0, 256, size=(12, 6, 5, 3)).astype(np.uint8),
+        "y_train": np.arange(12) % 3,
+        "x_test": rng.randint(0, 256, size=(4, 6, 5, 3)).astype(np.uint8),
+        "y_test": np.arange(4) % 3,
+    }
+
+
+def test_npz(arrays, tmp_path):
+    np.savez(tmp_path / "images.npz", **arrays)
+    split = datasets.load_npz(tmp_path / "images.npz")
+    assert split.image_shape == (6, 5, 3)
+    assert split.rescale == 1 / 255
+    np.testing.assert_array_equal(split.X_train, arrays["x_train"].reshape(12, -1))
+
+
+def test_npz_of_floats_is_taken_as_it_is(arrays, tmp_path):
+    arrays |= {"x_train": arrays["x_train"] / 255, "x_test": arrays["x_test"] / 255}
+    np.savez(tmp_path / "images.npz", **arrays)
+    assert datasets.load_npz(tmp_path / "images.npz").rescale == 1
+
+
+def test_npz_laid_out_otherwise(arrays, tmp_path):
+    path = tmp_path / "images.npz"
+    np.savez(path, **{key: value for key, value in arrays.items() if key != "y_test"})
+    with pytest.raises(ValueError, match=r"has no array y_test; it takes x_train, y_train, x_test, y_test"):
+        datasets.load_npz(path)
+    np.savez(path, **(arrays | {"y_train": np.arange(11)}))
+    with pytest.raises(ValueError, match=r"x_train of shape \(12, 6, 5, 3\) and y_train of shape \(11,\)"):
+        datasets.load_npz(path)
+    path.write_bytes(b"not an archive")
+    with pytest.raises(ValueError, match="not an .npz file"):
+        datasets.load_npz(path)
+    np.save(tmp_path / "one.npy", arrays["x_train"])
+    with pytest.raises(ValueError, match="not an .npz file"):
+        datasets.load_npz(tmp_path / "one.npy")
+    with pytest.raises(OSError, match="No such file"):
+        datasets.load_npz(tmp_path / "missing.npz")
+
+
+def test_mnist_without_keras(monkeypatch):
+    monkeypatch.setattr(datasets, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install 'skcnn\[keras\]'"):
+        datasets.load_keras_mnist()
+
+
+def test_mnist_without_a_network(monkeypatch):
+    """Keras raises a bare Exception where its download fails."""
+
+    class Mnist:
+        @staticmethod
+        def load_data():
+            raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(datasets, "_keras_backend", lambda: True)
+    monkeypatch.setitem(sys.modules, "keras.datasets", type("datasets", (), {"mnist": Mnist}))
+    monkeypatch.setitem(sys.modules, "keras", type("keras", (), {}))
+    with pytest.raises(OSError, match=r"Keras could not download MNIST \(URL fetch failure\); give the path"):
+        datasets.load_keras_mnist()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "installed", "expected", "backend"),
+    [
+        ("", {"keras"}, False, None),
+        ("", {"keras", "jax"}, True, "jax"),
+        ("", {"keras", "jax", "torch", "tensorflow"}, True, "tensorflow"),
+        ("torch", {"keras", "jax"}, False, "torch"),
+        ("torch", {"keras", "torch"}, True, "torch"),
+        ("", {"jax"}, False, None),
+    ],
+)
+def test_keras_backend(monkeypatch, chosen, installed, expected, backend):
+    monkeypatch.setattr(datasets, "find_spec", lambda name: name if name in installed else None)
+    monkeypatch.setenv("KERAS_BACKEND", chosen)
+    assert datasets._keras_backend() is expected
+    assert (datasets.os.environ["KERAS_BACKEND"] or None) == backend
