@@ -55,7 +55,7 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
         Strength of the L2 penalty, alpha / 2 * ||weights||**2 over the batch's summed weight; intercepts are free.
     batch_size : int or "auto", default="auto"
         Samples in a mini-batch; "auto" is 32, or all samples if there are fewer.
-    learning_rate_init : float, default=1e-3
+    learning_rate_init : float, default=5e-3
         Step size of the solver. Lower it when training diverges or the loss jumps, raise it when it creeps.
     max_iter : int, default=200
         Largest number of epochs, each a pass over all samples.
@@ -63,7 +63,7 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
         Whether to take the samples in a new random order in each epoch.
     random_state : int, RandomState instance or None, default=None
         Draws initial weights and the samples' order; an int makes results repeat bit for bit.
-    tol : float, default=1e-4
+    tol : float, default=1e-3
         Training stops once the loss failed to improve by more than `tol` on its best for more than
         `n_iter_no_change` epochs in a row.
     n_iter_no_change : int or inf, default=10
@@ -156,11 +156,11 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
         solver="adam",
         alpha=1e-4,
         batch_size="auto",
-        learning_rate_init=1e-3,
+        learning_rate_init=5e-3,
         max_iter=200,
         shuffle=True,
         random_state=None,
-        tol=1e-4,
+        tol=1e-3,
         n_iter_no_change=10,
         verbose=False,
         warm_start=False,

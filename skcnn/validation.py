@@ -126,16 +126,19 @@ def check_sample_weight(sample_weight, X, dtype):
     """Weights of shape (n_samples,) in `dtype`, ones if None."""
     if sample_weight is None:
         return np.ones(X.shape[0], dtype=dtype)
-    # In float64, for a weight that overflows float32 is refused as infinite below.
     weights = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
     if weights.ndim != 1:
         raise ValueError(f"sample_weight must be of shape (n_samples,); got shape {weights.shape}.")
     check_consistent_length(X, weights)
     if (weights < 0).any():
         raise ValueError(f"sample_weight must not be negative; its least value is {weights.min()!r}.")
+    # A batch's weights are summed, and each must survive being divided by that sum.
+    if weights.sum() > np.finfo(dtype).max:
+        raise ValueError(
+            f"sample_weight is too large for {np.dtype(dtype).name}, in which this X is trained: "
+            f"it sums to {weights.sum()!r}."
+        )
     weights = weights.astype(dtype)
     if not weights.any():
         raise ValueError("sample_weight is zero for every sample: nothing is left to learn from.")
-    if not np.isfinite(weights).all():
-        raise ValueError(f"sample_weight is too large for {np.dtype(dtype).name}, in which this X is trained.")
     return weights

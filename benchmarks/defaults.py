@@ -1,0 +1,105 @@
+"""How the defaults were chosen: learning rate, batch size, penalty and initial weights on three tasks.
+
+    python benchmarks/defaults.py [--data mnist.npz] [--n-seeds 3]
+
+digits    scikit-learn's digits, X / 16, StratifiedKFold(5, shuffle=True, random_state=0), max_iter as by default
+mnist     ten epochs on all of MNIST's training images, accuracy on its test images (needs --data)
+notebook  digit > 4 from the first 200 training images, accuracy on all test images (on 800 without --data), mean of
+          the seeds
+
+Each row changes the defaults in one thing or two; the first row is the defaults themselves.
+"""
+
+import argparse
+import time
+import warnings
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import StratifiedKFold, cross_validate
+
+from skcnn import ConvSigmoidClassifier
+from skcnn.datasets import load_mnist_sample, load_npz
+
+CHANGES = [
+    {},
+    {"learning_rate_init": 5e-4},
+    {"learning_rate_init": 1e-3},
+    {"learning_rate_init": 2e-3},
+    {"learning_rate_init": 1e-2},
+    {"learning_rate_init": 2e-2},
+    {"batch_size": 16},
+    {"batch_size": 64},
+    {"batch_size": 64, "learning_rate_init": 1e-2},
+    {"batch_size": 128},
+    {"batch_size": 200, "learning_rate_init": 1e-2},
+    {"alpha": 0.0},
+    {"alpha": 1e-2},
+    {"tol": 1e-4},
+    {"init": "uniform"},
+    {"kernel_size": 3},
+    {"kernel_size": 7},
+    {"n_filters": 4},
+    {"n_filters": 16},
+]
+
+
+def digits_task(n_seeds, **changes):
+    X, y = load_digits(return_X_y=True)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    scores, seconds, epochs = [], [], []
+    for seed in range(n_seeds):
+        clf = ConvSigmoidClassifier(random_state=seed, **changes)
+        result = cross_validate(clf, X / 16, y, cv=folds, return_estimator=True)
+        scores.append(result["test_score"].mean())
+        seconds.append(result["fit_time"].mean())
+        epochs += [fitted.n_iter_ for fitted in result["estimator"]]
+    return np.mean(scores), np.mean(seconds), np.mean(epochs)
+
+
+def mnist_task(split, n_seeds, **changes):
+    scores, seconds = [], []
+    for seed in range(n_seeds):
+        clf = ConvSigmoidClassifier(rescale=1 / 255, max_iter=10, random_state=seed, **changes)
+        start = time.perf_counter()
+        clf.fit(split.X_train, split.y_train)
+        seconds.append(time.perf_counter() - start)
+        scores.append(clf.score(split.X_test, split.y_test))
+    return np.mean(scores), np.mean(seconds)
+
+
+def notebook_task(split, n_seeds, **changes):
+    scores = [
+        ConvSigmoidClassifier(rescale=1 / 255, random_state=seed, **changes)
+        .fit(split.X_train[:200], split.y_train[:200] > 4)
+        .score(split.X_test, split.y_test > 4)
+        for seed in range(n_seeds)
+    ]
+    return np.mean(scores)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", metavar="FILE", help="MNIST as an .npz laid out as Keras's")
+    parser.add_argument("--n-seeds", type=int, default=3)
+    args = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    split = load_npz(args.data) if args.data else load_mnist_sample(as_split=True)
+    print("| change | digits | s a fit | epochs | notebook | mnist, 10 epochs | s a fit |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for changes in CHANGES:
+        name = ", ".join(f"{key}={value}" for key, value in changes.items()) or "none: the defaults"
+        score, seconds, epochs = digits_task(args.n_seeds, **changes)
+        row = f"| {name} | {score:.4f} | {seconds:.2f} | {epochs:.0f} "
+        row += f"| {notebook_task(split, 10, **changes):.4f} "
+        if args.data:
+            score, seconds = mnist_task(split, 1, **changes)
+            row += f"| {score:.4f} | {seconds:.1f} |"
+        else:
+            row += "| | |"
+        print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()

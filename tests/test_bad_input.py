@@ -1,0 +1,121 @@
+"""Bad input: the error names the parameter, what came and what is taken."""
+
+import re
+
+import numpy as np
+import pytest
+
+PARAMETERS = [
+    ("n_filters", 0, ValueError, "n_filters=0 must be an integer of at least 1"),
+    ("n_filters", 2.0, TypeError, "n_filters must be an integer; got 2.0"),
+    ("n_filters", True, TypeError, "n_filters must be an integer; got True"),
+    ("n_filters", "8", TypeError, "n_filters must be an integer; got '8'"),
+    ("kernel_size", 0, ValueError, "kernel_size=0 must be an integer of at least 1"),
+    ("kernel_size", 2.5, TypeError, "kernel_size must be an integer or a tuple (kernel_height, kernel_width); got 2.5"),
+    ("kernel_size", (3,), ValueError, "kernel_size=(3,) must be an integer or (kernel_height, kernel_width)"),
+    ("kernel_size", (3, -1), ValueError, "kernel_size's kernel_width=-1 must be an integer of at least 1"),
+    ("kernel_size", (9, 3), ValueError, "kernel_size=(9, 3) is larger than the image, whose (height, width) is (8, 8)"),
+    ("image_shape", (7, 9), ValueError, "image_shape=(7, 9) means 63 features a row, but X has 64"),
+    ("image_shape", 8, ValueError, "image_shape=8 must be None, (height, width) or (height, width, n_channels)"),
+    ("image_shape", (64,), ValueError, "image_shape=(64,) must be None, (height, width)"),
+    ("image_shape", (8.0, 8), TypeError, "image_shape's height must be an integer; got 8.0"),
+    ("image_shape", (-8, -8), ValueError, "image_shape's height=-8 must be an integer of at least 1"),
+    ("loss", "hinge", ValueError, "loss='hinge' is not known; it takes one of 'log_loss', 'squared_error'"),
+    ("solver", "lbfgs", ValueError, "solver='lbfgs' is not known; it takes one of 'adam', 'sgd'"),
+    ("init", None, ValueError, "init=None is not known; it takes one of 'glorot_uniform', 'uniform'"),
+    ("standardize", 1, TypeError, "standardize must be True or False; got 1"),
+    ("fit_intercept", "yes", TypeError, "fit_intercept must be True or False; got 'yes'"),
+    ("shuffle", None, TypeError, "shuffle must be True or False; got None"),
+    ("warm_start", 0, TypeError, "warm_start must be True or False; got 0"),
+    ("nesterovs_momentum", 2, TypeError, "nesterovs_momentum must be True or False; got 2"),
+    ("rescale", np.nan, ValueError, "rescale=nan must be finite"),
+    ("rescale", "1/255", TypeError, "rescale must be a number; got '1/255'"),
+    ("alpha", -1.0, ValueError, "alpha == -1.0, must be >= 0"),
+    ("alpha", False, TypeError, "alpha must be a number; got False"),
+    ("learning_rate_init", 0.0, ValueError, "learning_rate_init == 0.0, must be > 0"),
+    ("learning_rate_init", np.inf, ValueError, "learning_rate_init=inf must be finite"),
+    ("momentum", 1.5, ValueError, "momentum == 1.5, must be <= 1"),
+    ("beta_1", 1.0, ValueError, "beta_1 == 1.0, must be < 1"),
+    ("beta_2", -0.1, ValueError, "beta_2 == -0.1, must be >= 0"),
+    ("epsilon", 0.0, ValueError, "epsilon == 0.0, must be > 0"),
+    ("tol", -1e-4, ValueError, "tol == -0.0001, must be >= 0"),
+    ("max_iter", 0, ValueError, "max_iter=0 must be an integer of at least 1"),
+    ("batch_size", 0, ValueError, "batch_size=0 must be an integer of at least 1 or 'auto'"),
+    ("batch_size", "all", TypeError, "batch_size must be an integer or 'auto'; got 'all'"),
+    ("n_iter_no_change", 0, ValueError, "n_iter_no_change=0 must be an integer of at least 1 or infinity"),
+    ("n_iter_no_change", 1.5, TypeError, "n_iter_no_change must be an integer or infinity; got 1.5"),
+    ("verbose", "loud", TypeError, "verbose must be an integer or a boolean; got 'loud'"),
+    ("random_state", "seed", ValueError, "'seed' cannot be used to seed"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"), PARAMETERS, ids=[f"{name}={value!r}" for name, value, *_ in PARAMETERS]
+)
+def test_parameter(quick, digits, name, value, error, message):
+    clf = quick(**{name: value})
+    with pytest.raises(error, match=re.escape(message)):
+        clf.fit(*digits)
+    assert not hasattr(clf, "coefs_")
+    assert not hasattr(clf, "n_features_in_")
+
+
+def with_nan(X):
+    X = X.copy()
+    X[3, 5] = np.nan
+    return X
+
+
+DATA = [
+    ("NaN", lambda X, y: (with_nan(X), y), "Input X contains NaN"),
+    ("infinity", lambda X, y: (X / 0.0 + 1, y), "Input X contains"),
+    ("one class", lambda X, y: (X, np.ones(300)), "y must have at least two classes; got one class only: "),
+    ("continuous y", lambda X, y: (X, y + 0.5), "Unknown label type: continuous"),
+    ("short y", lambda X, y: (X, y[:-1]), "inconsistent numbers of samples: [300, 299]"),
+    ("no rows", lambda X, y: (X[:0], y[:0]), "0 sample(s)"),
+    ("flat X", lambda X, y: (X[0], y), "Expected 2D array, got 1D array instead"),
+    ("2-D y", lambda X, y: (X, np.c_[y, y]), "y should be a 1d array"),
+]
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered", "ignore:divide by zero")
+@pytest.mark.parametrize(("make", "message"), [case[1:] for case in DATA], ids=[case[0] for case in DATA])
+def test_data(quick, digits, make, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        quick().fit(*make(*digits))
+
+
+WEIGHTS = [
+    (-np.ones(300), "sample_weight must not be negative; its least value is"),
+    (np.zeros(300), "sample_weight is zero for every sample"),
+    (np.ones(299), "inconsistent numbers of samples: [300, 299]"),
+    (np.ones((300, 1)), "sample_weight must be of shape (n_samples,); got shape (300, 1)"),
+    (np.full(300, np.nan), "Input sample_weight contains NaN"),
+]
+
+
+@pytest.mark.parametrize(("weights", "message"), WEIGHTS, ids=["negative", "zero", "short", "2-D", "NaN"])
+def test_sample_weight(quick, digits, weights, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        quick().fit(*digits, sample_weight=weights)
+
+
+def test_weights_beyond_float32(quick, digits):
+    X, y = digits
+    with pytest.raises(ValueError, match="sample_weight is too large for float32"):
+        quick().fit(X.astype(np.float32), y, np.full(300, 1e300))
+
+
+def test_divergence_names_the_learning_rate(quick, digits):
+    with pytest.raises(ValueError, match=re.escape("Training diverged") + ".*learning_rate_init=1e[+]300"):
+        quick(solver="sgd", learning_rate_init=1e300).fit(*digits)
+
+
+def test_prediction_of_another_width(fitted):
+    with pytest.raises(ValueError, match="X has 49 features, but ConvSigmoidClassifier is expecting 64"):
+        fitted.predict(np.zeros((2, 49)))
+
+
+def test_prediction_of_nan(fitted, digits):
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        fitted.predict(with_nan(digits[0]))
