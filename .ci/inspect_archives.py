@@ -1,0 +1,41 @@
+"""What is in the sdist and the wheel: the package whole, and nothing else."""
+
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+EXPECTED = {
+    "skcnn/__init__.py",
+    "skcnn/__main__.py",
+    "skcnn/classifier.py",
+    "skcnn/datasets.py",
+    "skcnn/network.py",
+    "skcnn/training.py",
+    "skcnn/validation.py",
+    "skcnn/data/LICENSE.txt",
+    "skcnn/data/mnist_sample.npz",
+    "skcnn/kernels/__init__.py",
+    "skcnn/kernels/_kernels.abi3.so",
+    "skcnn/kernels/_kernels.pyi",
+}
+
+
+def main(folder):
+    (wheel,) = Path(folder).glob("*.whl")
+    (sdist,) = Path(folder).glob("*.tar.gz")
+    assert "-cp311-abi3-" in wheel.name, f"{wheel.name} is not for the stable ABI of CPython 3.11"
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name and not name.endswith("/")}
+    assert names == EXPECTED, f"missing: {EXPECTED - names}; not expected: {names - EXPECTED}"
+    size = wheel.stat().st_size
+    assert size < 2**20, f"{wheel.name} has {size} bytes"
+    with tarfile.open(sdist) as archive:
+        sources = {name.partition("/")[2] for name in archive.getnames()}
+    for needed in ("LICENSE", "README.md", "meson.build", "skcnn/kernels/_kernels.pyx", "tests/reference.py"):
+        assert needed in sources, f"{needed} is not in {sdist.name}"
+    print(f"{wheel.name}: {len(names)} files, {size / 1000:.0f} kB; {sdist.name}: {len(sources)} entries")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
