@@ -1,17 +1,21 @@
 """ConvSigmoidClassifier: hyper-parameters, labels to targets and back, predictions."""
 
-from contextlib import contextmanager
-
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skcnn.kernels import LOSSES, decision_function
+from skcnn.kernels import LANES, LOSSES, decision_function
 from skcnn.network import Network
-from skcnn.training import Problem, State, fit_loop, make_plan, zero_moments
-from skcnn.validation import check_image_shape, check_kernel_size, check_parameters, check_sample_weight
+from skcnn.training import Problem, fit_loop, initial_state, make_plan
+from skcnn.validation import (
+    check_image_shape,
+    check_kernel_size,
+    check_parameters,
+    check_sample_weight,
+    restored_on_error,
+)
 
 # What X is taken as it is in; anything else becomes the first.
 _DTYPES = (np.float64, np.float32, np.uint8)
@@ -225,7 +229,7 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
 
     def _fit(self, X, y, sample_weight, on_epoch=None):
         check_parameters(self)
-        with _restored_on_error(self):
+        with restored_on_error(self):
             X, y = validate_data(self, X, y, dtype=_DTYPES, order="C")
             classes, targets = self._encode(y)
             network = self._make_network(n_outputs=targets.shape[1])
@@ -234,7 +238,7 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
             objective = {"loss": LOSSES[self.loss], "alpha": float(self.alpha)}
             problem = Problem(X, targets.astype(dtype), sample_weight, network, objective)
             generator = check_random_state(self.random_state)
-            state = self._initial_state(network, classes, generator, dtype)
+            state = initial_state(self, network, classes, generator, dtype)
             fit_loop(problem, state, make_plan(self, X.shape[0]), generator, on_epoch)
             self._store(classes, network, state)
         return self
@@ -259,30 +263,6 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
             rescale=float(self.rescale),
             fit_intercept=bool(self.fit_intercept),
             standardize=bool(self.standardize),
-        )
-
-    def _initial_state(self, network, classes, generator, dtype):
-        """A new state, or with `warm_start` where the last fit ended."""
-        if not (self.warm_start and hasattr(self, "_parameters")):
-            return State(
-                network.initial_parameters(self.init, generator, dtype), zero_moments(network, self.solver, dtype)
-            )
-        if not np.array_equal(classes, self.classes_):
-            raise ValueError(
-                f"warm_start needs the classes of the last fit, {self.classes_!r}; y has {classes!r}."
-            )
-        if network != self._network():
-            raise ValueError(f"warm_start needs the network of the last fit, {self._network()}; now it is {network}.")
-        moments = getattr(self, "_moments", None)
-        kept = moments is not None and len(moments) == len(zero_moments(network, self.solver, dtype))
-        return State(
-            parameters=self._parameters.astype(dtype),
-            moments=moments.astype(dtype) if kept else zero_moments(network, self.solver, dtype),
-            n_steps=self._n_steps if kept else 0,
-            t=self.t_,
-            loss_curve=list(self.loss_curve_),
-            best_loss=self.best_loss_,
-            n_no_improvement=self._n_no_improvement,
         )
 
     def _store(self, classes, network, state):
@@ -358,7 +338,7 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
         network = self._network()
         X = validate_data(self, X, reset=False, dtype=_DTYPES, order="C")
         logits = np.empty((X.shape[0], network.n_outputs), dtype=self._parameters.dtype)
-        workspace = network.workspace(X.shape[0], self._parameters.dtype)
+        workspace = network.workspace(LANES, self._parameters.dtype)
         decision_function(X, network, self._parameters, workspace, logits)
         return logits
 
@@ -433,15 +413,3 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
 
 # Where pickles and skops find the class, wherever its code may move.
 ConvSigmoidClassifier.__module__ = "skcnn"
-
-
-@contextmanager
-def _restored_on_error(estimator):
-    """A failed fit leaves the estimator as it was."""
-    before = vars(estimator).copy()
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise

@@ -96,9 +96,7 @@ class Network:
     def views(self, parameters):
         """The parts of the parameter vector by name, as views."""
         parts = zip(self.offsets, self._shapes.items(), strict=True)
-        return {
-            name: parameters[start : start + prod(shape)].reshape(shape) for start, (name, shape) in parts
-        }
+        return {name: parameters[start : start + prod(shape)].reshape(shape) for start, (name, shape) in parts}
 
     def initial_parameters(self, init, random_state, dtype):
         """A new parameter vector; intercepts are 0, running means 0 and running variances 1.

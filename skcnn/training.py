@@ -67,6 +67,35 @@ class State:
         self.best_loss = min(self.best_loss, loss)
 
 
+def initial_state(estimator, network, classes, generator, dtype):
+    """A new state; with `warm_start`, the one that the last fit ended in.
+
+    Raises
+    ------
+    ValueError
+        If the last fit had other classes or another network.
+    """
+    zeros = zero_moments(network, estimator.solver, dtype)
+    if not (estimator.warm_start and hasattr(estimator, "_parameters")):
+        return State(network.initial_parameters(estimator.init, generator, dtype), zeros)
+    if not np.array_equal(classes, estimator.classes_):
+        raise ValueError(f"warm_start needs the classes of the last fit, {estimator.classes_!r}; y has {classes!r}.")
+    last = Network(**estimator._network_state)
+    if network != last:
+        raise ValueError(f"warm_start needs the network of the last fit, {last}; now it is {network}.")
+    moments = estimator._moments
+    kept = moments is not None and moments.shape == zeros.shape
+    return State(
+        parameters=estimator._parameters.astype(dtype),
+        moments=moments.astype(dtype) if kept else zeros,
+        n_steps=estimator._n_steps if kept else 0,
+        t=estimator.t_,
+        loss_curve=list(estimator.loss_curve_),
+        best_loss=estimator.best_loss_,
+        n_no_improvement=estimator._n_no_improvement,
+    )
+
+
 def zero_moments(network, solver, dtype):
     n_moments = 2 if solver == "adam" else 1
     return np.zeros((n_moments, network.n_trainable), dtype=dtype)

@@ -1,5 +1,6 @@
 """Checks of hyper-parameters and sample weights: each error names the parameter, what came and what is taken."""
 
+from contextlib import contextmanager
 from math import inf, isfinite, isqrt
 from numbers import Integral, Real
 
@@ -87,9 +88,7 @@ def check_image_shape(image_shape, n_features):
         side = isqrt(n_features)
         return (side, side, 1) if side * side == n_features else (1, n_features, 1)
     if not isinstance(image_shape, tuple | list) or len(image_shape) not in (2, 3):
-        raise ValueError(
-            f"image_shape={image_shape!r} must be None, (height, width) or (height, width, n_channels)."
-        )
+        raise ValueError(f"image_shape={image_shape!r} must be None, (height, width) or (height, width, n_channels).")
     names = ("height", "width", "n_channels")
     shape = tuple(
         check_integer(f"image_shape's {name}", side, 1) for name, side in zip(names, image_shape, strict=False)
@@ -97,8 +96,7 @@ def check_image_shape(image_shape, n_features):
     height, width, n_channels = (*shape, 1)[:3]
     if height * width * n_channels != n_features:
         raise ValueError(
-            f"image_shape={image_shape!r} means {height * width * n_channels} features a row, "
-            f"but X has {n_features}."
+            f"image_shape={image_shape!r} means {height * width * n_channels} features a row, but X has {n_features}."
         )
     return height, width, n_channels
 
@@ -142,3 +140,15 @@ def check_sample_weight(sample_weight, X, dtype):
     if not weights.any():
         raise ValueError("sample_weight is zero for every sample: nothing is left to learn from.")
     return weights
+
+
+@contextmanager
+def restored_on_error(estimator):
+    """A failed fit leaves the estimator as it was."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

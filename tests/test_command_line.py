@@ -1,6 +1,7 @@
 """The command line as a user runs it: its report, its files, its errors."""
 
 import re
+import shlex
 import subprocess
 import sys
 
@@ -65,8 +66,8 @@ def test_all_classes_of_digits(capsys):
 
 
 def test_options_reach_the_classifier():
-    run(*"--n-filters 2 --kernel-size 3 --epochs 2 --batch-size 10 --learning-rate 0.02 --seed 3".split(),
-        *"--n-train 50 --n-test 20 --no-baseline --save model.joblib".split())  # fmt: skip
+    network = "--n-filters 2 --kernel-size 3 --epochs 2 --batch-size 10 --learning-rate 0.02 --seed 3"
+    run(*shlex.split(network), *shlex.split("--n-train 50 --n-test 20 --no-baseline --save model.joblib"))
     clf = joblib.load("model.joblib")
     assert clf.filters_.shape == (2, 3, 3)
     assert clf.t_ == 2 * 50

@@ -67,10 +67,10 @@ def test_npz_laid_out_otherwise(arrays, tmp_path):
     with pytest.raises(ValueError, match=r"x_train of shape \(12, 6, 5, 3\) and y_train of shape \(11,\)"):
         datasets.load_npz(path)
     path.write_bytes(b"not an archive")
-    with pytest.raises(ValueError, match="not an .npz file"):
+    with pytest.raises(ValueError, match=r"not an \.npz file"):
         datasets.load_npz(path)
     np.save(tmp_path / "one.npy", arrays["x_train"])
-    with pytest.raises(ValueError, match="not an .npz file"):
+    with pytest.raises(ValueError, match=r"not an \.npz file"):
         datasets.load_npz(tmp_path / "one.npy")
     with pytest.raises(OSError, match="No such file"):
         datasets.load_npz(tmp_path / "missing.npz")

@@ -1,9 +1,6 @@
 """The compiled kernels; their layout is drawn at the head of lanes.pxd."""
 
-from skcnn.kernels._kernels import batch_gradient, decision_function, train_batches
-
-LANES = 16
-LOSSES = {"log_loss": 0, "squared_error": 1}
-SOLVERS = {"adam": 0, "sgd": 1}
+from skcnn.kernels._kernels import LOSSES, SOLVERS, batch_gradient, decision_function, train_batches
+from skcnn.kernels._kernels import N_LANES as LANES
 
 __all__ = ["LANES", "LOSSES", "SOLVERS", "batch_gradient", "decision_function", "train_batches"]

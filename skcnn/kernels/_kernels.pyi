@@ -1,0 +1,84 @@
+"""Types of the compiled part. Arrays are C-contiguous; lanes, 16 of them, are the last axis."""
+
+from typing import TypeAlias, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skcnn.network import Network
+
+Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64]
+# One of the two throughout a call.
+Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+Indices: TypeAlias = NDArray[np.intp]
+
+N_LANES: int
+LOSSES: dict[str, int]
+SOLVERS: dict[str, int]
+
+class Objective(TypedDict):
+    loss: int
+    alpha: float
+
+class Solver(TypedDict):
+    kind: int
+    learning_rate: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    momentum: float
+    nesterovs_momentum: bool
+
+def decision_function(
+    X: Pixels, network: Network, parameters: Floats, workspace: Floats, logits_out: Floats
+) -> None: ...
+def batch_gradient(
+    X: Pixels,
+    targets: Floats,
+    sample_weight: Floats,
+    rows: Indices,
+    network: Network,
+    objective: Objective,
+    parameters: Floats,
+    workspace: Floats,
+    gradient_out: Floats,
+) -> float: ...
+def train_batches(
+    X: Pixels,
+    targets: Floats,
+    sample_weight: Floats,
+    rows: Indices,
+    batch_size: int,
+    network: Network,
+    objective: Objective,
+    solver: Solver,
+    parameters: Floats,
+    moments: Floats,
+    gradient: Floats,
+    workspace: Floats,
+    n_steps: int,
+) -> tuple[float, float, int]: ...
+
+# Doors to the kernels, for the tests.
+def gather(X: Pixels, rows: Indices, rescale: float, x_out: Floats) -> None: ...
+def convolution_forward(x: Floats, filters: Floats, intercepts: Floats, taps: Indices, out: Floats) -> None: ...
+def convolution_backward(
+    x: Floats, d_out: Floats, taps: Indices, d_filters_out: Floats, d_intercepts_out: Floats
+) -> None: ...
+def sigmoid_forward(values_out: Floats) -> None: ...
+def sigmoid_backward(values: Floats, d_values_out: Floats) -> None: ...
+def dense_forward(hidden: Floats, weights: Floats, intercepts: Floats, logits_out: Floats) -> None: ...
+def dense_backward(
+    hidden: Floats,
+    weights: Floats,
+    d_logits: Floats,
+    d_weights_out: Floats,
+    d_intercepts_out: Floats,
+    d_hidden_out: Floats,
+) -> None: ...
+def standardize_forward(weights: Floats, logits_out: Floats, means_out: Floats, variances_out: Floats) -> None: ...
+def standardize_backward(standardized: Floats, weights: Floats, variances: Floats, d_logits_out: Floats) -> None: ...
+def loss_and_gradient(
+    logits: Floats, targets: Floats, weights: Floats, loss: int, total_weight: float, d_logits_out: Floats
+) -> float: ...
+def solver_step(gradient: Floats, solver: Solver, step: int, moments: Floats, parameters_out: Floats) -> None: ...

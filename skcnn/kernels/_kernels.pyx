@@ -10,6 +10,11 @@ from libc.string cimport memset
 from skcnn.kernels cimport activations, convolution, dense, lanes, losses, solvers, standardization
 from skcnn.kernels.lanes cimport LANES, floating, pixel
 
+# What Python calls these constants.
+N_LANES = LANES
+LOSSES = {"log_loss": losses.LOG_LOSS, "squared_error": losses.SQUARED_ERROR}
+SOLVERS = {"adam": solvers.ADAM, "sgd": solvers.SGD}
+
 cdef struct Network:
     # What the passes need to know of a skcnn.network.Network, its offsets into the parameter vector included.
     Py_ssize_t n_channels, height, width, n_filters, out_height, out_width, n_taps, n_hidden, n_outputs
@@ -168,6 +173,9 @@ cdef double whole_batch(
         parameters + net.weights, net.n_outputs * net.n_hidden, strength, gradient_out + net.weights)
     if not net.fit_intercept:
         memset(gradient_out + net.filter_intercepts, 0, net.n_filters * sizeof(floating))
+    # Standardising takes the output intercepts out again: their gradient is 0, of which only rounding noise is left,
+    # that Adam would scale to whole steps.
+    if net.standardize or not net.fit_intercept:
         memset(gradient_out + net.intercepts, 0, net.n_outputs * sizeof(floating))
     return value
 

@@ -12,26 +12,32 @@ cdef union Bits64:
     int64_t integer
     double real
 
+cdef enum:
+    # A bit that the integer k below never has, whatever x is: k & FENCE is 0, which the compiler cannot know.
+    FENCE = 0x40000000
+
 
 cdef inline floating exponential(floating x) noexcept nogil:
     """exp(x) = 2**k * exp(r), with k the integer nearest to x / ln 2 and |r| <= ln(2) / 2; NaN stays NaN.
 
     exp(r) is its Taylor series, cut where the next term is below half a unit in the last place: r**8 / 8! < 2**-27,
     r**14 / 14! < 2**-57. ln 2 is subtracted in two parts (Cody and Waite), the first with trailing zeros, so that
-    k times it is exact. Rounding is truncation of a positive number, and 2**k is put together from its bits: unlike
+    k times it is exact; as the compiler may reorder sums, it is kept from merging the two by a bit operation between
+    them that changes nothing. Rounding is truncation of a positive number, and 2**k is put together from its bits: unlike
     calls of rint and ldexp, both vectorise with every instruction set. x is clamped to where 1 / exp(x) is a normal
     number.
     """
     cdef floating r, series
     cdef int32_t k
-    cdef Bits32 power32
-    cdef Bits64 power64
+    cdef Bits32 bits32
+    cdef Bits64 bits64
     if floating is float:
         x = <float> 87.0 if x > <float> 87.0 else x
         x = <float> -87.0 if x < <float> -87.0 else x
         k = <int32_t> (x * <float> 1.44269504088896341 + <float> 127.5)
-        r = x - <float> (k - 127) * <float> 0.693359375
-        r = r + <float> (k - 127) * <float> 2.12194440054690583e-4
+        bits32.real = x - <float> (k - 127) * <float> 0.693359375
+        bits32.integer ^= k & FENCE
+        r = bits32.real + <float> (k - 127) * <float> 2.12194440054690583e-4
         series = <float> (1.0 / 5040.0)
         series = series * r + <float> (1.0 / 720.0)
         series = series * r + <float> (1.0 / 120.0)
@@ -40,14 +46,15 @@ cdef inline floating exponential(floating x) noexcept nogil:
         series = series * r + <float> 0.5
         series = series * r + <float> 1.0
         series = series * r + <float> 1.0
-        power32.integer = k << 23
-        return series * power32.real
+        bits32.integer = k << 23
+        return series * bits32.real
     else:
         x = 708.0 if x > 708.0 else x
         x = -708.0 if x < -708.0 else x
         k = <int32_t> (x * 1.44269504088896341 + 1023.5)
-        r = x - <double> (k - 1023) * 0.693147180369123816490
-        r = r - <double> (k - 1023) * 1.90821492927058770002e-10
+        bits64.real = x - <double> (k - 1023) * 0.693147180369123816490
+        bits64.integer ^= k & FENCE
+        r = bits64.real - <double> (k - 1023) * 1.90821492927058770002e-10
         series = 1.0 / 6227020800.0
         series = series * r + 1.0 / 479001600.0
         series = series * r + 1.0 / 39916800.0
@@ -62,8 +69,8 @@ cdef inline floating exponential(floating x) noexcept nogil:
         series = series * r + 0.5
         series = series * r + 1.0
         series = series * r + 1.0
-        power64.integer = (<int64_t> k) << 52
-        return series * power64.real
+        bits64.integer = (<int64_t> k) << 52
+        return series * bits64.real
 
 
 cdef inline void sigmoid_forward(Py_ssize_t n_values, floating* values_out) noexcept nogil:

@@ -1,0 +1,260 @@
+"""The network in plain NumPy, float64 and as obvious as possible: what the compiled kernels are tested against.
+
+Nothing here comes from skcnn, and nothing is clever: no lanes, no groups, no work done in place. `parameters` are a
+dict of `filters` (n_filters, n_channels, kernel_height, kernel_width), `filter_intercepts` (n_filters,), `weights`
+(n_outputs, n_hidden) and `intercepts` (n_outputs,); gradients are dicts of the same keys. `images` are (n_samples,
+height, width, n_channels).
+"""
+
+import numpy as np
+
+# ---- layers ----
+
+
+def im2col(images, kernel_height, kernel_width):
+    """Patches of grey images (n_samples, height, width): (n_samples, n_positions, kernel_height, kernel_width)."""
+    patches = np.lib.stride_tricks.sliding_window_view(images, (kernel_height, kernel_width), axis=(1, 2))
+    return patches.reshape(len(images), -1, kernel_height, kernel_width)
+
+
+def windows(images, kernel_height, kernel_width):
+    """What a filter sees: (n_samples, out_height, out_width, n_channels, kernel_height, kernel_width)."""
+    return np.lib.stride_tricks.sliding_window_view(images, (kernel_height, kernel_width), axis=(1, 2))
+
+
+def correlate(images, filters, intercepts):
+    """Valid cross-correlation: (n_samples, n_filters, out_height, out_width)."""
+    correlated = np.einsum("nijcuv,fcuv->nfij", windows(images, *filters.shape[2:]), filters, optimize=True)
+    return correlated + intercepts[:, np.newaxis, np.newaxis]
+
+
+def correlate_backward(images, d_correlated, filters):
+    """Gradients of the filters and of their intercepts, in the shapes of these."""
+    seen = windows(images, *filters.shape[2:])
+    return np.einsum("nfij,nijcuv->fcuv", d_correlated, seen, optimize=True), d_correlated.sum(axis=(0, 2, 3))
+
+
+def sigmoid(x):
+    """1 / (1 + exp(-x)) in any shape, without overflow."""
+    return 0.5 * (1 + np.tanh(0.5 * x))
+
+
+def sigmoid_backward(values, d_values):
+    """Gradient of x, given the sigmoid's `values` and their gradient, all of one shape."""
+    return d_values * values * (1 - values)
+
+
+def dense(hidden, weights, intercepts):
+    """(n_samples, n_hidden) to logits (n_samples, n_outputs)."""
+    return hidden @ weights.T + intercepts
+
+
+def dense_backward(hidden, weights, d_logits):
+    """Gradients of weights (n_outputs, n_hidden), intercepts (n_outputs,) and hidden (n_samples, n_hidden)."""
+    return d_logits.T @ hidden, d_logits.sum(axis=0), d_logits @ weights
+
+
+def standardize(logits, sample_weight):
+    """Logits (n_samples, n_outputs) standardised; weighted means and variances, each (n_outputs,)."""
+    means = np.average(logits, axis=0, weights=sample_weight)
+    variances = np.average((logits - means) ** 2, axis=0, weights=sample_weight)
+    return (logits - means) / np.sqrt(variances + 1e-12), means, variances
+
+
+def standardize_backward(logits, sample_weight, d_standardized):
+    """Gradient of the logits (n_samples, n_outputs), one step of the chain rule after the other."""
+    share = (sample_weight / sample_weight.sum())[:, np.newaxis]
+    _, means, variances = standardize(logits, sample_weight)
+    centred = logits - means
+    std = np.sqrt(variances + 1e-12)
+    d_std = (d_standardized * -centred / std**2).sum(axis=0)
+    d_variances = d_std / (2 * std)
+    d_centred = d_standardized / std + d_variances * share * 2 * centred
+    d_means = -d_centred.sum(axis=0)
+    return d_centred + share * d_means
+
+
+# ---- losses ----
+
+
+def output_loss(logits, targets, sample_weight, loss):
+    """Loss, a number, of logits (n_samples, n_outputs) and their gradient."""
+    share = (sample_weight / sample_weight.sum())[:, np.newaxis]
+    p = sigmoid(logits)
+    if loss == "log_loss":
+        values, d_logits = np.logaddexp(0, logits) - targets * logits, p - targets
+    else:
+        values, d_logits = (targets - p) ** 2 / 2, sigmoid_backward(p, p - targets)
+    return (share * values).sum(), share * d_logits
+
+
+def loss_and_gradient(
+    parameters, images, targets, sample_weight, *, loss, alpha=0.0, standardized=False, fit_intercept=True
+):
+    """Loss of a batch, a number, its gradient, a dict, and the logits' (means, variances) over the batch."""
+    total_weight = sample_weight.sum()
+    # Forward.
+    correlated = correlate(images, parameters["filters"], parameters["filter_intercepts"])
+    activations = sigmoid(correlated)
+    hidden = activations.reshape(len(images), -1)
+    logits = dense(hidden, parameters["weights"], parameters["intercepts"])
+    outputs, *statistics = standardize(logits, sample_weight)
+    if not standardized:
+        outputs = logits
+    value, d_outputs = output_loss(outputs, targets, sample_weight, loss)
+    # Backward.
+    d_logits = standardize_backward(logits, sample_weight, d_outputs) if standardized else d_outputs
+    d_weights, d_intercepts, d_hidden = dense_backward(hidden, parameters["weights"], d_logits)
+    d_correlated = sigmoid_backward(activations, d_hidden.reshape(activations.shape))
+    d_filters, d_filter_intercepts = correlate_backward(images, d_correlated, parameters["filters"])
+    gradient = {
+        "filters": d_filters + alpha / total_weight * parameters["filters"],
+        "filter_intercepts": d_filter_intercepts * fit_intercept,
+        "weights": d_weights + alpha / total_weight * parameters["weights"],
+        # Standardising takes these out again; what is left of their gradient is rounding noise.
+        "intercepts": d_intercepts * (fit_intercept and not standardized),
+    }
+    for name in ("filters", "weights"):
+        value += alpha / 2 * (parameters[name] ** 2).sum() / total_weight
+    return value, gradient, statistics
+
+
+# ---- solver steps, as in scikit-learn's MLPClassifier; `solver` is a dict of its hyper-parameters ----
+
+
+def adam_step(parameters, gradient, moments, step, solver):
+    """Arrays of one shape, `moments` a pair of them; returns the new parameters and moments."""
+    beta_1, beta_2 = solver["beta_1"], solver["beta_2"]
+    first = beta_1 * moments[0] + (1 - beta_1) * gradient
+    second = beta_2 * moments[1] + (1 - beta_2) * gradient**2
+    rate = solver["learning_rate"] * np.sqrt(1 - beta_2**step) / (1 - beta_1**step)
+    return parameters - rate * first / (np.sqrt(second) + solver["epsilon"]), (first, second)
+
+
+def sgd_step(parameters, gradient, moments, step, solver):
+    """Arrays of one shape, `moments` a tuple of one; returns the new parameters and moments."""
+    momentum, rate = solver["momentum"], solver["learning_rate"]
+    velocity = momentum * moments[0] - rate * gradient
+    update = momentum * velocity - rate * gradient if solver["nesterovs_momentum"] else velocity
+    return parameters + update, (velocity,)
+
+
+LOSSES = ("log_loss", "squared_error")
+SOLVER = {
+    "kind": 0,
+    "learning_rate": 0.05,
+    "beta_1": 0.9,
+    "beta_2": 0.999,
+    "epsilon": 1e-8,
+    "momentum": 0.9,
+    "nesterovs_momentum": True,
+}
+# By a solver's kind: its step and its number of moments.
+STEPS = ((adam_step, 2), (sgd_step, 1))
+
+# ---- the same for a skcnn.network.Network and its parameter vector, whose running averages come last ----
+
+
+def network_gradient(network, parameters, X, targets, sample_weight, *, loss, alpha=0.0):
+    """Loss of a batch, the whole gradient as one vector, and the batch's means and variances as another."""
+    images = X.astype(float).reshape(-1, *network.image_shape) * network.rescale
+    value, gradient, statistics = loss_and_gradient(
+        {name: view.astype(float) for name, view in network.views(parameters).items()},
+        images,
+        targets.astype(float),
+        sample_weight.astype(float),
+        loss=loss,
+        alpha=alpha,
+        standardized=network.standardize,
+        fit_intercept=network.fit_intercept,
+    )
+    return value, np.concatenate([part.ravel() for part in gradient.values()]), np.concatenate(statistics)
+
+
+def train(network, parameters, X, targets, sample_weight, *, orders, batch_size, solver, loss, alpha=0.0):
+    """Parameters after an epoch in each of `orders`; the sums of loss times weight and of weight; number of steps."""
+    step_function, n_moments = STEPS[solver["kind"]]
+    moments = np.zeros((n_moments, network.n_trainable))
+    parameters, total_loss, total_weight, step = parameters.astype(float), 0.0, 0.0, 0
+    trainable, running = np.split(parameters, [network.n_trainable])
+    for order in orders:
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            weight = sample_weight[rows].sum()
+            if weight == 0:
+                continue
+            batch = X[rows], targets[rows], sample_weight[rows]
+            value, gradient, statistics = network_gradient(network, parameters, *batch, loss=loss, alpha=alpha)
+            step += 1
+            trainable[:], moments = step_function(trainable, gradient, moments, step, solver)
+            if network.standardize:
+                running += (statistics - running) / min(step, 10)
+            total_loss, total_weight = total_loss + value * weight, total_weight + weight
+    return parameters, total_loss, total_weight, step
+
+
+# ---- what the tests share: problems, comparison, and the compiled passes called with plain arguments ----
+
+SMALL = {"image_shape": (6, 5, 1), "n_filters": 3, "kernel_size": (3, 2), "n_outputs": 3}
+
+
+def random_problem(network, n_samples, dtype="float64", *, weighted=False):
+    """Parameters, rows of X, targets between 0 and 1, and sample weights (some of them 0), as keyword arguments."""
+    rng = np.random.default_rng(0)
+    parameters = rng.normal(scale=0.5, size=network.n_parameters)
+    views = network.views(parameters)
+    views["running_variances"][:] **= 2
+    if not network.fit_intercept:
+        views["filter_intercepts"][:] = views["intercepts"][:] = 0
+    # Powers of two, so that the weighted mean of a lone logit is that logit to the bit.
+    weights = rng.choice([0.5, 1.0, 2.0, 4.0], size=n_samples) * (np.arange(n_samples) % 4 != 1)
+    problem = {
+        "parameters": parameters,
+        "X": rng.normal(size=(n_samples, network.n_features)),
+        "targets": rng.uniform(size=(n_samples, network.n_outputs)),
+        "sample_weight": weights if weighted else np.ones(n_samples),
+    }
+    return {name: array.astype(dtype) for name, array in problem.items()}
+
+
+def read_only(array):
+    """A view that nobody can write to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def assert_close(actual, expected, factor=1):
+    """Largest error, relative to the array's scale, below 1e-5 in float32 and 1e-12 in float64, times `factor`."""
+    tolerance = {"float32": 1e-5, "float64": 1e-12}[actual.dtype.name] * factor
+    scale = np.abs(expected).max(initial=0)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale, equal_nan=False)
+
+
+def call_batch_gradient(batch_gradient, network, parameters, X, targets, sample_weight, *, loss, alpha=0.0, rows=None):
+    """Loss by the compiled `batch_gradient`, a number, and what it made of a gradient that was all NaN."""
+    rows = np.arange(len(X)) if rows is None else rows
+    gradient = np.full(network.n_trainable + 2 * network.n_outputs, np.nan, dtype=parameters.dtype)
+    objective = {"loss": LOSSES.index(loss), "alpha": alpha}
+    workspace = network.workspace(len(rows), parameters.dtype)
+    workspace[:] = np.nan
+    inputs = [read_only(array) for array in (X, targets, sample_weight, rows)]
+    value = batch_gradient(*inputs, network, objective, read_only(parameters), workspace, gradient)
+    return value, gradient
+
+
+def call_train_batches(
+    train_batches, network, parameters, X, targets, sample_weight, *, orders, batch_size, solver, loss, alpha=0.0
+):
+    """What `train` returns, by the compiled `train_batches`, called for one epoch at a time."""
+    parameters = parameters.copy()
+    moments = np.zeros((STEPS[solver["kind"]][1], network.n_trainable), parameters.dtype)
+    gradient = np.full(network.n_trainable + 2 * network.n_outputs, np.nan, parameters.dtype)
+    fixed = batch_size, network, {"loss": LOSSES.index(loss), "alpha": alpha}, solver
+    changing = parameters, moments, gradient, network.workspace(batch_size, parameters.dtype)
+    total_loss = total_weight = n_steps = 0
+    for order in orders:
+        inputs = [read_only(array) for array in (X, targets, sample_weight, order)]
+        loss_sum, weight_sum, n_steps = train_batches(*inputs, *fixed, *changing, n_steps)
+        total_loss, total_weight = total_loss + loss_sum, total_weight + weight_sum
+    return parameters, total_loss, total_weight, n_steps

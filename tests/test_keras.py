@@ -1,0 +1,142 @@
+"""The same network built in Keras (JAX, float64): outputs, gradients and training steps agree with the kernels.
+
+Keras keeps channels last and images first, skcnn's layers keep filters first: `to_keras` is the whole correspondence.
+Solver steps are the same formulas, Adam's included, where both add epsilon to the root of the second moment before its
+bias is corrected. Losses and the standardisation are written out, without `keras.losses` and BatchNormalization: these
+know no sum over outputs and no sample weights, and take means that are only as good as float32.
+"""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+jax = pytest.importorskip("jax")
+with pytest.MonkeyPatch.context() as patch:
+    patch.setenv("KERAS_BACKEND", "jax")
+    keras = pytest.importorskip("keras")
+if keras.backend.backend() != "jax":
+    pytest.skip("Keras was imported before with another backend", allow_module_level=True)
+
+from skcnn.kernels import batch_gradient, decision_function, train_batches  # noqa: E402
+from skcnn.network import Network  # noqa: E402
+from tests import reference  # noqa: E402
+from tests.reference import LOSSES, SMALL, SOLVER, random_problem  # noqa: E402
+
+call_batch_gradient = partial(reference.call_batch_gradient, batch_gradient)
+call_train_batches = partial(reference.call_train_batches, train_batches)
+assert_close = partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12)
+
+NETWORKS = {
+    "1 output": {"n_outputs": 1},
+    "3 outputs, channels": {"image_shape": (6, 5, 2)},
+    "signal": {"image_shape": (1, 20, 1), "kernel_size": (1, 4)},
+    "no intercept": {"fit_intercept": False},
+}
+every_network = pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
+every_loss = pytest.mark.parametrize("loss", LOSSES)
+
+
+@pytest.fixture(autouse=True)
+def _float64():
+    """JAX and Keras in float64, for these tests only."""
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    with jax.enable_x64():
+        yield
+    keras.config.set_floatx(before)
+
+
+def to_keras(network, parameters):
+    """The trainable parameters as Keras's arrays: kernel and bias of Conv2D, then of Dense."""
+    views = network.views(parameters)
+    weights = views["weights"].reshape(network.n_outputs, network.n_filters, *network.out_shape)
+    arrays = [views["filters"].transpose(2, 3, 1, 0), views["filter_intercepts"]]
+    arrays += [weights.transpose(2, 3, 1, 0).reshape(network.n_hidden, network.n_outputs), views["intercepts"]]
+    return [array for array in arrays if array.ndim > 1 or network.fit_intercept]
+
+
+def make_model(network, parameters):
+    """The network up to its logits."""
+    use_bias = network.fit_intercept
+    model = keras.Sequential(
+        [
+            keras.Input(network.image_shape),
+            keras.layers.Conv2D(network.n_filters, network.kernel_size, activation="sigmoid", use_bias=use_bias),
+            keras.layers.Flatten(),
+            keras.layers.Dense(network.n_outputs, use_bias=use_bias),
+        ]
+    )
+    for variable, array in zip(model.trainable_variables, to_keras(network, parameters), strict=True):
+        variable.assign(array)
+    return model
+
+
+def keras_loss(loss, targets, logits):
+    """Each sample's loss, summed over its outputs."""
+    if loss == "log_loss":
+        return keras.ops.sum(keras.ops.softplus(logits) - targets * logits, axis=-1)
+    return keras.ops.sum((targets - keras.ops.sigmoid(logits)) ** 2, axis=-1) / 2
+
+
+@every_network
+def test_outputs(changes):
+    network = Network(**SMALL | changes)
+    problem = random_problem(network, 17)
+    parameters, X = problem["parameters"], problem["X"]
+    logits = np.empty((len(X), network.n_outputs))
+    decision_function(X, network, parameters, network.workspace(len(X), logits.dtype), logits)
+    assert_close(logits, make_model(network, parameters)(X.reshape(-1, *network.image_shape)))
+
+
+@every_network
+@every_loss
+@pytest.mark.parametrize("standardize", [False, True], ids=["plain", "standardize"])
+def test_gradient(changes, loss, standardize):
+    network = Network(**SMALL | changes, standardize=standardize)
+    problem = random_problem(network, 17, weighted=True)
+    model = make_model(network, problem["parameters"])
+    images = problem["X"].reshape(-1, *network.image_shape)
+    share = problem["sample_weight"] / problem["sample_weight"].sum()
+
+    def mean_loss(variables):
+        logits, _ = model.stateless_call(variables, model.non_trainable_variables, images)
+        if standardize:
+            centred = logits - share @ logits
+            logits = centred / keras.ops.sqrt(share @ centred**2 + 1e-12)
+        return share @ keras_loss(loss, problem["targets"], logits)
+
+    variables = [variable.value for variable in model.trainable_variables]
+    expected, d_expected = jax.value_and_grad(mean_loss)(variables)
+    value, gradient = call_batch_gradient(network, **problem, loss=loss)
+    assert_close(value, expected)
+    # As long as the parameter vector; the batch's statistics at its end are not asked for.
+    whole = np.resize(gradient, network.n_parameters)
+    for actual, wanted in zip(to_keras(network, whole), d_expected, strict=True):
+        assert_close(actual, wanted)
+
+
+SOLVERS = {
+    "adam": ({"kind": 0}, lambda: keras.optimizers.Adam(0.05, epsilon=1e-8)),
+    "sgd": ({"kind": 1, "momentum": 0.0}, lambda: keras.optimizers.SGD(0.05)),
+    "sgd, momentum": ({"kind": 1, "nesterovs_momentum": False}, lambda: keras.optimizers.SGD(0.05, momentum=0.9)),
+    "sgd, nesterov": ({"kind": 1}, lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)),
+}
+
+
+@pytest.mark.parametrize(("settings", "make_optimizer"), SOLVERS.values(), ids=SOLVERS)
+@every_loss
+def test_training(settings, make_optimizer, loss):
+    network, n_samples, batch_size, n_epochs = Network(**SMALL), 30, 8, 2
+    problem = random_problem(network, n_samples)
+    model = make_model(network, problem["parameters"])
+    model.compile(make_optimizer(), loss=partial(keras_loss, loss))
+    for _ in range(n_epochs):
+        for start in range(0, n_samples, batch_size):
+            batch = slice(start, start + batch_size)
+            model.train_on_batch(problem["X"][batch].reshape(-1, *network.image_shape), problem["targets"][batch])
+    orders = n_epochs * [np.arange(n_samples)]
+    options = {"orders": orders, "batch_size": batch_size, "solver": SOLVER | settings, "loss": loss}
+    parameters, *_ = call_train_batches(network, **problem, **options)
+    for actual, expected in zip(to_keras(network, parameters), model.trainable_variables, strict=True):
+        assert_close(actual, expected)
