@@ -1,11 +1,11 @@
 """Sphinx configuration: `sphinx-build -W docs docs/_build`, with skcnn[docs] installed."""
 
-from importlib.metadata import version
+import importlib.metadata
 
 project = "skcnn"
 author = "the skcnn developers"
 copyright = f"2026, {author}"
-release = version("skcnn")
+release = importlib.metadata.version("skcnn")
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc", "myst_parser"]
 myst_enable_extensions = ["dollarmath", "amsmath"]

@@ -91,7 +91,7 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
         Class labels.
     n_features_in_ : int
         Values in a row of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns of X, if it had string names.
     image_shape_ : tuple of (height, width, n_channels)
         What a row was taken for.
