@@ -191,7 +191,7 @@ def make_plan(estimator, n_samples):
     batch_size = AUTO_BATCH_SIZE if estimator.batch_size == "auto" else int(estimator.batch_size)
     if estimator.batch_size != "auto" and batch_size > n_samples:
         warnings.warn(
-            f"batch_size={batch_size} is larger than the {n_samples} samples: it is cut to them.", stacklevel=5
+            f"batch_size={batch_size} is larger than the {n_samples} samples: it is cut to them.", stacklevel=4
         )
     solver = {
         "kind": SOLVERS[estimator.solver],
