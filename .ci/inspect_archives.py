@@ -26,8 +26,10 @@ def main(folder):
     (sdist,) = Path(folder).glob("*.tar.gz")
     assert "-cp311-abi3-" in wheel.name, f"{wheel.name} is not for the stable ABI of CPython 3.11"
     with zipfile.ZipFile(wheel) as archive:
+        licences = {name.partition("/licenses/")[2] for name in archive.namelist()} - {""}
         names = {name for name in archive.namelist() if ".dist-info/" not in name and not name.endswith("/")}
     assert names == EXPECTED, f"missing: {EXPECTED - names}; not expected: {names - EXPECTED}"
+    assert licences == {"LICENSE", "skcnn/data/LICENSE.txt"}, f"licences: {licences}"
     size = wheel.stat().st_size
     assert size < 2**20, f"{wheel.name} has {size} bytes"
     with tarfile.open(sdist) as archive:

@@ -34,7 +34,7 @@ NOTEBOOK = {
 
 
 def main(argv=None):
-    """Run the command line; the exit status is 0, or 2 after wrong use."""
+    """Run the command line; the exit status is 0, 2 after wrong use, or 130 if it was interrupted."""
     parser = make_parser()
     args = parser.parse_args(argv)
     if args.version:
@@ -42,17 +42,33 @@ def main(argv=None):
 
         print(f"skcnn {__version__}")
         return 0
-    if args.plot and not has_module("matplotlib"):
-        parser.error("--plot needs matplotlib: pip install 'skcnn[demo]'")
-    for path in (args.plot, args.save):
-        if path and not Path(path).absolute().parent.is_dir():
-            parser.error(f"{path}: there is no such folder")
     try:
+        check_files(args)
         split = load(args)
         run(args, split, *make_labels(args, split))
     except (ImportError, OSError, ValueError, TypeError) as error:
         parser.error(" ".join(str(error).split()))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     return 0
+
+
+def check_files(args):
+    """Whether the files can be written that are to be, before any work is done for them."""
+    if args.plot:
+        if not has_module("matplotlib"):
+            raise ImportError("--plot needs matplotlib: pip install 'skcnn[demo]'")
+        from matplotlib.figure import Figure
+
+        known = Figure().canvas.get_supported_filetypes()
+        if Path(args.plot).suffix[1:].lower() not in known:
+            raise ValueError(f"--plot {args.plot}: the name must end in one of .{', .'.join(sorted(known))}")
+    for path in (args.plot, args.save):
+        if path and not Path(path).absolute().parent.is_dir():
+            raise ValueError(f"{path}: there is no such folder")
+        if path and Path(path).is_dir():
+            raise ValueError(f"{path} is a folder")
 
 
 def make_parser():
@@ -71,7 +87,12 @@ def make_parser():
     add("--n-train", type=positive, metavar="N", help="learn from the first N training images only")
     add("--n-test", type=positive, metavar="N", help="test on the first N test images only")
     add = parser.add_argument_group("network and training").add_argument
-    add("--notebook", action="store_true", help="the notebook's own choices; options below still override them")
+    add(
+        "--notebook",
+        action="store_true",
+        help="the notebook's own choices, in %d epochs at a learning rate of %g; options below still override them"
+        % (NOTEBOOK["max_iter"], NOTEBOOK["learning_rate_init"]),
+    )
     add("--n-filters", type=int, metavar="N", help="filters of the convolution (default 8)")
     add("--kernel-size", type=int, metavar="N", help="side of a filter in pixels (default 5)")
     add("--batch-size", type=int, metavar="N", help="images a solver step (default 32; with --notebook all of them)")
@@ -168,6 +189,8 @@ def run(args, split, y_train, y_test):
 
         clf._fit(split.X_train, y_train, None, on_epoch=on_epoch)
     seconds = time.perf_counter() - start
+    if clf.n_iter_ == 0:
+        raise KeyboardInterrupt
     print(f"{clf.n_iter_} epochs in {seconds:.2f} s, loss {clf.loss_curve_[0]:.4f} -> {clf.loss_:.4f}\n")
     print(f"{'accuracy':24s}{'train':>8s}{'test':>8s}{'seconds':>10s}")
     report("skcnn", clf, split, y_train, y_test, seconds)

@@ -6,16 +6,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skcnn.kernels import LANES, LOSSES, decision_function
-from skcnn.network import Network
-from skcnn.training import Problem, fit_loop, initial_state, make_plan
-from skcnn.validation import (
-    check_image_shape,
-    check_kernel_size,
-    check_parameters,
-    check_sample_weight,
-    restored_on_error,
-)
+from skcnn.kernels import LOSSES
+from skcnn.network import Network, make_network
+from skcnn.training import Problem, fit_loop, initial_state, make_plan, settle_statistics
+from skcnn.validation import check_fits_dtype, check_parameters, check_sample_weight, restored_on_error
 
 # What X is taken as it is in; anything else becomes the first.
 _DTYPES = (np.float64, np.float32, np.uint8)
@@ -45,8 +39,8 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
         What is minimised: softplus(z) - t * z, which is minus the log-likelihood of a target t, or (t - p)**2 / 2;
         summed over outputs, averaged over the batch by sample weight.
     standardize : bool, default=False
-        Standardise z over each batch before the last sigmoid; prediction uses running averages of the batches' means
-        and variances (momentum 0.9).
+        Standardise z over each batch before the last sigmoid. Running averages of the batches' means and variances
+        (momentum 0.9) stand in for a batch's own while training; `fit` ends by setting them to the training set's.
     fit_intercept : bool, default=True
         Whether to learn intercepts. They stay 0 otherwise.
     init : {"glorot_uniform", "uniform"}, default="glorot_uniform"
@@ -216,6 +210,7 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         self : ConvSigmoidClassifier
+            The fitted classifier itself.
 
         Raises
         ------
@@ -232,14 +227,17 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
         with restored_on_error(self):
             X, y = validate_data(self, X, y, dtype=_DTYPES, order="C")
             classes, targets = self._encode(y)
-            network = self._make_network(n_outputs=targets.shape[1])
+            network = make_network(self, X.shape[1], targets.shape[1])
             dtype = np.float64 if X.dtype == np.float64 else np.float32
             sample_weight = check_sample_weight(sample_weight, X, dtype)
             objective = {"loss": LOSSES[self.loss], "alpha": float(self.alpha)}
+            check_fits_dtype(self, dtype)
             problem = Problem(X, targets.astype(dtype), sample_weight, network, objective)
             generator = check_random_state(self.random_state)
             state = initial_state(self, network, classes, generator, dtype)
             fit_loop(problem, state, make_plan(self, X.shape[0]), generator, on_epoch)
+            if self.standardize:
+                settle_statistics(problem, state)
             self._store(classes, network, state)
         return self
 
@@ -248,22 +246,10 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
-            raise ValueError(f"y must have at least two classes; got one class only: {classes[0]!r}.")
+            raise ValueError(f"y must have at least two classes; got one class only: {classes.tolist()[0]!r}.")
         if len(classes) == 2:
             return classes, codes[:, np.newaxis] == 1
         return classes, codes[:, np.newaxis] == np.arange(len(classes))
-
-    def _make_network(self, n_outputs):
-        image_shape = check_image_shape(self.image_shape, self.n_features_in_)
-        return Network(
-            image_shape=image_shape,
-            n_filters=int(self.n_filters),
-            kernel_size=check_kernel_size(self.kernel_size, image_shape),
-            n_outputs=n_outputs,
-            rescale=float(self.rescale),
-            fit_intercept=bool(self.fit_intercept),
-            standardize=bool(self.standardize),
-        )
 
     def _store(self, classes, network, state):
         self.classes_ = classes
@@ -276,36 +262,43 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
         self.loss_ = state.loss
         self.best_loss_ = state.best_loss
         self.loss_curve_ = state.loss_curve
-        self._parameters = state.parameters
-        self._network_state = network.to_state()
+        # In one, so that a prediction in another thread never meets one half of an old model.
+        self._model = (network.to_state(), state.parameters)
         self._n_steps = state.n_steps
+        self._n_batches = state.n_batches
         self._n_no_improvement = state.n_no_improvement
         self._moments = state.moments if self.warm_start else None
 
     # ---- the fitted network ----
 
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "_parameters")
+        return hasattr(self, "_model")
 
-    def _network(self):
+    @property
+    def _parameters(self):
         check_is_fitted(self)
-        return Network(**self._network_state)
+        return self._model[1]
 
     def _views(self):
-        return self._network().views(self._parameters)
+        check_is_fitted(self)
+        network, parameters = self._model
+        return Network(**network).views(parameters)
 
     @property
     def coefs_(self):
+        """Filters, and output weights (n_hidden, n_outputs)."""
         views = self._views()
         return [views["filters"], views["weights"].T]
 
     @property
     def intercepts_(self):
+        """Intercepts of the filters and of the outputs."""
         views = self._views()
         return [views["filter_intercepts"], views["intercepts"]]
 
     @property
     def filters_(self):
+        """Filters as images: (n_filters, kernel_height, kernel_width), and n_channels if there are several."""
         filters = np.moveaxis(self._views()["filters"], 1, -1)
         return filters[..., 0] if filters.shape[-1] == 1 else filters
 
@@ -335,11 +328,15 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
         return logits[:, 0] if self.n_outputs_ == 1 else logits
 
     def _logits(self, X):
-        network = self._network()
+        check_is_fitted(self)
+        state, parameters = self._model
+        network = Network(**state)
         X = validate_data(self, X, reset=False, dtype=_DTYPES, order="C")
-        logits = np.empty((X.shape[0], network.n_outputs), dtype=self._parameters.dtype)
-        workspace = network.workspace(LANES, self._parameters.dtype)
-        decision_function(X, network, self._parameters, workspace, logits)
+        if X.shape[1] != network.n_features:  # another thread is in `fit`
+            raise ValueError(f"X has {X.shape[1]} features, but the network takes {network.n_features}.")
+        logits = network.logits(X, parameters)
+        if not np.isfinite(logits).all():
+            raise ValueError(f"X holds values too large for {parameters.dtype.name}, in which this model computes.")
         return logits
 
     def predict(self, X):

@@ -1,10 +1,13 @@
 """Images for trying the classifier: a packaged sample of MNIST, scikit-learn's digits, Keras's MNIST, .npz files."""
 
 import os
+import zlib
 from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
-from zipfile import is_zipfile
+from math import prod
+from tokenize import TokenError
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -75,7 +78,12 @@ def load_mnist_sample(*, return_X_y=False, as_split=False):
 
 
 def load_digits_split():
-    """scikit-learn's 8 x 8 digits as a `Split`: a stratified quarter is for testing."""
+    """scikit-learn's 8 x 8 digits: a stratified quarter of them is for testing.
+
+    Returns
+    -------
+    split : Split
+    """
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -85,7 +93,11 @@ def load_digits_split():
 
 
 def load_keras_mnist():
-    """All of MNIST as a `Split`, by way of `keras.datasets.mnist`, which downloads it once.
+    """All of MNIST, by way of `keras.datasets.mnist`, which downloads it once.
+
+    Returns
+    -------
+    split : Split
 
     Raises
     ------
@@ -121,44 +133,61 @@ def _keras_backend():
 
 
 def load_npz(path):
-    """An .npz file laid out as Keras's mnist.npz as a `Split`.
+    """Images from an .npz file laid out as Keras's mnist.npz.
 
     Parameters
     ----------
     path : path-like
         Arrays x_train and x_test of shape (n_samples, height, width) or (n_samples, height, width, n_channels), y_train
-        and y_test of shape (n_samples,). Integer pixels are taken for bytes, 0 to 255; other numbers as they are.
+        and y_test of shape (n_samples,). Integers are taken to go up to 255, or where some are larger to their
+        type's largest; other numbers are taken as they are. Channels are the last axis.
+
+    Returns
+    -------
+    split : Split
 
     Raises
     ------
     OSError
         If there is no such file, or it cannot be read.
     ValueError
-        If it is not laid out like that.
+        If it is damaged or not laid out like that.
     """
     with open(path, "rb") as file:
         if not is_zipfile(file):
             raise ValueError(f"{path} is not an .npz file")
-        with np.load(file, allow_pickle=False) as arrays:
-            return _split_of(arrays, path)
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {key: archive[key] for key in _KEYS if key in archive}
+        except (ValueError, EOFError, BadZipFile, zlib.error, TokenError) as error:
+            raise ValueError(f"{path} is damaged, or holds objects: {error}") from error
+    return _split_of(arrays, path)
 
 
 def _split_of(arrays, source):
     missing = [key for key in _KEYS if key not in arrays]
     if missing:
         raise ValueError(f"{source} has no array {', '.join(missing)}; it takes {', '.join(_KEYS)}")
-    x_train, y_train, x_test, y_test = (arrays[key] for key in _KEYS)
+    x_train, y_train, x_test, y_test = (np.asarray(arrays[key]) for key in _KEYS)
     for name, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
+        if x.dtype != x_train.dtype:
+            raise ValueError(
+                f"{source}: x_train holds {x_train.dtype} and x_{name} {x.dtype}; both must be of one type"
+            )
         if x.ndim not in (3, 4) or x.shape[1:] != x_train.shape[1:] or y.shape != x.shape[:1]:
             raise ValueError(
                 f"{source}: x_{name} of shape {x.shape} and y_{name} of shape {y.shape} are not images "
                 "(n_samples, height, width) or (n_samples, height, width, n_channels) and their labels"
             )
-    rescale = 1 / 255 if np.issubdtype(x_train.dtype, np.integer) else 1.0
+        if x.dtype.kind not in "biuf" or x.size == 0:
+            raise ValueError(f"{source}: x_{name} of shape {x.shape} and type {x.dtype} holds no numbers")
+    rescale = 1.0
+    if x_train.dtype.kind in "iu":
+        rescale = 1 / (255 if max(x_train.max(), x_test.max()) <= 255 else np.iinfo(x_train.dtype).max)
     return Split(
-        x_train.reshape(len(x_train), -1),
+        x_train.reshape(len(x_train), prod(x_train.shape[1:])),
         y_train,
-        x_test.reshape(len(x_test), -1),
+        x_test.reshape(len(x_test), prod(x_test.shape[1:])),
         y_test,
         x_train.shape[1:],
         rescale,

@@ -6,7 +6,8 @@ from math import prod, sqrt
 
 import numpy as np
 
-from skcnn.kernels import LANES
+from skcnn.kernels import LANES, compute_logits, workspace_size
+from skcnn.validation import check_image_shape, check_kernel_size
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ class Network:
     @property
     def n_taps(self):
         return self.image_shape[2] * prod(self.kernel_size)
+
+    @property
+    def n_multiply_adds(self):
+        """Of one image's forward pass."""
+        return self.n_hidden * (self.n_taps + self.n_outputs)
 
     @cached_property
     def taps(self):
@@ -126,13 +132,31 @@ class Network:
 
     def workspace(self, n_rows, dtype):
         """Scratch memory for batches of up to `n_rows` rows, aligned for the widest vectors."""
-        n_groups = -(-n_rows // LANES) if self.standardize else 1
-        size = LANES * (self.n_features + 2 * self.n_hidden + n_groups * (3 * self.n_outputs + 1))
-        return aligned_empty(size, dtype)
+        return aligned_empty(workspace_size(self, n_rows), dtype)
+
+    def logits(self, X, parameters):
+        """Logits (n_samples, n_outputs) of the rows of X, standardised by the running averages if at all."""
+        logits = np.empty((X.shape[0], self.n_outputs), dtype=parameters.dtype)
+        compute_logits(X, self, parameters, self.workspace(LANES, parameters.dtype), logits)
+        return logits
 
     def to_state(self):
         """The network as plain numbers: `Network(**state)` is the same network."""
         return asdict(self)
+
+
+def make_network(estimator, n_features, n_outputs):
+    """The network that an estimator's hyper-parameters ask for, on rows of `n_features` values."""
+    image_shape = check_image_shape(estimator.image_shape, n_features)
+    return Network(
+        image_shape=image_shape,
+        n_filters=int(estimator.n_filters),
+        kernel_size=check_kernel_size(estimator.kernel_size, image_shape),
+        n_outputs=n_outputs,
+        rescale=float(estimator.rescale),
+        fit_intercept=bool(estimator.fit_intercept),
+        standardize=bool(estimator.standardize),
+    )
 
 
 def aligned_empty(size, dtype):

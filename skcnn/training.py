@@ -4,7 +4,7 @@ The problem (what is fitted, and to what) is apart from the state (what changes 
 """
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, nan
 
 import numpy as np
@@ -13,8 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from skcnn.kernels import SOLVERS, train_batches
 from skcnn.network import Network
 
-# Rows that go by before Python has a look at signals (Ctrl-C); at least one batch.
-_RUN_ROWS = 2048
+# Multiply-adds that go by before Python has a look at signals (Ctrl-C): about a tenth of a second.
+_RUN_WORK = 1e9
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class State:
     parameters: np.ndarray
     moments: np.ndarray  # (2, n_trainable) for Adam, (1, n_trainable) for SGD
     n_steps: int = 0  # solver steps since the moments were zero
+    n_batches: int = 0  # batches in the running averages
     t: int = 0  # samples seen
     n_iter: int = 0  # epochs of this call
     loss_curve: list = field(default_factory=list)
@@ -76,19 +77,21 @@ def initial_state(estimator, network, classes, generator, dtype):
         If the last fit had other classes or another network.
     """
     zeros = zero_moments(network, estimator.solver, dtype)
-    if not (estimator.warm_start and hasattr(estimator, "_parameters")):
+    if not (estimator.warm_start and hasattr(estimator, "_model")):
         return State(network.initial_parameters(estimator.init, generator, dtype), zeros)
     if not np.array_equal(classes, estimator.classes_):
         raise ValueError(f"warm_start needs the classes of the last fit, {estimator.classes_!r}; y has {classes!r}.")
-    last = Network(**estimator._network_state)
+    state, parameters = estimator._model
+    last = Network(**state)
     if network != last:
         raise ValueError(f"warm_start needs the network of the last fit, {last}; now it is {network}.")
     moments = estimator._moments
     kept = moments is not None and moments.shape == zeros.shape
     return State(
-        parameters=estimator._parameters.astype(dtype),
+        parameters=parameters.astype(dtype),
         moments=moments.astype(dtype) if kept else zeros,
         n_steps=estimator._n_steps if kept else 0,
+        n_batches=estimator._n_batches,
         t=estimator.t_,
         loss_curve=list(estimator.loss_curve_),
         best_loss=estimator.best_loss_,
@@ -141,6 +144,7 @@ def fit_loop(problem, state, plan, generator, on_epoch=None):
                     )
                 return
     except KeyboardInterrupt:
+        check_finite(state.loss if state.loss_curve else 0.0, state.parameters, plan)
         warnings.warn("Training interrupted by user; the model is what it was then.", stacklevel=4)
         return
     warnings.warn(
@@ -155,10 +159,12 @@ def run_epoch(problem, state, plan, generator, gradient, workspace):
     n_samples = problem.X.shape[0]
     rows = generator.permutation(n_samples) if plan.shuffle else np.arange(n_samples)
     rows = rows.astype(np.intp, copy=False)
-    n_run = plan.batch_size * max(1, _RUN_ROWS // plan.batch_size)
+    # Forward, to the weights and to the activations.
+    batch_work = 3 * problem.network.n_multiply_adds * plan.batch_size
+    n_run = plan.batch_size * max(1, int(_RUN_WORK // batch_work))
     total_loss = total_weight = 0.0
     for start in range(0, n_samples, n_run):
-        loss, weight, state.n_steps = train_batches(
+        loss, weight, state.n_steps, state.n_batches = train_batches(
             problem.X,
             problem.targets,
             problem.sample_weight,
@@ -172,10 +178,24 @@ def run_epoch(problem, state, plan, generator, gradient, workspace):
             gradient,
             workspace,
             state.n_steps,
+            state.n_batches,
         )
         total_loss += loss
         total_weight += weight
     return total_loss / total_weight
+
+
+def settle_statistics(problem, state):
+    """Replace the running averages by the means and variances of the training set's logits.
+
+    While it trains, running averages are all there is, and they trail the parameters; at the end one forward pass gives
+    the statistics of the parameters that are kept.
+    """
+    logits = replace(problem.network, standardize=False).logits(problem.X, state.parameters).astype(np.float64)
+    means = np.average(logits, axis=0, weights=problem.sample_weight)
+    views = problem.network.views(state.parameters)
+    views["running_means"][:] = means
+    views["running_variances"][:] = np.average((logits - means) ** 2, axis=0, weights=problem.sample_weight)
 
 
 def check_finite(loss, parameters, plan):
@@ -192,6 +212,11 @@ def make_plan(estimator, n_samples):
     if estimator.batch_size != "auto" and batch_size > n_samples:
         warnings.warn(
             f"batch_size={batch_size} is larger than the {n_samples} samples: it is cut to them.", stacklevel=4
+        )
+    if estimator.standardize and min(batch_size, n_samples) == 1:
+        raise ValueError(
+            "standardize=True needs batches of two samples or more, as one has no deviation; "
+            f"batch_size={estimator.batch_size!r} with {n_samples} samples makes batches of one."
         )
     solver = {
         "kind": SOLVERS[estimator.solver],

@@ -5,7 +5,7 @@ from math import inf, isfinite, isqrt
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length, check_scalar
+from sklearn.utils import check_array, check_consistent_length, check_random_state
 
 from skcnn.kernels import LOSSES, SOLVERS
 
@@ -14,16 +14,16 @@ INITS = ("glorot_uniform", "uniform")
 # Smallest allowed value of each integer.
 _INTEGERS = {"n_filters": 1, "max_iter": 1}
 
-# Bounds of each number, and which of the two are allowed themselves.
+# Bounds of each number, and whether they belong to the interval.
 _REALS = {
-    "rescale": (-inf, inf, "neither"),
-    "alpha": (0.0, inf, "left"),
-    "learning_rate_init": (0.0, inf, "neither"),
-    "momentum": (0.0, 1.0, "both"),
-    "beta_1": (0.0, 1.0, "left"),
-    "beta_2": (0.0, 1.0, "left"),
-    "epsilon": (0.0, inf, "neither"),
-    "tol": (0.0, inf, "left"),
+    "rescale": (-inf, inf, "()"),
+    "alpha": (0.0, inf, "[)"),
+    "learning_rate_init": (0.0, inf, "()"),
+    "momentum": (0.0, 1.0, "[]"),
+    "beta_1": (0.0, 1.0, "[)"),
+    "beta_2": (0.0, 1.0, "[)"),
+    "epsilon": (0.0, inf, "()"),
+    "tol": (0.0, inf, "[)"),
 }
 
 _OPTIONS = {"loss": tuple(LOSSES), "solver": tuple(SOLVERS), "init": INITS}
@@ -53,12 +53,33 @@ def check_parameters(estimator):
         value = getattr(estimator, name)
         if not isinstance(value, bool | np.bool_):
             raise TypeError(f"{name} must be True or False; got {value!r}.")
-    if estimator.batch_size != "auto":
+    if not (isinstance(estimator.batch_size, str) and estimator.batch_size == "auto"):
         check_integer("batch_size", estimator.batch_size, 1, otherwise=" or 'auto'")
-    if estimator.n_iter_no_change != inf:
+    if not (isinstance(estimator.n_iter_no_change, float) and estimator.n_iter_no_change == inf):
         check_integer("n_iter_no_change", estimator.n_iter_no_change, 1, otherwise=" or infinity")
     if not isinstance(estimator.verbose, bool | np.bool_):
         check_integer("verbose", estimator.verbose, 0, otherwise=" or a boolean")
+    if isinstance(estimator.random_state, bool | np.bool_):
+        raise TypeError(f"random_state must be None, an integer or a RandomState; got {estimator.random_state!r}.")
+    try:
+        check_random_state(estimator.random_state)
+    except ValueError as error:
+        raise ValueError(
+            f"random_state={estimator.random_state!r} must be None, an integer of at least 0 or a RandomState."
+        ) from error
+
+
+def check_fits_dtype(estimator, dtype):
+    """Whether the numbers that the kernels compute with survive in the dtype that X is trained in."""
+    for name in ("rescale", "epsilon"):
+        value = getattr(estimator, name)
+        with np.errstate(over="ignore", under="ignore"):
+            converted = np.dtype(dtype).type(value)
+        if converted == 0 or not np.isfinite(converted):
+            raise ValueError(
+                f"{name}={value!r} must be a number that is neither 0 nor infinite in {np.dtype(dtype).name}, "
+                "in which this X is trained."
+            )
 
 
 def check_integer(name, value, low, *, otherwise=""):
@@ -76,7 +97,10 @@ def check_real(name, value, low, high, boundaries):
         raise TypeError(f"{name} must be a number; got {value!r}.")
     if not isfinite(value):
         raise ValueError(f"{name}={value!r} must be finite.")
-    return check_scalar(value, name, Real, min_val=low, max_val=high, include_boundaries=boundaries)
+    left, right = boundaries
+    if not ((low < value or (left == "[" and value == low)) and (value < high or (right == "]" and value == high))):
+        raise ValueError(f"{name}={value!r} must be in {left}{low:g}, {high:g}{right}.")
+    return float(value)
 
 
 def check_image_shape(image_shape, n_features):
@@ -115,7 +139,8 @@ def check_kernel_size(kernel_size, image_shape):
     )
     if kernel_height > height or kernel_width > width:
         raise ValueError(
-            f"kernel_size={kernel_size!r} is larger than the image, whose (height, width) is {(height, width)}."
+            f"kernel_size={kernel_size!r} is larger than the image, whose (height, width) is {(height, width)}; "
+            "image_shape says what a row is."
         )
     return kernel_height, kernel_width
 
@@ -124,21 +149,25 @@ def check_sample_weight(sample_weight, X, dtype):
     """Weights of shape (n_samples,) in `dtype`, ones if None."""
     if sample_weight is None:
         return np.ones(X.shape[0], dtype=dtype)
+    shape = np.asarray(sample_weight).shape
+    if len(shape) != 1:
+        raise ValueError(f"sample_weight must be of shape (n_samples,); got shape {shape}.")
     weights = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
-    if weights.ndim != 1:
-        raise ValueError(f"sample_weight must be of shape (n_samples,); got shape {weights.shape}.")
     check_consistent_length(X, weights)
     if (weights < 0).any():
-        raise ValueError(f"sample_weight must not be negative; its least value is {weights.min()!r}.")
-    # A batch's weights are summed, and each must survive being divided by that sum.
-    if weights.sum() > np.finfo(dtype).max:
-        raise ValueError(
-            f"sample_weight is too large for {np.dtype(dtype).name}, in which this X is trained: "
-            f"it sums to {weights.sum()!r}."
-        )
-    weights = weights.astype(dtype)
+        raise ValueError(f"sample_weight must not be negative; its least value is {weights.min()}.")
     if not weights.any():
         raise ValueError("sample_weight is zero for every sample: nothing is left to learn from.")
+    # A batch's weights are summed, and each is divided by that sum.
+    limits = np.finfo(dtype)
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if total > limits.max or weights.max() < limits.tiny:
+        raise ValueError(
+            f"sample_weight must sum to at most {limits.max} and have a value of {limits.tiny} or more, to survive in "
+            f"{np.dtype(dtype).name}, in which this X is trained; it sums to {total}."
+        )
+    weights = weights.astype(dtype)
     return weights
 
 

@@ -252,9 +252,9 @@ def call_train_batches(
     gradient = np.full(network.n_trainable + 2 * network.n_outputs, np.nan, parameters.dtype)
     fixed = batch_size, network, {"loss": LOSSES.index(loss), "alpha": alpha}, solver
     changing = parameters, moments, gradient, network.workspace(batch_size, parameters.dtype)
-    total_loss = total_weight = n_steps = 0
+    total_loss = total_weight = n_steps = n_batches = 0
     for order in orders:
         inputs = [read_only(array) for array in (X, targets, sample_weight, order)]
-        loss_sum, weight_sum, n_steps = train_batches(*inputs, *fixed, *changing, n_steps)
+        loss_sum, weight_sum, n_steps, n_batches = train_batches(*inputs, *fixed, *changing, n_steps, n_batches)
         total_loss, total_weight = total_loss + loss_sum, total_weight + weight_sum
     return parameters, total_loss, total_weight, n_steps

@@ -30,22 +30,26 @@ PARAMETERS = [
     ("nesterovs_momentum", 2, TypeError, "nesterovs_momentum must be True or False; got 2"),
     ("rescale", np.nan, ValueError, "rescale=nan must be finite"),
     ("rescale", "1/255", TypeError, "rescale must be a number; got '1/255'"),
-    ("alpha", -1.0, ValueError, "alpha == -1.0, must be >= 0"),
+    ("alpha", -1.0, ValueError, "alpha=-1.0 must be in [0, inf)"),
     ("alpha", False, TypeError, "alpha must be a number; got False"),
-    ("learning_rate_init", 0.0, ValueError, "learning_rate_init == 0.0, must be > 0"),
+    ("learning_rate_init", 0.0, ValueError, "learning_rate_init=0.0 must be in (0, inf)"),
     ("learning_rate_init", np.inf, ValueError, "learning_rate_init=inf must be finite"),
-    ("momentum", 1.5, ValueError, "momentum == 1.5, must be <= 1"),
-    ("beta_1", 1.0, ValueError, "beta_1 == 1.0, must be < 1"),
-    ("beta_2", -0.1, ValueError, "beta_2 == -0.1, must be >= 0"),
-    ("epsilon", 0.0, ValueError, "epsilon == 0.0, must be > 0"),
-    ("tol", -1e-4, ValueError, "tol == -0.0001, must be >= 0"),
+    ("momentum", 1.5, ValueError, "momentum=1.5 must be in [0, 1]"),
+    ("beta_1", 1.0, ValueError, "beta_1=1.0 must be in [0, 1)"),
+    ("beta_2", -0.1, ValueError, "beta_2=-0.1 must be in [0, 1)"),
+    ("epsilon", 0.0, ValueError, "epsilon=0.0 must be in (0, inf)"),
+    ("tol", -1e-4, ValueError, "tol=-0.0001 must be in [0, inf)"),
     ("max_iter", 0, ValueError, "max_iter=0 must be an integer of at least 1"),
     ("batch_size", 0, ValueError, "batch_size=0 must be an integer of at least 1 or 'auto'"),
     ("batch_size", "all", TypeError, "batch_size must be an integer or 'auto'; got 'all'"),
     ("n_iter_no_change", 0, ValueError, "n_iter_no_change=0 must be an integer of at least 1 or infinity"),
     ("n_iter_no_change", 1.5, TypeError, "n_iter_no_change must be an integer or infinity; got 1.5"),
     ("verbose", "loud", TypeError, "verbose must be an integer or a boolean; got 'loud'"),
-    ("random_state", "seed", ValueError, "'seed' cannot be used to seed"),
+    ("random_state", "seed", ValueError, "random_state='seed' must be None, an integer of at least 0 or a RandomState"),
+    ("random_state", -1, ValueError, "random_state=-1 must be None, an integer of at least 0"),
+    ("random_state", True, TypeError, "random_state must be None, an integer or a RandomState; got True"),
+    ("rescale", 0.0, ValueError, "rescale=0.0 must be a number that is neither 0 nor infinite in float64"),
+    ("batch_size", np.array([1, 2]), TypeError, "batch_size must be an integer or 'auto'; got array([1, 2])"),
 ]
 
 
@@ -90,20 +94,49 @@ WEIGHTS = [
     (np.zeros(300), "sample_weight is zero for every sample"),
     (np.ones(299), "inconsistent numbers of samples: [300, 299]"),
     (np.ones((300, 1)), "sample_weight must be of shape (n_samples,); got shape (300, 1)"),
+    (2.0, "sample_weight must be of shape (n_samples,); got shape ()"),
+    (np.full(300, 1e308), "to survive in float64, in which this X is trained; it sums to inf"),
+    (np.full(300, 1e-320), "to survive in float64"),
     (np.full(300, np.nan), "Input sample_weight contains NaN"),
 ]
 
 
-@pytest.mark.parametrize(("weights", "message"), WEIGHTS, ids=["negative", "zero", "short", "2-D", "NaN"])
+@pytest.mark.parametrize(
+    ("weights", "message"), WEIGHTS, ids=["negative", "zero", "short", "2-D", "scalar", "huge", "tiny", "NaN"]
+)
 def test_sample_weight(quick, digits, weights, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         quick().fit(*digits, sample_weight=weights)
 
 
-def test_weights_beyond_float32(quick, digits):
+@pytest.mark.parametrize("weight", [1e300, 1e-46])
+def test_weights_beyond_float32(quick, digits, weight):
     X, y = digits
-    with pytest.raises(ValueError, match="sample_weight is too large for float32"):
-        quick().fit(X.astype(np.float32), y, np.full(300, 1e300))
+    with pytest.raises(ValueError, match="to survive in float32, in which this X is trained"):
+        quick().fit(X.astype(np.float32), y, np.full(300, weight))
+
+
+@pytest.mark.parametrize(("name", "value"), [("rescale", 1e300), ("rescale", 1e-60), ("epsilon", 1e-60)])
+def test_numbers_beyond_float32(quick, digits, name, value):
+    X, y = digits
+    with pytest.raises(
+        ValueError, match=re.escape(f"{name}={value!r} must be a number that is neither 0 nor infinite")
+    ):
+        quick(**{name: value}).fit(X.astype(np.float32), y)
+
+
+def test_prediction_beyond_float32(quick, digits):
+    X, y = digits
+    clf = quick().fit(X.astype(np.float32), y)
+    with pytest.raises(ValueError, match="X holds values too large for float32, in which this model computes"):
+        clf.predict(X * 1e300)
+
+
+def test_standardized_batches_of_one(quick, digits):
+    """Two samples are the least that has a deviation."""
+    X, y = digits
+    with pytest.raises(ValueError, match="standardize=True needs batches of two samples or more"):
+        quick(standardize=True, batch_size=1).fit(X, y)
 
 
 def test_divergence_names_the_learning_rate(quick, digits):

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
@@ -180,8 +181,9 @@ def test_any_batch_size(quick, digits, n_samples, batch_size):
 
 def test_batch_size_is_cut_with_a_warning(quick, digits):
     X, y = digits
-    with pytest.warns(UserWarning, match="batch_size=400 is larger than the 300 samples"):
+    with pytest.warns(UserWarning, match="batch_size=400 is larger than the 300 samples") as record:
         clf = quick(batch_size=400).fit(X, y)
+    assert record[0].filename == __file__
     assert_array_equal(clf.coefs_[0], quick(batch_size=300).fit(X, y).coefs_[0])
 
 
@@ -203,10 +205,36 @@ def test_prediction_does_not_depend_on_the_other_rows(fitted, digits):
 
 
 def test_shuffle_off_takes_rows_in_order(quick, digits):
+    """One epoch over 100 rows is one over the first 50 and, from there, one over the last 50."""
+    X, y = digits[0][:100], np.arange(100) % 2
+    whole = quick(shuffle=False, batch_size=25, max_iter=1).fit(X, y)
+    halves = quick(shuffle=False, batch_size=25, max_iter=1, warm_start=True).fit(X[:50], y[:50]).fit(X[50:], y[50:])
+    assert_array_equal(whole._parameters, halves._parameters)
+
+
+def test_standardisation_ends_with_the_training_sets_statistics(quick, digits, rng):
     X, y = digits
-    a = quick(shuffle=False, batch_size=50, max_iter=1, alpha=0).fit(X, y)
-    b = quick(shuffle=False, batch_size=50, max_iter=1, alpha=0).fit(X[::-1], y[::-1])
-    assert (a._parameters != b._parameters).any()
+    weights = rng.randint(0, 3, size=300)
+    clf = quick(standardize=True).fit(X, y, weights)
+    scores = np.repeat(clf.decision_function(X), weights, axis=0)
+    assert_allclose(scores.mean(axis=0), 0, atol=1e-9)
+    assert_allclose(scores.std(axis=0), 1, rtol=1e-9)
+
+
+def test_prediction_while_another_thread_fits(quick, digits):
+    """Between the two halves of a fit: the new number of features, but still the old network."""
+    X, y = digits
+    clf = quick().fit(X, y)
+    with pytest.raises(ValueError, match="X has 49 features, but the network takes 64"):
+        clf._fit(X[:, :49], y, None, on_epoch=lambda state: clf.predict(X[:2, :49]))
+
+
+def test_concurrent_predictions(fitted, digits):
+    X, _ = digits
+    expected = fitted.decision_function(X)
+    with ThreadPoolExecutor(8) as pool:
+        for scores in pool.map(fitted.decision_function, [X] * 50):
+            assert_array_equal(scores, expected)
 
 
 @pytest.mark.parametrize("copy", [lambda c: pickle.loads(pickle.dumps(c)), "joblib"])
@@ -265,8 +293,9 @@ def test_batches_of_zero_weight_are_passed_over(quick, digits):
 
 @pytest.mark.convergence
 def test_convergence_warning(quick, digits):
-    with pytest.warns(ConvergenceWarning, match=re.escape("Maximum iterations (2) reached")):
+    with pytest.warns(ConvergenceWarning, match=re.escape("Maximum iterations (2) reached")) as record:
         quick(max_iter=2).fit(*digits)
+    assert record[0].filename == __file__
 
 
 @pytest.mark.convergence

@@ -109,6 +109,8 @@ def test_wrong_use(capsys, monkeypatch, tmp_path):
     assert "-3 is not a positive number" in wrong_use(capsys, "--n-train", -3)
     assert "n_filters=0 must be an integer of at least 1" in wrong_use(capsys, "--n-filters", 0)
     assert "no such folder" in wrong_use(capsys, "--save", tmp_path / "nowhere" / "model.joblib")
+    assert "nowhere.jpog: the name must end in one of .eps" in wrong_use(capsys, "--plot", "nowhere.jpog")
+    assert "is a folder" in wrong_use(capsys, "--save", tmp_path)
     assert "y must have at least two classes" in wrong_use(capsys, "--n-train", 1)
     assert "invalid choice: 'some'" in wrong_use(capsys, "--classes", "some")
     monkeypatch.setattr(command_line, "has_module", lambda name: name != "matplotlib")
@@ -120,6 +122,24 @@ def test_labels_that_are_no_numbers(capsys, rng):
     np.savez("images.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     assert "take --classes all" in wrong_use(capsys, "--dataset", "images.npz")
     run("--dataset", "images.npz", "--classes", "all", "--epochs", 2)
+
+
+def test_interrupted(capsys, monkeypatch):
+    """In the first epoch there is nothing to keep; later the model so far is reported and saved."""
+
+    def interrupt(self, state):
+        if state.n_iter == n_epochs:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line.Progress, "update", interrupt)
+    n_epochs = 0
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        assert command_line.main(["--no-baseline"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+    n_epochs = 2
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        run("--no-baseline")
+    assert joblib.load("skcnn-model.joblib").n_iter_ == 2
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])

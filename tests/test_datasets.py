@@ -58,6 +58,12 @@ def test_npz_of_floats_is_taken_as_it_is(arrays, tmp_path):
     assert datasets.load_npz(tmp_path / "images.npz").rescale == 1
 
 
+def test_npz_of_wide_integers(arrays, tmp_path):
+    arrays |= {"x_train": arrays["x_train"].astype(np.uint16) * 257, "x_test": arrays["x_test"].astype(np.uint16)}
+    np.savez(tmp_path / "images.npz", **arrays)
+    assert datasets.load_npz(tmp_path / "images.npz").rescale == 1 / 65535
+
+
 def test_npz_laid_out_otherwise(arrays, tmp_path):
     path = tmp_path / "images.npz"
     np.savez(path, **{key: value for key, value in arrays.items() if key != "y_test"})
@@ -72,8 +78,28 @@ def test_npz_laid_out_otherwise(arrays, tmp_path):
     np.save(tmp_path / "one.npy", arrays["x_train"])
     with pytest.raises(ValueError, match=r"not an \.npz file"):
         datasets.load_npz(tmp_path / "one.npy")
+    np.savez(path, **(arrays | {"x_test": arrays["x_test"][:0], "y_test": arrays["y_test"][:0]}))
+    with pytest.raises(ValueError, match=r"x_test of shape \(0, 6, 5, 3\) and type uint8 holds no numbers"):
+        datasets.load_npz(path)
+    np.savez(path, **(arrays | {key: arrays[key].astype(str) for key in ("x_train", "x_test")}))
+    with pytest.raises(ValueError, match=r"x_train of shape .* and type <U3 holds no numbers"):
+        datasets.load_npz(path)
+    np.savez(path, **(arrays | {"x_test": arrays["x_test"] / 255}))
+    with pytest.raises(ValueError, match="x_train holds uint8 and x_test float64; both must be of one type"):
+        datasets.load_npz(path)
     with pytest.raises(OSError, match="No such file"):
         datasets.load_npz(tmp_path / "missing.npz")
+
+
+@pytest.mark.parametrize("where", [40, 200, -200])
+def test_damaged_npz(arrays, tmp_path, where):
+    path = tmp_path / "images.npz"
+    np.savez(path, **arrays)
+    damaged = bytearray(path.read_bytes())
+    damaged[where : where + 30] = b"?" * 30
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match=r"is damaged|has no array|is not an \.npz file"):
+        datasets.load_npz(path)
 
 
 def test_mnist_without_keras(monkeypatch):

@@ -18,7 +18,7 @@ with pytest.MonkeyPatch.context() as patch:
 if keras.backend.backend() != "jax":
     pytest.skip("Keras was imported before with another backend", allow_module_level=True)
 
-from skcnn.kernels import batch_gradient, decision_function, train_batches  # noqa: E402
+from skcnn.kernels import batch_gradient, compute_logits, train_batches  # noqa: E402
 from skcnn.network import Network  # noqa: E402
 from tests import reference  # noqa: E402
 from tests.reference import LOSSES, SMALL, SOLVER, random_problem  # noqa: E402
@@ -85,7 +85,7 @@ def test_outputs(changes):
     problem = random_problem(network, 17)
     parameters, X = problem["parameters"], problem["X"]
     logits = np.empty((len(X), network.n_outputs))
-    decision_function(X, network, parameters, network.workspace(len(X), logits.dtype), logits)
+    compute_logits(X, network, parameters, network.workspace(len(X), logits.dtype), logits)
     assert_close(logits, make_model(network, parameters)(X.reshape(-1, *network.image_shape)))
 
 

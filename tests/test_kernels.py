@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from skcnn.kernels import LANES, _kernels, batch_gradient, decision_function, train_batches
+from skcnn.kernels import LANES, _kernels, batch_gradient, compute_logits, train_batches
 from skcnn.network import Network, aligned_empty
 from tests import reference
 from tests.reference import LOSSES, SMALL, SOLVER, STEPS, assert_close, random_problem, read_only
@@ -311,7 +311,7 @@ def test_solver_steps(solver, dtype, n_parameters, new_output):
 def predict_logits(network, parameters, X):
     logits = np.full((len(X), network.n_outputs), np.nan, parameters.dtype)
     workspace = network.workspace(len(X), parameters.dtype)
-    decision_function(read_only(X), network, read_only(parameters), workspace, logits)
+    compute_logits(read_only(X), network, read_only(parameters), workspace, logits)
     return logits
 
 
@@ -319,7 +319,7 @@ def predict_logits(network, parameters, X):
 @every_way
 @pytest.mark.parametrize("x_dtype", X_DTYPES)
 @every_dtype
-def test_decision_function(n_samples, standardize, x_dtype, dtype):
+def test_compute_logits(n_samples, standardize, x_dtype, dtype):
     network = Network(**SMALL | {"image_shape": (6, 5, 2)}, rescale=0.5, standardize=standardize)
     problem = random_problem(network, n_samples, dtype)
     parameters, X = problem["parameters"], (3 * np.abs(problem["X"])).astype(x_dtype)

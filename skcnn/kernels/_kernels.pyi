@@ -29,9 +29,8 @@ class Solver(TypedDict):
     momentum: float
     nesterovs_momentum: bool
 
-def decision_function(
-    X: Pixels, network: Network, parameters: Floats, workspace: Floats, logits_out: Floats
-) -> None: ...
+def workspace_size(network: Network, n_rows: int) -> int: ...
+def compute_logits(X: Pixels, network: Network, parameters: Floats, workspace: Floats, logits_out: Floats) -> None: ...
 def batch_gradient(
     X: Pixels,
     targets: Floats,
@@ -57,7 +56,8 @@ def train_batches(
     gradient: Floats,
     workspace: Floats,
     n_steps: int,
-) -> tuple[float, float, int]: ...
+    n_batches: int,
+) -> tuple[float, float, int, int]: ...
 
 # Doors to the kernels, for the tests.
 def gather(X: Pixels, rows: Indices, rescale: float, x_out: Floats) -> None: ...

@@ -1,6 +1,6 @@
 """The compiled part: a group's forward and backward pass, whole runs of mini-batches, and a door to every kernel.
 
-The functions of the first two sections do the work without the GIL; `decision_function`, `batch_gradient` and
+The functions of the first two sections do the work without the GIL; `compute_logits`, `batch_gradient` and
 `train_batches` are what the package calls. The doors at the end let the tests call each kernel by itself; they take the
 dimensions from the arrays they are given. Nothing here checks its arguments: skcnn.network and skcnn.training do.
 """
@@ -27,6 +27,11 @@ cdef struct Objective:
     int loss
     double alpha
 
+cdef struct Workspace:
+    # Where each array of scratch memory begins, in values; all are [..., lane]. The last three and `targets` hold
+    # `n_groups` groups, the others one.
+    Py_ssize_t x, hidden, d_hidden, targets, logits, d_logits, weights, size
+
 
 cdef Network read_network(network) except *:
     """The C view of `network`, which must outlive it: it owns the taps."""
@@ -45,6 +50,19 @@ cdef Network read_network(network) except *:
     c.fit_intercept = network.fit_intercept
     c.standardize = network.standardize
     return c
+
+
+cdef Workspace carve(const Network* net, Py_ssize_t n_groups) noexcept nogil:
+    cdef Workspace at
+    at.x = 0
+    at.hidden = at.x + net.n_channels * net.height * net.width * LANES
+    at.d_hidden = at.hidden + net.n_hidden * LANES
+    at.targets = at.d_hidden + net.n_hidden * LANES
+    at.logits = at.targets + n_groups * net.n_outputs * LANES
+    at.d_logits = at.logits + n_groups * net.n_outputs * LANES
+    at.weights = at.d_logits + n_groups * net.n_outputs * LANES
+    at.size = at.weights + n_groups * LANES
+    return at
 
 
 # ---- one group of at most LANES images ----
@@ -89,13 +107,13 @@ cdef double plain_batch(
     floating* gradient_out,
 ) noexcept nogil:
     """Loss of a batch, group by group: each goes forward and straight back. The gradient is accumulated."""
-    cdef floating* x = workspace
-    cdef floating* hidden = x + net.n_channels * net.height * net.width * LANES
-    cdef floating* d_hidden = hidden + net.n_hidden * LANES
-    cdef floating* group_targets = d_hidden + net.n_hidden * LANES
-    cdef floating* logits = group_targets + net.n_outputs * LANES
-    cdef floating* d_logits = logits + net.n_outputs * LANES
-    cdef floating* weights = d_logits + net.n_outputs * LANES
+    cdef Workspace at = carve(net, 1)
+    cdef floating* x = workspace + at.x
+    cdef floating* hidden = workspace + at.hidden
+    cdef floating* group_targets = workspace + at.targets
+    cdef floating* logits = workspace + at.logits
+    cdef floating* d_logits = workspace + at.d_logits
+    cdef floating* weights = workspace + at.weights
     cdef Py_ssize_t g, start, size
     cdef double value = 0
     for g in range((n_rows + LANES - 1) // LANES):
@@ -106,7 +124,7 @@ cdef double plain_batch(
         forward_group(net, parameters, x, hidden, logits)
         value += losses.loss_and_gradient(
             logits, group_targets, weights, net.n_outputs, loss, total_weight, d_logits)
-        backward_group(net, parameters, x, hidden, d_logits, d_hidden, gradient_out)
+        backward_group(net, parameters, x, hidden, d_logits, workspace + at.d_hidden, gradient_out)
     return value
 
 
@@ -122,13 +140,13 @@ cdef double standardized_batch(
     """
     cdef Py_ssize_t n_groups = (n_rows + LANES - 1) // LANES
     cdef Py_ssize_t stride = net.n_outputs * LANES
-    cdef floating* x = workspace
-    cdef floating* hidden = x + net.n_channels * net.height * net.width * LANES
-    cdef floating* d_hidden = hidden + net.n_hidden * LANES
-    cdef floating* batch_targets = d_hidden + net.n_hidden * LANES
-    cdef floating* logits = batch_targets + n_groups * stride
-    cdef floating* d_logits = logits + n_groups * stride
-    cdef floating* weights = d_logits + n_groups * stride
+    cdef Workspace at = carve(net, n_groups)
+    cdef floating* x = workspace + at.x
+    cdef floating* hidden = workspace + at.hidden
+    cdef floating* batch_targets = workspace + at.targets
+    cdef floating* logits = workspace + at.logits
+    cdef floating* d_logits = workspace + at.d_logits
+    cdef floating* weights = workspace + at.weights
     cdef Py_ssize_t g, size
     cdef double value = 0
     for g in range(n_groups):
@@ -149,7 +167,7 @@ cdef double standardized_batch(
         if n_groups > 1:
             lanes.gather(X, rows + g * LANES, size, net.n_channels, net.height * net.width, <floating> net.rescale, x)
             forward_group(net, parameters, x, hidden, logits + g * stride)
-        backward_group(net, parameters, x, hidden, d_logits + g * stride, d_hidden, gradient_out)
+        backward_group(net, parameters, x, hidden, d_logits + g * stride, workspace + at.d_hidden, gradient_out)
     return value
 
 
@@ -180,6 +198,14 @@ cdef double whole_batch(
     return value
 
 
+cdef bint has_spread(const floating* sample_weight, const Py_ssize_t* rows, Py_ssize_t n_rows) noexcept nogil:
+    """Whether two rows or more have weight: a single one has no deviation."""
+    cdef Py_ssize_t i, n_weighted = 0
+    for i in range(n_rows):
+        n_weighted += sample_weight[rows[i]] > 0
+    return n_weighted > 1
+
+
 cdef double sum_weights(const floating* sample_weight, const Py_ssize_t* rows, Py_ssize_t n_rows) noexcept nogil:
     cdef double total = 0
     cdef Py_ssize_t i
@@ -191,7 +217,13 @@ cdef double sum_weights(const floating* sample_weight, const Py_ssize_t* rows, P
 # ---- what the package calls ----
 
 
-def decision_function(
+def workspace_size(network, Py_ssize_t n_rows):
+    """Values of scratch memory for batches of up to `n_rows` rows."""
+    cdef Network net = read_network(network)
+    return carve(&net, (n_rows + LANES - 1) // LANES if net.standardize else 1).size
+
+
+def compute_logits(
     const pixel[:, ::1] X, network, const floating[::1] parameters, floating[::1] workspace,
     floating[:, ::1] logits_out,
 ):
@@ -200,9 +232,10 @@ def decision_function(
     cdef Py_ssize_t n_samples = X.shape[0]
     cdef Py_ssize_t g, start, size, lane, k
     cdef Py_ssize_t rows[LANES]
-    cdef floating* x = &workspace[0]
-    cdef floating* hidden = x + net.n_channels * net.height * net.width * LANES
-    cdef floating* logits = hidden + net.n_hidden * LANES
+    cdef Workspace at = carve(&net, 1)
+    cdef floating* x = &workspace[at.x]
+    cdef floating* hidden = &workspace[at.hidden]
+    cdef floating* logits = &workspace[at.logits]
     with nogil:
         for g in range((n_samples + LANES - 1) // LANES):
             start = g * LANES
@@ -243,12 +276,13 @@ def train_batches(
     const pixel[:, ::1] X, const floating[:, ::1] targets, const floating[::1] sample_weight,
     const Py_ssize_t[::1] rows, Py_ssize_t batch_size, network, Objective objective, solvers.Solver solver,
     floating[::1] parameters, floating[:, ::1] moments, floating[::1] gradient, floating[::1] workspace,
-    Py_ssize_t n_steps,
+    Py_ssize_t n_steps, Py_ssize_t n_batches,
 ):
     """One solver step for each `batch_size` of `rows`, in their order; batches of zero weight are passed over.
 
-    Parameters, moments and running averages are updated in place. Returns the sum over batches of loss times weight,
-    the sum of weights, and the number of steps taken since `moments` were zero.
+    Parameters, moments and running averages are updated in place; `n_steps` have been taken since the moments were
+    zero, and `n_batches` have gone into the running averages. Returns the sum over batches of loss times weight, the
+    sum of weights, and both numbers as they are now.
     """
     cdef Network net = read_network(network)
     cdef Py_ssize_t n_rows = rows.shape[0]
@@ -268,15 +302,16 @@ def train_batches(
                 &parameters[0], &workspace[0], &gradient[0], statistics)
             total_loss += loss * batch_weight
             total_weight += batch_weight
-            if net.standardize:
-                standardization.update_running(statistics, n_statistics, n_steps, &parameters[net.running_means])
+            if net.standardize and has_spread(&sample_weight[0], &rows[start], size):
+                standardization.update_running(statistics, n_statistics, n_batches, &parameters[net.running_means])
+                n_batches += 1
             n_steps += 1
             if solver.kind == solvers.ADAM:
                 solvers.adam_step(&gradient[0], net.n_trainable, &solver, n_steps, &moments[0, 0], &moments[1, 0],
                                   &parameters[0])
             else:
                 solvers.sgd_step(&gradient[0], net.n_trainable, &solver, &moments[0, 0], &parameters[0])
-    return total_loss, total_weight, n_steps
+    return total_loss, total_weight, n_steps, n_batches
 
 
 # ---- doors to the kernels, for the tests; lanes are the last axis ----

@@ -42,9 +42,9 @@ cdef inline double loss_and_gradient(
             else:
                 value = 0.5 * error * error
                 error = error * p * (1 - p)
-            d_logits_out[at] = <floating> (error * weights[lane] / total_weight)
-            total += weights[lane] * value
-    return total / total_weight
+            d_logits_out[at] = <floating> (error * (weights[lane] / total_weight))
+            total += weights[lane] / total_weight * value
+    return total
 
 
 cdef inline double penalty_and_gradient(

@@ -1,0 +1,170 @@
+"""The same network in other libraries, as their users write it, and in the fastest way that we found.
+
+A twin is built from a `speed.Task`. `epoch(rows)` trains on the rows in their order and returns the epoch's loss;
+`predict_proba()` returns the probabilities of `task.pixels_new`. The libraries are imported when a twin is built, after
+`speed.limit_threads` has had its say. `predict_batch` is how many images go through the network at once in prediction:
+the fastest, or close to it, of several numbers from 100 to all.
+"""
+
+import numpy as np
+
+
+class TorchTwin:
+    """nn.Sequential, BCEWithLogitsLoss, Adam, and the usual eager loop."""
+
+    name = "PyTorch"
+    package = "torch"
+    predict_batch = 250
+    fused = None
+
+    def __init__(self, task, threads):
+        import torch
+
+        self._torch = torch
+        torch.set_num_threads(threads)
+        network = task.network
+        height, width, n_channels = network.image_shape
+        self._model = torch.nn.Sequential(
+            torch.nn.Conv2d(n_channels, network.n_filters, network.kernel_size),
+            torch.nn.Sigmoid(),
+            torch.nn.Flatten(),
+            torch.nn.Linear(network.n_hidden, network.n_outputs),
+        )
+        self._load(task.initial)
+        self._criterion = torch.nn.BCEWithLogitsLoss(reduction="sum")
+        self._optimizer = torch.optim.Adam(self._model.parameters(), lr=task.learning_rate, fused=self.fused)
+        self._batch_size = task.batch_size
+        self._X = torch.from_numpy(task.pixels).reshape(-1, n_channels, height, width)
+        self._X_new = torch.from_numpy(task.pixels_new).reshape(-1, n_channels, height, width)
+        self._targets = torch.from_numpy(task.targets)
+
+    def _load(self, initial):
+        convolution, _, _, dense = self._model
+        with self._torch.no_grad():
+            for own, name in (
+                (convolution.weight, "filters"),
+                (convolution.bias, "filter_intercepts"),
+                (dense.weight, "weights"),
+                (dense.bias, "intercepts"),
+            ):
+                own.copy_(self._torch.from_numpy(initial[name]))
+
+    def epoch(self, rows):
+        total = 0.0
+        for batch in self._torch.from_numpy(rows).split(self._batch_size):
+            self._optimizer.zero_grad()
+            logits = self._model(self._X.index_select(0, batch))
+            loss = self._criterion(logits, self._targets.index_select(0, batch)) / len(batch)
+            loss.backward()
+            self._optimizer.step()
+            total += loss.item() * len(batch)
+        return total / len(rows)
+
+    def predict_proba(self):
+        with self._torch.inference_mode():
+            parts = [self._torch.sigmoid(self._model(images)) for images in self._X_new.split(self.predict_batch)]
+        return _to_classes(self._torch.cat(parts).numpy())
+
+
+class FusedTorchTwin(TorchTwin):
+    """The same with Adam(fused=True)."""
+
+    name = "PyTorch, fused Adam"
+    fused = True
+
+
+class JaxTwin:
+    """A whole epoch in one compiled function: a scan over batches, its state donated, the data as arguments."""
+
+    name = "JAX"
+    package = "jax"
+    predict_batch = 100
+
+    def __init__(self, task, threads):  # threads: for the whole process, by speed.limit_threads
+        import jax
+
+        self._jax = jax
+        height, width, n_channels = task.network.image_shape
+        if n_channels != 1:
+            raise ValueError("The twin in JAX is for images of one channel.")
+        self._batch_size = task.batch_size
+        self._learning_rate = task.learning_rate
+        self._X = jax.device_put(task.pixels.reshape(-1, 1, height, width))
+        self._X_new = jax.device_put(task.pixels_new.reshape(-1, 1, height, width))
+        self._targets = jax.device_put(task.targets)
+        parameters = {name: task.initial[name] for name in ("filters", "filter_intercepts", "weights", "intercepts")}
+        zeros = {name: np.zeros_like(value) for name, value in parameters.items()}
+        self._state = jax.device_put((parameters, zeros, zeros, np.int32(0)))
+        self._train = jax.jit(self._scan, donate_argnums=0)
+        self._probabilities = jax.jit(lambda parameters, X: jax.nn.sigmoid(self._logits(parameters, X)))
+
+    def epoch(self, rows):
+        n_whole = len(rows) // self._batch_size * self._batch_size
+        batches = rows[:n_whole].reshape(-1, self._batch_size).astype(np.int32)
+        rest = rows[n_whole:].astype(np.int32)
+        self._state, total = self._train(self._state, self._X, self._targets, batches, rest)
+        return float(total) / len(rows)
+
+    def predict_proba(self):
+        parameters, size = self._state[0], self.predict_batch
+        starts = range(0, len(self._X_new), size)
+        parts = [self._probabilities(parameters, self._X_new[start : start + size]) for start in starts]
+        return _to_classes(np.concatenate(parts))
+
+    # ---- what is compiled ----
+
+    def _convolve(self, X, filters):
+        return self._jax.lax.conv(X, filters, (1, 1), "VALID")
+
+    def _logits(self, parameters, X):
+        c = self._convolve(X, parameters["filters"]) + parameters["filter_intercepts"][:, None, None]
+        hidden = self._jax.nn.sigmoid(c).reshape(X.shape[0], -1)
+        return hidden @ parameters["weights"].T + parameters["intercepts"]
+
+    def _loss(self, parameters, X, targets):
+        logits = self._logits(parameters, X)
+        return (self._jax.nn.softplus(logits) - targets * logits).sum() / X.shape[0]
+
+    def _step(self, state, X, targets, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+        """One step of Adam; the state after it, and the batch's loss times its size."""
+        tree_map, sqrt = self._jax.tree_util.tree_map, self._jax.numpy.sqrt
+        parameters, first, second, n_steps = state
+        loss, gradient = self._jax.value_and_grad(self._loss)(parameters, X, targets)
+        n_steps = n_steps + 1
+        rate = self._learning_rate * sqrt(1 - beta_2**n_steps) / (1 - beta_1**n_steps)
+        first = tree_map(lambda m, g: beta_1 * m + (1 - beta_1) * g, first, gradient)
+        second = tree_map(lambda v, g: beta_2 * v + (1 - beta_2) * g * g, second, gradient)
+        parameters = tree_map(lambda p, m, v: p - rate * m / (sqrt(v) + epsilon), parameters, first, second)
+        return (parameters, first, second, n_steps), loss * X.shape[0]
+
+    def _scan(self, state, X, targets, batches, rest):
+        """All batches, the incomplete one last; the state after them, and the loss summed over images."""
+        state, losses = self._jax.lax.scan(lambda state, b: self._step(state, X[b], targets[b]), state, batches)
+        if not rest.shape[0]:
+            return state, losses.sum()
+        state, loss = self._step(state, X[rest], targets[rest])
+        return state, losses.sum() + loss
+
+
+class PatchesJaxTwin(JaxTwin):
+    """The same with the convolution written as a product with patches: XLA's own may be slow inside a scan."""
+
+    name = "JAX, patches"
+
+    def _convolve(self, X, filters):
+        n_images, _, height, width = X.shape
+        n_filters, _, kernel_height, kernel_width = filters.shape
+        out_height, out_width = height - kernel_height + 1, width - kernel_width + 1
+        shifted = [
+            X[:, 0, u : u + out_height, v : v + out_width] for u in range(kernel_height) for v in range(kernel_width)
+        ]
+        patches = self._jax.numpy.stack(shifted, axis=1).reshape(n_images, len(shifted), -1)
+        return (filters.reshape(n_filters, -1) @ patches).reshape(n_images, n_filters, out_height, out_width)
+
+
+def _to_classes(p):
+    """Class probabilities of the outputs' sigmoids, as skcnn's predict_proba."""
+    return np.hstack([1 - p, p]) if p.shape[1] == 1 else p / p.sum(axis=1, keepdims=True)
+
+
+PEERS = {"torch": TorchTwin, "torch-fused": FusedTorchTwin, "jax": JaxTwin, "jax-patches": PatchesJaxTwin}
