@@ -1,9 +1,11 @@
-"""The command line: learn digits from images, beside a logistic regression, and save the model."""
+"""Learn digits, or other labels, from small images; report beside a logistic regression; save the model."""
 
 import argparse
+import os
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +29,14 @@ NOTEBOOK = {
     "solver": "sgd",
     "momentum": 0.0,
     "alpha": 0.0,
-    "learning_rate_init": 200.0,
-    "max_iter": 200,
+    "learning_rate_init": 150.0,
+    "max_iter": 100,
     "tol": 0.0,
 }
+
+
+# The exit status of a command that Ctrl-C ended, as shells have it.
+INTERRUPTED = 130
 
 
 def main(argv=None):
@@ -45,13 +51,17 @@ def main(argv=None):
     try:
         check_files(args)
         split = load(args)
-        run(args, split, *make_labels(args, split))
-    except (ImportError, OSError, ValueError, TypeError) as error:
-        parser.error(" ".join(str(error).split()))
+        return run(args, split, *make_labels(args, split))
+    except BrokenPipeError:
+        # Whoever read the output has gone; leave Python nothing to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ImportError, OSError, ValueError, TypeError, MemoryError) as error:
+        print(f"skcnn: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
-    return 0
+        return INTERRUPTED
 
 
 def check_files(args):
@@ -69,6 +79,8 @@ def check_files(args):
             raise ValueError(f"{path}: there is no such folder")
         if path and Path(path).is_dir():
             raise ValueError(f"{path} is a folder")
+    if args.plot == args.save:
+        raise ValueError(f"--plot and --save both name {args.save}")
 
 
 def make_parser():
@@ -81,7 +93,8 @@ def make_parser():
         default="sample",
         metavar="NAME",
         help="sample (packaged MNIST images, the default), digits (scikit-learn's), mnist (Keras's, downloaded once; "
-        "needs skcnn[keras]), or the path of an .npz file laid out as Keras's mnist.npz",
+        "needs skcnn[keras]), or the path of an .npz file: x_train and x_test (n, height, width) or (n, height, width, "
+        "n_channels), y_train and y_test (n,); integer pixels are scaled to 0..1, other numbers taken as they are",
     )
     add("--classes", choices=("binary", "all"), default="binary", help="label > 4 or not (the default), or every label")
     add("--n-train", type=positive, metavar="N", help="learn from the first N training images only")
@@ -90,15 +103,15 @@ def make_parser():
     add(
         "--notebook",
         action="store_true",
-        help="the notebook's own choices, in %d epochs at a learning rate of %g; options below still override them"
-        % (NOTEBOOK["max_iter"], NOTEBOOK["learning_rate_init"]),
+        help=f"the notebook's own choices, with a learning rate of {NOTEBOOK['learning_rate_init']:g} for "
+        f"{NOTEBOOK['max_iter']} epochs; options below still override them",
     )
-    add("--n-filters", type=int, metavar="N", help="filters of the convolution (default 8)")
-    add("--kernel-size", type=int, metavar="N", help="side of a filter in pixels (default 5)")
-    add("--batch-size", type=int, metavar="N", help="images a solver step (default 32; with --notebook all of them)")
-    add("--learning-rate", type=float, metavar="X", help="step size of the solver (default 0.005)")
-    add("--epochs", type=int, metavar="N", help="passes over the images at the most (default 200)")
-    add("--seed", type=int, default=0, metavar="N", help="of initial weights and the images' order (default 0)")
+    add("--n-filters", type=positive, metavar="N", help="filters of the convolution (default 8)")
+    add("--kernel-size", type=positive, metavar="N", help="side of a filter in pixels (default 5)")
+    add("--batch-size", type=positive, metavar="N", help="images a solver step (default 32; with --notebook all)")
+    add("--learning-rate", type=positive_real, metavar="X", help="step size of the solver (default 0.005)")
+    add("--epochs", type=positive, metavar="N", help="passes over the images at the most (default 200)")
+    add("--seed", type=seed, default=0, metavar="N", help="of initial weights and the images' order (default 0)")
     add = parser.add_argument_group("results").add_argument
     add("--no-baseline", action="store_true", help="leave out the logistic regression")
     add("--plot", metavar="FILE", help="draw the filters before and after, and the loss; needs matplotlib")
@@ -107,14 +120,20 @@ def make_parser():
     return parser
 
 
-def positive(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+def number_above(kind, low, text):
+    """What argparse makes an option's value of; its message names the option."""
+    try:
+        number = kind(text)
+    except ValueError:
+        number = None
+    if number is None or not low < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {'an integer' if kind is int else 'a number'} above {low}")
     return number
 
 
-positive.__name__ = "int"  # what argparse calls the type in its message
+positive = partial(number_above, int, 0)
+positive_real = partial(number_above, float, 0)
+seed = partial(number_above, int, -1)
 
 
 def has_module(name):
@@ -156,6 +175,8 @@ def make_labels(args, split):
     if not np.issubdtype(split.y_train.dtype, np.number):
         raise ValueError("--classes binary asks for label > 4, but the labels are no numbers; take --classes all")
     labels = [np.where(y > 4, "> 4", "<= 4") for y in (split.y_train, split.y_test)]
+    if len(np.unique(labels[0])) == 1:
+        raise ValueError(f"--classes binary asks for label > 4, but every label is {labels[0][0]}; take --classes all")
     show_counts("class", labels[0])
     return labels
 
@@ -166,6 +187,9 @@ def side_by_side(shape):
 
 def show_counts(name, y):
     classes, counts = np.unique(y, return_counts=True)
+    if len(classes) > 20:
+        print(f"  {len(classes)} different labels")
+        return
     columns = [(str(label), str(count)) for label, count in zip(classes, counts, strict=True)]
     widths = [max(len(label), len(count)) for label, count in columns]
     for title, row in zip((name, "images"), zip(*columns, strict=True), strict=True):
@@ -173,34 +197,37 @@ def show_counts(name, y):
 
 
 def run(args, split, y_train, y_test):
-    """Train, report, save, plot."""
+    """Train, save, report, plot; the exit status."""
     import joblib
 
     clf = make_classifier(args, split)
     print(f"\n{clf}")
-    history = []
+    initial = []
+
+    def on_epoch(state):
+        if not initial:
+            initial.append(state.parameters.copy())
+        progress.update(state)
+
     start = time.perf_counter()
     with Progress(clf.max_iter) as progress:
-
-        def on_epoch(state):
-            if not history:
-                history.append(state.parameters.copy())
-            progress.update(state)
-
         clf._fit(split.X_train, y_train, None, on_epoch=on_epoch)
     seconds = time.perf_counter() - start
     if clf.n_iter_ == 0:
         raise KeyboardInterrupt
-    print(f"{clf.n_iter_} epochs in {seconds:.2f} s, loss {clf.loss_curve_[0]:.4f} -> {clf.loss_:.4f}\n")
-    print(f"{'accuracy':24s}{'train':>8s}{'test':>8s}{'seconds':>10s}")
-    report("skcnn", clf, split, y_train, y_test, seconds)
-    if not args.no_baseline:
-        baseline(split, y_train, y_test)
+    print(f"epochs: {clf.n_iter_} in {seconds:.2f} s, loss {clf.loss_curve_[0]:.4f} -> {clf.loss_:.4f}")
+    for line in progress.remarks:
+        print(line)
     joblib.dump(clf, args.save)
+    print(f"\n{'accuracy':24s}{'train':>8s}{'test':>8s}{'seconds':>10s}")
+    report("skcnn", clf, split, y_train, y_test, seconds)
+    if not args.no_baseline and not progress.interrupted:
+        baseline(split, y_train, y_test)
     print(f"\nmodel saved in {args.save}; read it with joblib.load")
     if args.plot:
-        plot(args.plot, clf, history[0])
+        plot(args.plot, clf, initial[0])
         print(f"filters and loss drawn in {args.plot}")
+    return INTERRUPTED if progress.interrupted else 0
 
 
 def make_classifier(args, split):
@@ -223,24 +250,30 @@ def make_classifier(args, split):
 
 
 class Progress:
-    """A bar on a terminal; about ten plain lines where tqdm is not installed. Hides that max_iter ended training."""
+    """A bar on a terminal; about ten plain lines where tqdm is not installed. Keeps warnings, for after the bar."""
 
     def __init__(self, n_epochs):
         self.n_epochs = n_epochs
         self.bar = None
-        self.quiet = warnings.catch_warnings()
+        self.catcher = warnings.catch_warnings(record=True)
 
     def __enter__(self):
-        from sklearn.exceptions import ConvergenceWarning
-
-        self.quiet.__enter__()
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        self.caught = self.catcher.__enter__()
+        warnings.simplefilter("always")
         if has_module("tqdm"):
             from tqdm import tqdm
 
             # disable=None: silent where standard error is no terminal.
             self.bar = tqdm(total=self.n_epochs, unit="epoch", disable=None, leave=False)
         return self
+
+    @property
+    def remarks(self):
+        return [str(warning.message) for warning in self.caught]
+
+    @property
+    def interrupted(self):
+        return any("interrupted" in remark for remark in self.remarks)
 
     def update(self, state):
         if state.n_iter == 0:
@@ -254,7 +287,7 @@ class Progress:
     def __exit__(self, *exception):
         if self.bar is not None:
             self.bar.close()
-        return self.quiet.__exit__(*exception)
+        return self.catcher.__exit__(*exception)
 
 
 def report(name, clf, split, y_train, y_test, seconds, scale=1.0):

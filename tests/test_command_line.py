@@ -30,9 +30,11 @@ def accuracies(text):
 
 def wrong_use(capsys, *args):
     """The one sentence that wrong use ends with."""
-    with pytest.raises(SystemExit) as error:
-        command_line.main([str(arg) for arg in args])
-    assert error.value.code == 2
+    try:
+        status = command_line.main([str(arg) for arg in args])
+    except SystemExit as error:
+        status = error.code
+    assert status == 2
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("skcnn: error: ")
     return last.removeprefix("skcnn: error: ")
@@ -101,18 +103,31 @@ def test_quiet_bar_or_plain_lines(capsys, monkeypatch):
     assert re.fullmatch(r"epoch   20  loss \d\.\d{4}", lines[-1])
 
 
-def test_wrong_use(capsys, monkeypatch, tmp_path):
-    assert "takes sample, digits, mnist or the path of an .npz file; got 'cifar'" in wrong_use(
-        capsys, "--dataset", "cifar"
-    )
-    assert "No such file" in wrong_use(capsys, "--dataset", "missing.npz")
-    assert "-3 is not a positive number" in wrong_use(capsys, "--n-train", -3)
-    assert "n_filters=0 must be an integer of at least 1" in wrong_use(capsys, "--n-filters", 0)
-    assert "no such folder" in wrong_use(capsys, "--save", tmp_path / "nowhere" / "model.joblib")
-    assert "nowhere.jpog: the name must end in one of .eps" in wrong_use(capsys, "--plot", "nowhere.jpog")
-    assert "is a folder" in wrong_use(capsys, "--save", tmp_path)
-    assert "y must have at least two classes" in wrong_use(capsys, "--n-train", 1)
-    assert "invalid choice: 'some'" in wrong_use(capsys, "--classes", "some")
+WRONG = [
+    ("--dataset cifar", "takes sample, digits, mnist or the path of an .npz file; got 'cifar'"),
+    ("--dataset missing.npz", "No such file"),
+    ("--classes some", "invalid choice: 'some'"),
+    ("--n-train -3", "argument --n-train: '-3' is not an integer above 0"),
+    ("--n-filters 0", "argument --n-filters: '0' is not an integer above 0"),
+    ("--epochs many", "argument --epochs: 'many' is not an integer above 0"),
+    ("--learning-rate nan", "argument --learning-rate: 'nan' is not a number above 0"),
+    ("--seed -1", "argument --seed: '-1' is not an integer above -1"),
+    ("--seed 99999999999", "random_state=99999999999 must be None"),
+    ("--save nowhere/model.joblib", "nowhere/model.joblib: there is no such folder"),
+    ("--save .", ". is a folder"),
+    ("--plot a.jpog", "--plot a.jpog: the name must end in one of ."),
+    ("--plot a.png --save a.png", "--plot and --save both name a.png"),
+    ("--n-train 1", "asks for label > 4, but every label is > 4; take --classes all"),
+    ("--notebook --learning-rate 1e300", "Training diverged"),
+]
+
+
+@pytest.mark.parametrize(("args", "message"), WRONG, ids=[case[0] for case in WRONG])
+def test_wrong_use(capsys, args, message):
+    assert message in wrong_use(capsys, *args.split())
+
+
+def test_plot_without_matplotlib(capsys, monkeypatch):
     monkeypatch.setattr(command_line, "has_module", lambda name: name != "matplotlib")
     assert wrong_use(capsys, "--plot", "a.png") == "--plot needs matplotlib: pip install 'skcnn[demo]'"
 
@@ -133,13 +148,29 @@ def test_interrupted(capsys, monkeypatch):
 
     monkeypatch.setattr(command_line.Progress, "update", interrupt)
     n_epochs = 0
-    with pytest.warns(UserWarning, match="interrupted by user"):
-        assert command_line.main(["--no-baseline"]) == 130
+    assert command_line.main([]) == 130
     assert capsys.readouterr().err == "interrupted\n"
     n_epochs = 2
-    with pytest.warns(UserWarning, match="interrupted by user"):
-        run("--no-baseline")
+    assert command_line.main([]) == 130
+    out = capsys.readouterr().out
+    assert "Training interrupted by user" in out
+    assert list(accuracies(out)) == ["skcnn"]
     assert joblib.load("skcnn-model.joblib").n_iter_ == 2
+
+
+def test_reader_that_goes_away():
+    """As in `skcnn | head -1`."""
+    command = [sys.executable, "-P", "-m", "skcnn", "--epochs", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_many_labels(capsys, rng):
+    x, y = rng.rand(90, 6, 6), np.arange(90) % 30
+    np.savez("images.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    run("--dataset", "images.npz", "--classes", "all", "--epochs", 2)
+    assert "30 different labels" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])
