@@ -1,15 +1,15 @@
 """The logistic sigmoid, 1 / (1 + exp(-x)), by an exponential that vectorises."""
 
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from skcnn.kernels.lanes cimport floating
 
 cdef union Bits32:
-    uint32_t integer
+    int32_t integer
     float real
 
 cdef union Bits64:
-    uint64_t integer
+    int64_t integer
     double real
 
 cdef enum:
@@ -36,9 +36,9 @@ cdef inline floating exponential(floating x) noexcept nogil:
         x = <float> 87.0 if x > <float> 87.0 else x
         x = <float> -87.0 if x < <float> -87.0 else x
         k = <int32_t> (x * <float> 1.44269504088896341 + <float> 127.5)
-        bits32.real = x - (<float> k - 127) * <float> 0.693359375
-        bits32.integer ^= <uint32_t> k & FENCE
-        r = bits32.real + (<float> k - 127) * <float> 2.12194440054690583e-4
+        bits32.real = x - (<float> k - <float> 127) * <float> 0.693359375
+        bits32.integer ^= k & FENCE
+        r = bits32.real + (<float> k - <float> 127) * <float> 2.12194440054690583e-4
         series = <float> (1.0 / 5040.0)
         series = series * r + <float> (1.0 / 720.0)
         series = series * r + <float> (1.0 / 120.0)
@@ -47,15 +47,15 @@ cdef inline floating exponential(floating x) noexcept nogil:
         series = series * r + <float> 0.5
         series = series * r + <float> 1.0
         series = series * r + <float> 1.0
-        bits32.integer = <uint32_t> k << 23
+        bits32.integer = <int32_t> (<uint32_t> k << 23)
         return series * bits32.real
     else:
         x = 708.0 if x > 708.0 else x
         x = -708.0 if x < -708.0 else x
         k = <int32_t> (x * 1.44269504088896341 + 1023.5)
-        bits64.real = x - (<double> k - 1023) * 0.693147180369123816490
-        bits64.integer ^= <uint64_t> k & FENCE
-        r = bits64.real - (<double> k - 1023) * 1.90821492927058770002e-10
+        bits64.real = x - (<double> k - 1023.0) * 0.693147180369123816490
+        bits64.integer ^= k & FENCE
+        r = bits64.real - (<double> k - 1023.0) * 1.90821492927058770002e-10
         series = 1.0 / 6227020800.0
         series = series * r + 1.0 / 479001600.0
         series = series * r + 1.0 / 39916800.0
@@ -70,19 +70,24 @@ cdef inline floating exponential(floating x) noexcept nogil:
         series = series * r + 0.5
         series = series * r + 1.0
         series = series * r + 1.0
-        bits64.integer = <uint64_t> k << 52
+        bits64.integer = <int64_t> (<uint64_t> k << 52)
         return series * bits64.real
+
+
+cdef inline floating sigmoid(floating x) noexcept nogil:
+    # A bare 1 would be a double in C, and the division with it.
+    return <floating> 1 / (<floating> 1 + exponential(-x))
 
 
 cdef inline void sigmoid_forward(Py_ssize_t n_values, floating* values_out) noexcept nogil:
     """values_out = 1 / (1 + exp(-values_out)), in place."""
     cdef Py_ssize_t i
     for i in range(n_values):
-        values_out[i] = 1 / (1 + exponential(-values_out[i]))
+        values_out[i] = sigmoid(values_out[i])
 
 
 cdef inline void sigmoid_backward(const floating* values, Py_ssize_t n_values, floating* d_values_out) noexcept nogil:
     """Of value = 1 / (1 + exp(-x)), in place: d_values_out *= value * (1 - value)."""
     cdef Py_ssize_t i
     for i in range(n_values):
-        d_values_out[i] = d_values_out[i] * values[i] * (1 - values[i])
+        d_values_out[i] = d_values_out[i] * values[i] * (<floating> 1 - values[i])

@@ -2,7 +2,7 @@
 
 from libc.math cimport exp, fabs, log1p
 
-from skcnn.kernels.activations cimport exponential
+from skcnn.kernels.activations cimport sigmoid
 from skcnn.kernels.lanes cimport LANES, floating
 
 cdef enum Loss:
@@ -35,13 +35,13 @@ cdef inline double loss_and_gradient(
     for k in range(n_outputs):
         for lane in range(LANES):
             at = k * LANES + lane
-            p = 1 / (1 + exponential(-logits[at]))
+            p = sigmoid(logits[at])
             error = p - targets[at]
             if loss == LOG_LOSS:
                 value = softplus(logits[at]) - targets[at] * logits[at]
             else:
                 value = 0.5 * error * error
-                error = error * p * (1 - p)
+                error = error * p * (<floating> 1 - p)
             d_logits_out[at] = <floating> (error * (weights[lane] / total_weight))
             total += weights[lane] / total_weight * value
     return total
