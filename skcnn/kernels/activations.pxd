@@ -19,26 +19,27 @@ cdef enum:
 
 
 cdef inline floating exponential(floating x) noexcept nogil:
-    """exp(x) = 2**k * exp(r), with k the integer nearest to x / ln 2 and |r| <= ln(2) / 2; NaN stays NaN.
+    """exp(x) = 2**n * exp(r), with n the integer nearest to x / ln 2 and |r| <= ln(2) / 2; NaN stays NaN.
 
     exp(r) is its Taylor series, cut where the next term is below half a unit in the last place: r**8 / 8! < 2**-27,
     r**14 / 14! < 2**-57. ln 2 is subtracted in two parts (Cody and Waite), the first with trailing zeros, so that
-    k times it is exact; as the compiler may reorder sums, it is kept from merging the two by a bit operation between
-    them that changes nothing. Rounding is truncation of a positive number, and 2**k is put together from its bits: unlike
-    calls of rint and ldexp, both vectorise with every instruction set. x is clamped to where 1 / exp(x) is a normal
-    number.
+    n times it is exact; as the compiler may reorder sums, it is kept from merging the two by a bit operation between
+    them that changes nothing. Rounding is truncation of a positive number k, n plus the exponent's bias, and 2**n is
+    put together from its bits: unlike calls of rint and ldexp, both vectorise with every instruction set. Integers
+    wrap (hence unsigned), for NaN makes k any number. x is clamped to where 1 / exp(x) is a normal number.
     """
     cdef floating r, series
-    cdef int32_t k
+    cdef int32_t k, n
     cdef Bits32 bits32
     cdef Bits64 bits64
     if floating is float:
         x = <float> 87.0 if x > <float> 87.0 else x
         x = <float> -87.0 if x < <float> -87.0 else x
         k = <int32_t> (x * <float> 1.44269504088896341 + <float> 127.5)
-        bits32.real = x - (<float> k - <float> 127) * <float> 0.693359375
+        n = <int32_t> (<uint32_t> k - <uint32_t> 127)
+        bits32.real = x - <float> n * <float> 0.693359375
         bits32.integer ^= k & FENCE
-        r = bits32.real + (<float> k - <float> 127) * <float> 2.12194440054690583e-4
+        r = bits32.real + <float> n * <float> 2.12194440054690583e-4
         series = <float> (1.0 / 5040.0)
         series = series * r + <float> (1.0 / 720.0)
         series = series * r + <float> (1.0 / 120.0)
@@ -53,9 +54,10 @@ cdef inline floating exponential(floating x) noexcept nogil:
         x = 708.0 if x > 708.0 else x
         x = -708.0 if x < -708.0 else x
         k = <int32_t> (x * 1.44269504088896341 + 1023.5)
-        bits64.real = x - (<double> k - 1023.0) * 0.693147180369123816490
+        n = <int32_t> (<uint32_t> k - <uint32_t> 1023)
+        bits64.real = x - <double> n * 0.693147180369123816490
         bits64.integer ^= k & FENCE
-        r = bits64.real - (<double> k - 1023.0) * 1.90821492927058770002e-10
+        r = bits64.real - <double> n * 1.90821492927058770002e-10
         series = 1.0 / 6227020800.0
         series = series * r + 1.0 / 479001600.0
         series = series * r + 1.0 / 39916800.0
