@@ -69,7 +69,8 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
     verbose : bool, default=False
         Whether to print each epoch's loss.
     warm_start : bool, default=False
-        Whether `fit` continues from the last fit's parameters and solver state.
+        Whether `fit` continues from the last fit's parameters, solver state and count of epochs without improvement:
+        after one that converged, a further `fit` stops after an epoch that improves nothing.
     momentum : float, default=0.9
         Momentum of "sgd", between 0 and 1.
     nesterovs_momentum : bool, default=True

@@ -16,6 +16,9 @@ from skcnn.network import Network
 # Multiply-adds that go by before Python has a look at signals (Ctrl-C): about a tenth of a second.
 _RUN_WORK = 1e9
 
+# What batch_size="auto" means; chosen by benchmarks/defaults.py.
+_AUTO_BATCH_SIZE = 32
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -208,7 +211,7 @@ def check_finite(loss, parameters, plan):
 
 def make_plan(estimator, n_samples):
     """The plan that an estimator's hyper-parameters ask for, on `n_samples` samples."""
-    batch_size = AUTO_BATCH_SIZE if estimator.batch_size == "auto" else int(estimator.batch_size)
+    batch_size = _AUTO_BATCH_SIZE if estimator.batch_size == "auto" else int(estimator.batch_size)
     if estimator.batch_size != "auto" and batch_size > n_samples:
         warnings.warn(
             f"batch_size={batch_size} is larger than the {n_samples} samples: it is cut to them.", stacklevel=4
@@ -236,7 +239,3 @@ def make_plan(estimator, n_samples):
         n_iter_no_change=estimator.n_iter_no_change,
         verbose=bool(estimator.verbose),
     )
-
-
-# Chosen by benchmarks/defaults.py.
-AUTO_BATCH_SIZE = 32
