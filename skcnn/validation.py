@@ -9,8 +9,6 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 
 from skcnn.kernels import LOSSES, SOLVERS
 
-INITS = ("glorot_uniform", "uniform")
-
 # Smallest allowed value of each integer.
 _INTEGERS = {"n_filters": 1, "max_iter": 1}
 
@@ -26,7 +24,7 @@ _REALS = {
     "tol": (0.0, inf, "[)"),
 }
 
-_OPTIONS = {"loss": tuple(LOSSES), "solver": tuple(SOLVERS), "init": INITS}
+_OPTIONS = {"loss": tuple(LOSSES), "solver": tuple(SOLVERS), "init": ("glorot_uniform", "uniform")}
 
 _FLAGS = ("standardize", "fit_intercept", "shuffle", "nesterovs_momentum", "warm_start")
 
@@ -167,8 +165,7 @@ def check_sample_weight(sample_weight, X, dtype):
             f"sample_weight must sum to at most {limits.max} and have a value of {limits.tiny} or more, to survive in "
             f"{np.dtype(dtype).name}, in which this X is trained; it sums to {total}."
         )
-    weights = weights.astype(dtype)
-    return weights
+    return weights.astype(dtype)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Shared by all tests: small images, and fits that are quick."""
 
 import os
-import warnings
 
 # Lets scikit-learn's check of array API input run instead of being skipped; read when SciPy is first imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -9,7 +8,6 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
-from sklearn.exceptions import ConvergenceWarning
 
 from skcnn import ConvSigmoidClassifier
 
@@ -25,24 +23,18 @@ def digits():
 
 @pytest.fixture
 def quick():
-    """Makes classifiers that train for a few epochs and need not converge."""
+    """Makes classifiers that train for a few epochs, `max_iter` of them, and then count as converged.
 
-    def make(**parameters):
-        defaults = {"n_filters": 3, "kernel_size": 3, "max_iter": 5, "random_state": 0, "learning_rate_init": 0.01}
-        return ConvSigmoidClassifier(**(defaults | parameters))
+    A `tol` that no epoch can beat makes every epoch after the first one without improvement; patience runs out with
+    the last of them. With fewer than three epochs there is a ConvergenceWarning.
+    """
+
+    def make(max_iter=5, **parameters):
+        stop = {"tol": 1e9, "n_iter_no_change": max(1, max_iter - 2)}
+        defaults = {"n_filters": 3, "kernel_size": 3, "random_state": 0, "learning_rate_init": 0.01}
+        return ConvSigmoidClassifier(**(defaults | stop | {"max_iter": max_iter} | parameters))
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def _unconverged_is_fine(request):
-    """Fits of a few epochs do not converge; a test of the warning asks for it with its marker."""
-    if "convergence" in request.keywords:
-        yield
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import pickle
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import joblib
 import numpy as np
@@ -16,6 +17,11 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from skcnn import ConvSigmoidClassifier
 from skcnn.datasets import load_mnist_sample
+
+
+def fit_unconverged(clf, X, y):
+    with pytest.warns(ConvergenceWarning):
+        return clf.fit(X, y)
 
 
 def test_attributes(fitted):
@@ -109,12 +115,11 @@ def test_probabilities_where_every_sigmoid_vanishes(fitted, digits):
 @pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
 @pytest.mark.parametrize("standardize", [False, True])
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
-def test_learns_with_every_choice(digits, loss, standardize, solver):
+def test_learns_with_every_choice(quick, digits, loss, standardize, solver):
     X, y = digits
     rate = {"adam": 0.02, "sgd": 0.1}[solver]
-    clf = ConvSigmoidClassifier(
-        4, 3, loss=loss, standardize=standardize, solver=solver, learning_rate_init=rate, max_iter=60, random_state=0
-    ).fit(X, y)
+    choices = {"loss": loss, "standardize": standardize, "solver": solver, "learning_rate_init": rate}
+    clf = quick(n_filters=4, max_iter=60, **choices).fit(X, y)
     assert clf.loss_ < 0.9 * clf.loss_curve_[0]
     assert clf.score(X, y) > 0.9
 
@@ -130,8 +135,8 @@ def test_alpha_shrinks_weights(quick, digits):
         assert np.linalg.norm(after) < np.linalg.norm(before)
 
 
-def test_uniform_initial_weights(digits):
-    clf = ConvSigmoidClassifier(init="uniform", learning_rate_init=1e-12, max_iter=1, random_state=0).fit(*digits)
+def test_uniform_initial_weights(quick, digits):
+    clf = quick(init="uniform", learning_rate_init=1e-12, max_iter=3).fit(*digits)
     for coefs in clf.coefs_:
         assert coefs.min() >= -1e-9
         assert coefs.max() <= 1 + 1e-9
@@ -171,10 +176,11 @@ def test_layout_of_X_does_not_matter(quick, digits):
 
 @pytest.mark.parametrize("n_samples", [2, 15, 16, 17, 33])
 @pytest.mark.parametrize("batch_size", [1, 7, 16, 20, 200])
-@pytest.mark.filterwarnings("ignore:batch_size=")
 def test_any_batch_size(quick, digits, n_samples, batch_size):
     X, y = digits
-    clf = quick(batch_size=batch_size).fit(X[:n_samples], y[:n_samples])
+    cut = pytest.warns(UserWarning, match="batch_size=") if batch_size > n_samples else nullcontext()
+    with cut:
+        clf = quick(batch_size=batch_size).fit(X[:n_samples], y[:n_samples])
     assert np.isfinite(clf.loss_curve_).all()
     assert clf.predict(X).shape == (300,)
 
@@ -207,8 +213,10 @@ def test_prediction_does_not_depend_on_the_other_rows(fitted, digits):
 def test_shuffle_off_takes_rows_in_order(quick, digits):
     """One epoch over 100 rows is one over the first 50 and, from there, one over the last 50."""
     X, y = digits[0][:100], np.arange(100) % 2
-    whole = quick(shuffle=False, batch_size=25, max_iter=1).fit(X, y)
-    halves = quick(shuffle=False, batch_size=25, max_iter=1, warm_start=True).fit(X[:50], y[:50]).fit(X[50:], y[50:])
+    epoch = {"shuffle": False, "batch_size": 25, "max_iter": 1}
+    whole = fit_unconverged(quick(**epoch), X, y)
+    halves = fit_unconverged(quick(**epoch, warm_start=True), X[:50], y[:50])
+    fit_unconverged(halves, X[50:], y[50:])
     assert_array_equal(whole._parameters, halves._parameters)
 
 
@@ -251,8 +259,8 @@ def test_pickle(quick, digits, copy, standardize, tmp_path):
     assert_array_equal(other.decision_function(X), clf.decision_function(X))
 
 
-def test_pickle_is_small(digits):
-    clf = ConvSigmoidClassifier(32, 3, max_iter=1).fit(*digits)
+def test_pickle_is_small(quick, digits):
+    clf = quick(n_filters=32).fit(*digits)
     assert clf._parameters.nbytes > 80_000
     assert len(pickle.dumps(clf)) < 1.2 * clf._parameters.nbytes
 
@@ -291,14 +299,12 @@ def test_batches_of_zero_weight_are_passed_over(quick, digits):
 # ---- convergence, warm start, failures ----
 
 
-@pytest.mark.convergence
 def test_convergence_warning(quick, digits):
     with pytest.warns(ConvergenceWarning, match=re.escape("Maximum iterations (2) reached")) as record:
         quick(max_iter=2).fit(*digits)
     assert record[0].filename == __file__
 
 
-@pytest.mark.convergence
 def test_stops_when_the_loss_stops(quick, digits):
     clf = quick(max_iter=500, tol=0.05, n_iter_no_change=3).fit(*digits)
     assert clf.n_iter_ < 500
@@ -308,7 +314,6 @@ def test_stops_when_the_loss_stops(quick, digits):
     assert improved[-5]
 
 
-@pytest.mark.convergence
 def test_infinite_patience(quick, digits):
     with pytest.warns(ConvergenceWarning):
         clf = quick(max_iter=30, tol=100.0, n_iter_no_change=np.inf).fit(*digits)
@@ -318,9 +323,10 @@ def test_infinite_patience(quick, digits):
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 def test_warm_start_continues(quick, digits, solver):
     X, y = digits
-    straight = quick(max_iter=6, shuffle=False, solver=solver).fit(X, y)
-    halves = quick(max_iter=3, shuffle=False, solver=solver, warm_start=True).fit(X, y)
-    halves.fit(X, y)
+    choices = {"shuffle": False, "solver": solver, "n_iter_no_change": np.inf}
+    straight = fit_unconverged(quick(max_iter=6, **choices), X, y)
+    halves = fit_unconverged(quick(max_iter=3, warm_start=True, **choices), X, y)
+    fit_unconverged(halves, X, y)
     assert_array_equal(halves._parameters, straight._parameters)
     assert halves.loss_curve_ == straight.loss_curve_
     assert (halves.n_iter_, halves.t_) == (3, straight.t_)
@@ -336,11 +342,12 @@ def test_warm_start_needs_the_same_network_and_classes(quick, digits):
 
 
 def test_verbose(quick, digits, capsys):
-    quick(max_iter=2).fit(*digits)
+    quick(max_iter=3).fit(*digits)
     assert capsys.readouterr().out == ""
-    clf = quick(max_iter=2, verbose=True).fit(*digits)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines == [f"Iteration {i}, loss = {loss:.8f}" for i, loss in enumerate(clf.loss_curve_, start=1)]
+    clf = quick(max_iter=3, verbose=True, tol=1000.0).fit(*digits)
+    *epochs, stop = capsys.readouterr().out.splitlines()
+    assert epochs == [f"Iteration {i}, loss = {loss:.8f}" for i, loss in enumerate(clf.loss_curve_, start=1)]
+    assert stop == "Training loss did not improve more than tol=1000.000000 for 1 consecutive epochs. Stopping."
 
 
 def test_interrupted_training_keeps_the_model(quick, digits):

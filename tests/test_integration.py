@@ -13,12 +13,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 
-@pytest.fixture(autouse=True)
-def _workers_are_quiet(monkeypatch):
-    """Workers of n_jobs=2 are processes of their own, out of reach of pytest's filters."""
-    monkeypatch.setenv("PYTHONWARNINGS", "ignore")
-
-
 def test_pipeline(quick, digits):
     X, y = digits
     pipeline = make_pipeline(MinMaxScaler(), quick(max_iter=40)).fit(X * 16, y)

@@ -11,17 +11,16 @@ from functools import partial
 import numpy as np
 import pytest
 
+from skcnn.kernels import batch_gradient, compute_logits, train_batches
+from skcnn.network import Network
+from tests import reference
+from tests.reference import LOSSES, SMALL, SOLVER, random_problem
+
 jax = pytest.importorskip("jax")
 with pytest.MonkeyPatch.context() as patch:
     patch.setenv("KERAS_BACKEND", "jax")
     keras = pytest.importorskip("keras")
-if keras.backend.backend() != "jax":
-    pytest.skip("Keras was imported before with another backend", allow_module_level=True)
-
-from skcnn.kernels import batch_gradient, compute_logits, train_batches  # noqa: E402
-from skcnn.network import Network  # noqa: E402
-from tests import reference  # noqa: E402
-from tests.reference import LOSSES, SMALL, SOLVER, random_problem  # noqa: E402
+assert keras.backend.backend() == "jax", "Keras was imported before, with another backend"
 
 call_batch_gradient = partial(reference.call_batch_gradient, batch_gradient)
 call_train_batches = partial(reference.call_train_batches, train_batches)
