@@ -24,7 +24,8 @@ from pathlib import Path
 import numpy as np
 from speed import CONFIGS, Data, Skcnn, describe_config, describe_machine, describe_versions, limit_threads, make_task
 
-from skcnn.kernels import LANES, LOSSES, SOLVERS, _kernels
+from skcnn.kernels import LANES, LEVEL, LOSSES, SOLVERS
+from skcnn.kernels import compiled as _kernels
 from skcnn.network import Network, aligned_empty
 
 # Independent chains of multiply-adds: too few wait for each other, too many do not fit the registers.
@@ -59,6 +60,11 @@ SOLVER = {
     "nesterovs_momentum": True,
 }
 N_ROWS = 4096
+LEVEL_ARGS = {
+    "baseline": "",
+    "v3": "-march=x86-64-v3",
+    "v4": "-march=x86-64-v4 -mprefer-vector-width=512",
+}
 
 
 def time_calls(function, n_calls):
@@ -155,6 +161,7 @@ class Arrays:
         self.hidden = aligned(generator.uniform(size=hidden_shape), dtype)
         self.hidden_out, self.d_hidden = aligned(self.hidden, dtype), aligned(self.hidden, dtype)
         self.activated, self.zeros = aligned(self.hidden.ravel(), dtype), aligned(np.zeros(self.hidden.size), dtype)
+        self.sums = aligned_empty(_kernels.sums_size(network.n_filters, network.n_taps, dtype), dtype)
         self.logits = aligned(generator.normal(size=(network.n_outputs, LANES)), dtype)
         self.logits_out, self.targets = aligned(self.logits, dtype), aligned(self.logits > 0, dtype)
         self.weights = aligned(np.ones(LANES), dtype)
@@ -192,7 +199,7 @@ def backward_cases(network, arrays):
         _kernels.dense_backward(flat, v["weights"], a.logits, d["weights"], d["intercepts"], flat_out)
 
     def convolution():
-        _kernels.convolution_backward(a.x, a.d_hidden, network.taps, d_filters, d["filter_intercepts"])
+        _kernels.convolution_backward(a.x, a.d_hidden, network.taps, a.sums, d_filters, d["filter_intercepts"])
 
     return [
         Case(
@@ -280,7 +287,7 @@ def print_shares(repeats):
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--c-args", default="", help="vector flags for the peak: those that the kernels were built with"
+        "--c-args", default=LEVEL_ARGS[LEVEL], help="vector flags for the peak: those that the kernels were built with"
     )
     parser.add_argument("--dtypes", nargs="+", choices=["float32", "float64"], default=["float32", "float64"])
     parser.add_argument("--repeats", type=int, default=15)

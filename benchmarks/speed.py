@@ -95,10 +95,9 @@ class Skcnn:
             network=network,
             objective={"loss": LOSSES["log_loss"], "alpha": 0.0},
         )
-        self._plan = make_plan(self._classifier, len(task.X))
+        self._plan = make_plan(self._classifier, len(task.X), 1)
         self._state = State(task.parameters.copy(), zero_moments(network, "adam", np.float32))
-        self._gradient = np.empty(network.n_trainable + 2 * network.n_outputs, dtype=np.float32)
-        self._workspace = network.workspace(task.batch_size, np.float32)
+        self._workspace = network.workspace(task.batch_size, self._plan.n_threads, np.float32)
         n_classes = max(2, network.n_outputs)
         with warnings.catch_warnings():  # a fit to a handful of images, whatever they show, for _load to write over
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -114,7 +113,7 @@ class Skcnn:
         filter_intercepts[:], intercepts[:] = views["filter_intercepts"], views["intercepts"]
 
     def epoch(self, rows):
-        loss = run_epoch(self._problem, self._state, self._plan, GivenOrder(rows), self._gradient, self._workspace)
+        loss = run_epoch(self._problem, self._state, self._plan, GivenOrder(rows), self._workspace)
         self._load()
         return loss
 

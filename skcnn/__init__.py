@@ -2,11 +2,15 @@
 
 from skcnn.classifier import ConvSigmoidClassifier
 
-__all__ = ["ConvSigmoidClassifier", "__version__"]
+__all__ = ["ConvSigmoidClassifier", "__version__", "show_versions"]
 
 
 def __getattr__(name):
     # Looked up when asked for: reading the metadata would be a good part of the import's time.
+    if name == "show_versions":
+        from skcnn.versions import show_versions
+
+        return show_versions
     if name == "__version__":
         from importlib.metadata import version
 

@@ -45,8 +45,9 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if args.version:
         from skcnn import __version__
+        from skcnn.kernels import LEVEL
 
-        print(f"skcnn {__version__}")
+        print(f"skcnn {__version__} ({LEVEL} kernels)")
         return 0
     try:
         check_files(args)

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skcnn.kernels import LOSSES
 from skcnn.network import Network, make_network
+from skcnn.threads import count_threads
 from skcnn.training import Problem, fit_loop, initial_state, make_plan, settle_statistics
 from skcnn.validation import check_fits_dtype, check_parameters, check_sample_weight, restored_on_error
 
@@ -71,6 +72,10 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
     warm_start : bool, default=False
         Whether `fit` continues from the last fit's parameters, solver state and count of epochs without improvement:
         after one that converged, a further `fit` stops after an epoch that improves nothing.
+    n_jobs : int, default=None
+        Threads that `fit` and predictions use: None is 1 (or what `joblib.parallel_config` says), -1 all processors;
+        at most what OMP_NUM_THREADS, threadpoolctl or a joblib worker allow. Results are the same bits for any number.
+        Leave it at 1 inside a search that has `n_jobs` of its own.
     momentum : float, default=0.9
         Momentum of "sgd", between 0 and 1.
     nesterovs_momentum : bool, default=True
@@ -163,6 +168,7 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
         n_iter_no_change=10,
         verbose=False,
         warm_start=False,
+        n_jobs=None,
         momentum=0.9,
         nesterovs_momentum=True,
         beta_1=0.9,
@@ -188,6 +194,7 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.verbose = verbose
         self.warm_start = warm_start
+        self.n_jobs = n_jobs
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
         self.beta_1 = beta_1
@@ -236,9 +243,10 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
             problem = Problem(X, targets.astype(dtype), sample_weight, network, objective)
             generator = check_random_state(self.random_state)
             state = initial_state(self, network, classes, generator, dtype)
-            fit_loop(problem, state, make_plan(self, X.shape[0]), generator, on_epoch)
+            n_threads = count_threads(self.n_jobs)
+            fit_loop(problem, state, make_plan(self, X.shape[0], n_threads), generator, on_epoch)
             if self.standardize:
-                settle_statistics(problem, state)
+                settle_statistics(problem, state, n_threads)
             self._store(classes, network, state)
         return self
 
@@ -335,7 +343,7 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, reset=False, dtype=_DTYPES, order="C")
         if X.shape[1] != network.n_features:  # another thread is in `fit`
             raise ValueError(f"X has {X.shape[1]} features, but the network takes {network.n_features}.")
-        logits = network.logits(X, parameters)
+        logits = network.logits(X, parameters, count_threads(self.n_jobs))
         if not np.isfinite(logits).all():
             raise ValueError(f"X holds values too large for {parameters.dtype.name}, in which this model computes.")
         return logits

@@ -6,8 +6,11 @@ from math import prod, sqrt
 
 import numpy as np
 
-from skcnn.kernels import LANES, compute_logits, workspace_size
+from skcnn.kernels import LANES, TAP_BLOCK, compute_logits, workspace_size
 from skcnn.validation import check_image_shape, check_kernel_size
+
+# Multiply-adds of a thread that go by before Python has a look at signals: some 0.1 s on the slowest CPUs.
+_RUN_WORK = 1e9
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,15 @@ class Network:
 
     @cached_property
     def taps(self):
-        """Offset of each filter element (channel, kernel row, kernel column) in a group's interleaved images."""
+        """Offset of each filter element (channel, kernel row, kernel column) in a group's interleaved images.
+
+        Zeros fill it up to a multiple of TAP_BLOCK.
+        """
         height, width, n_channels = self.image_shape
         channel, u, v = np.ogrid[:n_channels, : self.kernel_size[0], : self.kernel_size[1]]
-        return (((channel * height + u) * width + v) * LANES).astype(np.intp).ravel()
+        taps = np.zeros(-(-self.n_taps // TAP_BLOCK) * TAP_BLOCK, dtype=np.intp)
+        taps[: self.n_taps] = (((channel * height + u) * width + v) * LANES).ravel()
+        return taps
 
     # ---- the parameter vector ----
 
@@ -130,14 +138,19 @@ class Network:
 
     # ---- what the kernels work in ----
 
-    def workspace(self, n_rows, dtype):
+    def workspace(self, n_rows, n_threads, dtype):
         """Scratch memory for batches of up to `n_rows` rows, aligned for the widest vectors."""
-        return aligned_empty(workspace_size(self, n_rows), dtype)
+        return aligned_empty(workspace_size(self, n_rows, n_threads, np.dtype(dtype).name), dtype)
 
-    def logits(self, X, parameters):
+    def logits(self, X, parameters, n_threads):
         """Logits (n_samples, n_outputs) of the rows of X, standardised by the running averages if at all."""
         logits = np.empty((X.shape[0], self.n_outputs), dtype=parameters.dtype)
-        compute_logits(X, self, parameters, self.workspace(LANES, parameters.dtype), logits)
+        n_threads = min(n_threads, -(-X.shape[0] // LANES))
+        workspace = self.workspace(LANES, n_threads, parameters.dtype)
+        n_run = LANES * count_until_signals(LANES * self.n_multiply_adds)
+        for start in range(0, X.shape[0], n_run):
+            run = slice(start, start + n_run)
+            compute_logits(X[run], self, parameters, n_threads, workspace, logits[run])
         return logits
 
     def to_state(self):
@@ -157,6 +170,11 @@ def make_network(estimator, n_features, n_outputs):
         fit_intercept=bool(estimator.fit_intercept),
         standardize=bool(estimator.standardize),
     )
+
+
+def count_until_signals(n_multiply_adds):
+    """How many of something that takes `n_multiply_adds` are done before Python has a look at signals (Ctrl-C)."""
+    return max(1, int(_RUN_WORK // n_multiply_adds))
 
 
 def aligned_empty(size, dtype):

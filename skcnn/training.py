@@ -11,10 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skcnn.kernels import SOLVERS, train_batches
-from skcnn.network import Network
-
-# Multiply-adds that go by before Python has a look at signals (Ctrl-C): about a tenth of a second.
-_RUN_WORK = 1e9
+from skcnn.network import Network, count_until_signals
 
 # What batch_size="auto" means; chosen by benchmarks/defaults.py.
 _AUTO_BATCH_SIZE = 32
@@ -42,6 +39,7 @@ class Plan:
     tol: float
     n_iter_no_change: float
     verbose: bool
+    n_threads: int
 
 
 @dataclass
@@ -126,14 +124,13 @@ def fit_loop(problem, state, plan, generator, on_epoch=None):
     ValueError
         If the loss or a parameter is no longer finite.
     """
-    gradient = np.empty(problem.network.n_trainable + 2 * problem.network.n_outputs, dtype=state.parameters.dtype)
-    workspace = problem.network.workspace(plan.batch_size, state.parameters.dtype)
+    workspace = problem.network.workspace(plan.batch_size, plan.n_threads, state.parameters.dtype)
     on_epoch = on_epoch or (lambda state: None)
     n_samples = problem.X.shape[0]
     try:
         on_epoch(state)
         for _ in range(plan.max_iter):
-            loss = run_epoch(problem, state, plan, generator, gradient, workspace)
+            loss = run_epoch(problem, state, plan, generator, workspace)
             check_finite(loss, state.parameters, plan)
             state.record(loss, n_samples, plan.tol)
             if plan.verbose:
@@ -157,14 +154,14 @@ def fit_loop(problem, state, plan, generator, on_epoch=None):
     )
 
 
-def run_epoch(problem, state, plan, generator, gradient, workspace):
+def run_epoch(problem, state, plan, generator, workspace):
     """One pass over the samples; the average of the batches' losses by weight, L2 included."""
     n_samples = problem.X.shape[0]
     rows = generator.permutation(n_samples) if plan.shuffle else np.arange(n_samples)
     rows = rows.astype(np.intp, copy=False)
     # Forward, to the weights and to the activations.
     batch_work = 3 * problem.network.n_multiply_adds * plan.batch_size
-    n_run = plan.batch_size * max(1, int(_RUN_WORK // batch_work))
+    n_run = plan.batch_size * count_until_signals(batch_work)
     total_loss = total_weight = 0.0
     for start in range(0, n_samples, n_run):
         loss, weight, state.n_steps, state.n_batches = train_batches(
@@ -178,7 +175,7 @@ def run_epoch(problem, state, plan, generator, gradient, workspace):
             plan.solver,
             state.parameters,
             state.moments,
-            gradient,
+            plan.n_threads,
             workspace,
             state.n_steps,
             state.n_batches,
@@ -188,13 +185,15 @@ def run_epoch(problem, state, plan, generator, gradient, workspace):
     return total_loss / total_weight
 
 
-def settle_statistics(problem, state):
+def settle_statistics(problem, state, n_threads):
     """Replace the running averages by the means and variances of the training set's logits.
 
     While it trains, running averages are all there is, and they trail the parameters; at the end one forward pass gives
     the statistics of the parameters that are kept.
     """
-    logits = replace(problem.network, standardize=False).logits(problem.X, state.parameters).astype(np.float64)
+    logits = (
+        replace(problem.network, standardize=False).logits(problem.X, state.parameters, n_threads).astype(np.float64)
+    )
     means = np.average(logits, axis=0, weights=problem.sample_weight)
     views = problem.network.views(state.parameters)
     views["running_means"][:] = means
@@ -209,7 +208,7 @@ def check_finite(loss, parameters, plan):
         )
 
 
-def make_plan(estimator, n_samples):
+def make_plan(estimator, n_samples, n_threads):
     """The plan that an estimator's hyper-parameters ask for, on `n_samples` samples."""
     batch_size = _AUTO_BATCH_SIZE if estimator.batch_size == "auto" else int(estimator.batch_size)
     if estimator.batch_size != "auto" and batch_size > n_samples:
@@ -238,4 +237,5 @@ def make_plan(estimator, n_samples):
         tol=float(estimator.tol),
         n_iter_no_change=estimator.n_iter_no_change,
         verbose=bool(estimator.verbose),
+        n_threads=n_threads,
     )

@@ -55,6 +55,12 @@ def check_parameters(estimator):
         check_integer("batch_size", estimator.batch_size, 1, otherwise=" or 'auto'")
     if not (isinstance(estimator.n_iter_no_change, float) and estimator.n_iter_no_change == inf):
         check_integer("n_iter_no_change", estimator.n_iter_no_change, 1, otherwise=" or infinity")
+    if estimator.n_jobs is not None:
+        check_integer("n_jobs", estimator.n_jobs, -inf, otherwise=" or None")
+        if estimator.n_jobs == 0:
+            raise ValueError(
+                "n_jobs=0 is no number of threads; it takes None, a positive integer, or -1 for all processors."
+            )
     if not isinstance(estimator.verbose, bool | np.bool_):
         check_integer("verbose", estimator.verbose, 0, otherwise=" or a boolean")
     if isinstance(estimator.random_state, bool | np.bool_):

@@ -231,27 +231,41 @@ def assert_close(actual, expected, factor=1):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale, equal_nan=False)
 
 
-def call_batch_gradient(batch_gradient, network, parameters, X, targets, sample_weight, *, loss, alpha=0.0, rows=None):
+def call_batch_gradient(
+    batch_gradient, network, parameters, X, targets, sample_weight, *, loss, alpha=0.0, rows=None, n_threads=1
+):
     """Loss by the compiled `batch_gradient`, a number, and what it made of a gradient that was all NaN."""
     rows = np.arange(len(X)) if rows is None else rows
     gradient = np.full(network.n_trainable + 2 * network.n_outputs, np.nan, dtype=parameters.dtype)
     objective = {"loss": LOSSES.index(loss), "alpha": alpha}
-    workspace = network.workspace(len(rows), parameters.dtype)
+    workspace = network.workspace(len(rows), n_threads, parameters.dtype)
     workspace[:] = np.nan
     inputs = [read_only(array) for array in (X, targets, sample_weight, rows)]
-    value = batch_gradient(*inputs, network, objective, read_only(parameters), workspace, gradient)
+    value = batch_gradient(*inputs, network, objective, read_only(parameters), n_threads, workspace, gradient)
     return value, gradient
 
 
 def call_train_batches(
-    train_batches, network, parameters, X, targets, sample_weight, *, orders, batch_size, solver, loss, alpha=0.0
+    train_batches,
+    network,
+    parameters,
+    X,
+    targets,
+    sample_weight,
+    *,
+    orders,
+    batch_size,
+    solver,
+    loss,
+    alpha=0.0,
+    n_threads=1,
 ):
     """What `train` returns, by the compiled `train_batches`, called for one epoch at a time."""
     parameters = parameters.copy()
     moments = np.zeros((STEPS[solver["kind"]][1], network.n_trainable), parameters.dtype)
-    gradient = np.full(network.n_trainable + 2 * network.n_outputs, np.nan, parameters.dtype)
     fixed = batch_size, network, {"loss": LOSSES.index(loss), "alpha": alpha}, solver
-    changing = parameters, moments, gradient, network.workspace(batch_size, parameters.dtype)
+    workspace = network.workspace(batch_size, n_threads, parameters.dtype)
+    changing = parameters, moments, n_threads, workspace
     total_loss = total_weight = n_steps = n_batches = 0
     for order in orders:
         inputs = [read_only(array) for array in (X, targets, sample_weight, order)]

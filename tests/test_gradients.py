@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.linalg import norm
 
-from skcnn.kernels import LANES, _kernels, batch_gradient
+from skcnn.kernels import LANES, batch_gradient
+from skcnn.kernels import compiled as _kernels
 from skcnn.network import Network
 from tests import reference
 from tests.reference import LOSSES, SMALL, assert_close, network_gradient, random_problem
@@ -72,7 +73,8 @@ def test_convolution(image_shape, kernel_size, n_filters):
         return (projection * out).sum()
 
     d_filters, d_intercepts = np.zeros_like(filters), np.zeros_like(intercepts)
-    _kernels.convolution_backward(x, projection, network.taps, d_filters, d_intercepts)
+    sums = np.empty(_kernels.sums_size(len(d_filters), network.n_taps, "float64"))
+    _kernels.convolution_backward(x, projection, network.taps, sums, d_filters, d_intercepts)
     expected = differences(project, filters, intercepts)
     assert_same_gradient(d_filters, expected[0])
     assert_same_gradient(d_intercepts, expected[1])

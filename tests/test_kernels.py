@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from skcnn.kernels import LANES, _kernels, batch_gradient, compute_logits, train_batches
+from skcnn.kernels import LANES, batch_gradient, compute_logits, train_batches
+from skcnn.kernels import compiled as _kernels
 from skcnn.network import Network, aligned_empty
 from tests import reference
 from tests.reference import LOSSES, SMALL, SOLVER, STEPS, assert_close, random_problem, read_only
@@ -118,7 +119,8 @@ def test_convolution(image_shape, kernel_size, n_filters, dtype, new_output):
     # The gradients accumulate: what was there stays in the sum.
     d_filters, d_intercepts = new_output(dtype, *flat, fill=0.5), new_output(dtype, n_filters, fill=-0.5)
     _kernels.convolution_forward(x, filters.reshape(flat), intercepts, taps, out)
-    _kernels.convolution_backward(x, to_lanes(d_out), taps, d_filters, d_intercepts)
+    sums = new_output(dtype, _kernels.sums_size(n_filters, network.n_taps, dtype))
+    _kernels.convolution_backward(x, to_lanes(d_out), taps, sums, d_filters, d_intercepts)
     assert_close(from_lanes(out), reference.correlate(*doubles(images, filters, intercepts)))
     expected = reference.correlate_backward(*doubles(images, d_out, filters))
     assert_close(d_filters, 0.5 + expected[0].reshape(flat))
@@ -127,30 +129,34 @@ def test_convolution(image_shape, kernel_size, n_filters, dtype, new_output):
 
 # ---- sigmoid ----
 
-# Largest |x| whose sigmoid's reciprocal is a normal number: what the kernel clamps to.
-SIGMOID_LIMITS = {"float32": 87, "float64": 708}
+# What the kernel clamps x to: two such reciprocals of a sigmoid can be multiplied.
+SIGMOID_LIMITS = {"float32": 43, "float64": 354}
 
 
 @every_dtype
-def test_sigmoid_forward_is_accurate_to_three_units_in_the_last_place(dtype):
+@pytest.mark.parametrize("order", ["sorted", "shuffled"])
+def test_sigmoid_forward_is_accurate_to_four_units_in_the_last_place(dtype, order):
     limit = SIGMOID_LIMITS[dtype]
     x = np.concatenate([np.linspace(-end, end, 100_001) for end in (1, 20, limit)]).astype(dtype)
+    if order == "shuffled":  # two values share a division: other pairs
+        np.random.default_rng(0).shuffle(x)
     values = x.copy()
     _kernels.sigmoid_forward(values)
     expected = expit(x.astype(np.longdouble))
     errors = np.abs(values - expected) / np.spacing(expected.astype(dtype))
     worst = errors.argmax()
-    assert errors[worst] < 3, f"{float(errors[worst]):.1f} units in the last place at x = {x[worst]}"
+    assert errors[worst] < 4, f"{float(errors[worst]):.1f} units in the last place at x = {x[worst]}"
 
 
 @every_dtype
 def test_sigmoid_forward_of_extremes(dtype):
-    x = np.array([np.nan, np.inf, 1e30, 1000, 0, -0.0, -1000, -1e30, -np.inf], dtype)
-    _kernels.sigmoid_forward(x)
-    np.testing.assert_array_equal(x[:6], [np.nan, 1, 1, 1, 0.5, 0.5])
-    # Clamped to the reciprocal of a normal number rather than 0.
-    assert (x[6:] >= 0).all()
-    assert (x[6:] < 10 * np.finfo(dtype).tiny).all()
+    least = expit(-float(SIGMOID_LIMITS[dtype]))
+    expected = {np.nan: np.nan, np.inf: 1, 1e30: 1, 0: 0.5, -1000: least, -1e30: least, -np.inf: least}
+    for x, value in expected.items():
+        for n_values in (1, 2, 64):
+            values = np.full(n_values, x, dtype)
+            _kernels.sigmoid_forward(values)
+            np.testing.assert_allclose(values, np.full(n_values, value), rtol=4 * np.finfo(dtype).eps)
 
 
 @every_dtype
@@ -310,8 +316,8 @@ def test_solver_steps(solver, dtype, n_parameters, new_output):
 
 def predict_logits(network, parameters, X):
     logits = np.full((len(X), network.n_outputs), np.nan, parameters.dtype)
-    workspace = network.workspace(len(X), parameters.dtype)
-    compute_logits(read_only(X), network, read_only(parameters), workspace, logits)
+    workspace = network.workspace(LANES, 1, parameters.dtype)
+    compute_logits(read_only(X), network, read_only(parameters), 1, workspace, logits)
     return logits
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from skcnn import ConvSigmoidClassifier
 from skcnn.datasets import load_mnist_sample
-from skcnn.kernels import LANES, _kernels, batch_gradient
+from skcnn.kernels import LANES, batch_gradient
+from skcnn.kernels import compiled as _kernels
 from skcnn.network import Network
 from tests import reference
 from tests.reference import assert_close, im2col, network_gradient, sigmoid, sigmoid_backward, standardize

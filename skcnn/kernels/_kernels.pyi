@@ -1,4 +1,7 @@
-"""Types of the compiled part. Arrays are C-contiguous; lanes, 16 of them, are the last axis."""
+"""Types of the compiled part, the same for each level of the instruction set.
+
+Arrays are C-contiguous; lanes, 16 of them, are the last axis.
+"""
 
 from typing import TypeAlias, TypedDict
 
@@ -13,6 +16,7 @@ Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 Indices: TypeAlias = NDArray[np.intp]
 
 N_LANES: int
+N_TAP_BLOCK: int
 LOSSES: dict[str, int]
 SOLVERS: dict[str, int]
 
@@ -29,8 +33,11 @@ class Solver(TypedDict):
     momentum: float
     nesterovs_momentum: bool
 
-def workspace_size(network: Network, n_rows: int) -> int: ...
-def compute_logits(X: Pixels, network: Network, parameters: Floats, workspace: Floats, logits_out: Floats) -> None: ...
+def max_threads() -> int: ...
+def workspace_size(network: Network, n_rows: int, n_threads: int, dtype: str) -> int: ...
+def compute_logits(
+    X: Pixels, network: Network, parameters: Floats, n_threads: int, workspace: Floats, logits_out: Floats
+) -> None: ...
 def batch_gradient(
     X: Pixels,
     targets: Floats,
@@ -39,6 +46,7 @@ def batch_gradient(
     network: Network,
     objective: Objective,
     parameters: Floats,
+    n_threads: int,
     workspace: Floats,
     gradient_out: Floats,
 ) -> float: ...
@@ -53,7 +61,7 @@ def train_batches(
     solver: Solver,
     parameters: Floats,
     moments: Floats,
-    gradient: Floats,
+    n_threads: int,
     workspace: Floats,
     n_steps: int,
     n_batches: int,
@@ -63,8 +71,9 @@ def train_batches(
 def gather(X: Pixels, rows: Indices, rescale: float, x_out: Floats) -> None: ...
 def convolution_forward(x: Floats, filters: Floats, intercepts: Floats, taps: Indices, out: Floats) -> None: ...
 def convolution_backward(
-    x: Floats, d_out: Floats, taps: Indices, d_filters_out: Floats, d_intercepts_out: Floats
+    x: Floats, d_out: Floats, taps: Indices, sums: Floats, d_filters_out: Floats, d_intercepts_out: Floats
 ) -> None: ...
+def sums_size(n_filters: int, n_taps: int, dtype: str) -> int: ...
 def sigmoid_forward(values_out: Floats) -> None: ...
 def sigmoid_backward(values: Floats, d_values_out: Floats) -> None: ...
 def dense_forward(hidden: Floats, weights: Floats, intercepts: Floats, logits_out: Floats) -> None: ...

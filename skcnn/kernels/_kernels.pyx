@@ -1,36 +1,56 @@
 """The compiled part: a group's forward and backward pass, whole runs of mini-batches, and a door to every kernel.
 
-The functions of the first two sections do the work without the GIL; `compute_logits`, `batch_gradient` and
-`train_batches` are what the package calls. The doors at the end let the tests call each kernel by itself; they take the
-dimensions from the arrays they are given. Nothing here checks its arguments: skcnn.network and skcnn.training do.
+`compute_logits`, `batch_gradient` and `train_batches` are what the package calls; what comes before does the work
+without the GIL. Nothing here checks its arguments: skcnn.network and skcnn.training do.
 """
 
-from libc.string cimport memset
+from cython.parallel cimport prange, threadid
+from libc.string cimport memcpy, memset
 
 from skcnn.kernels cimport activations, convolution, dense, lanes, losses, solvers, standardization
+from skcnn.kernels.blocks cimport SUM_FILTERS, TILE_FILTERS
 from skcnn.kernels.lanes cimport LANES, floating, pixel
+from skcnn.kernels.slices cimport Step, add, finish_slice, run_slice
+from skcnn.kernels.workspace cimport (
+    Group,
+    Network,
+    Workspace,
+    carve,
+    carve_group,
+    count_groups,
+    count_slices,
+    count_slots,
+    group_size,
+)
+
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+      #include <omp.h>
+    #else
+      #define omp_get_max_threads() 1
+    #endif
+    """
+    int omp_get_max_threads() nogil
+
+cdef enum:
+    # Bytes of images that are fetched ahead, at most.
+    PREFETCH_BYTES = 1 << 18
 
 # What Python calls these constants.
 N_LANES = LANES
+N_TAP_BLOCK = convolution.TAP_BLOCK
 LOSSES = {"log_loss": losses.LOG_LOSS, "squared_error": losses.SQUARED_ERROR}
 SOLVERS = {"adam": solvers.ADAM, "sgd": solvers.SGD}
-
-cdef struct Network:
-    # What the passes need to know of a skcnn.network.Network, its offsets into the parameter vector included.
-    Py_ssize_t n_channels, height, width, n_filters, out_height, out_width, n_taps, n_hidden, n_outputs
-    Py_ssize_t filters, filter_intercepts, weights, intercepts, running_means, running_variances, n_trainable
-    const Py_ssize_t* taps
-    double rescale
-    bint fit_intercept, standardize
 
 cdef struct Objective:
     int loss
     double alpha
 
-cdef struct Workspace:
-    # Where each array of scratch memory begins, in values; all are [..., lane]. The last three and `targets` hold
-    # `n_groups` groups, the others one.
-    Py_ssize_t x, hidden, d_hidden, targets, logits, d_logits, weights, size
+cdef enum Pass:
+    BOTH
+    FORWARD
+    BACKWARD
 
 
 cdef Network read_network(network) except *:
@@ -38,7 +58,7 @@ cdef Network read_network(network) except *:
     cdef Network c
     cdef const Py_ssize_t[::1] taps = network.taps
     c.taps = &taps[0]
-    c.n_taps = taps.shape[0]
+    c.n_taps = network.n_taps
     c.height, c.width, c.n_channels = network.image_shape
     c.n_filters = network.n_filters
     c.out_height, c.out_width = network.out_shape
@@ -52,150 +72,211 @@ cdef Network read_network(network) except *:
     return c
 
 
-cdef Workspace carve(const Network* net, Py_ssize_t n_groups) noexcept nogil:
-    cdef Workspace at
-    at.x = 0
-    at.hidden = at.x + net.n_channels * net.height * net.width * LANES
-    at.d_hidden = at.hidden + net.n_hidden * LANES
-    at.targets = at.d_hidden + net.n_hidden * LANES
-    at.logits = at.targets + n_groups * net.n_outputs * LANES
-    at.d_logits = at.logits + n_groups * net.n_outputs * LANES
-    at.weights = at.d_logits + n_groups * net.n_outputs * LANES
-    at.size = at.weights + n_groups * LANES
-    return at
-
-
 # ---- one group of at most LANES images ----
 
 
-cdef inline Py_ssize_t group_size(Py_ssize_t n_rows, Py_ssize_t group) noexcept nogil:
-    return min(LANES, n_rows - group * LANES)
-
-
 cdef void forward_group(
-    const Network* net, const floating* parameters, const floating* x, floating* hidden_out, floating* logits_out,
+    const Network* net, const floating* parameters, const floating* x, floating* rows, floating* hidden_out,
+    floating* logits_out,
 ) noexcept nogil:
-    """The one forward pass, of training and of prediction, up to the logits (not standardised)."""
-    convolution.convolution_forward(
-        x, parameters + net.filters, parameters + net.filter_intercepts, net.taps, net.n_taps,
-        net.n_filters, net.width, net.out_height, net.out_width, hidden_out)
-    activations.sigmoid_forward(net.n_hidden * LANES, hidden_out)
-    dense.dense_forward(
-        hidden_out, parameters + net.weights, parameters + net.intercepts, net.n_hidden, net.n_outputs, logits_out)
+    """The one forward pass, of training and of prediction, up to the logits (not standardised).
+
+    It goes a row of a few filters at a time, all the way: what one kernel stores, the next finds in the cache.
+    """
+    cdef Py_ssize_t run = net.out_width * LANES
+    cdef Py_ssize_t n_positions = net.out_height * net.out_width
+    cdef Py_ssize_t f = 0
+    cdef Py_ssize_t n, i, q, h
+    dense.dense_intercepts_forward(parameters + net.intercepts, net.n_outputs, logits_out)
+    while f < net.n_filters:
+        n = min(net.n_filters - f, <Py_ssize_t> TILE_FILTERS)
+        for i in range(net.out_height):
+            convolution.convolution_forward(
+                x + i * net.width * LANES, net.taps, net.n_taps, parameters + net.filters + f * net.n_taps,
+                parameters + net.filter_intercepts + f, n, run, run, rows)
+            for q in range(n):
+                h = (f + q) * n_positions + i * net.out_width
+                activations.sigmoid_forward(rows + q * run, run, hidden_out + h * LANES)
+                dense.dense_forward(hidden_out + h * LANES, parameters + net.weights + h, net.n_hidden,
+                                    net.out_width, net.n_outputs, logits_out)
+        f += n
 
 
 cdef void backward_group(
     const Network* net, const floating* parameters, const floating* x, const floating* hidden,
-    const floating* d_logits, floating* d_hidden_out, floating* gradient_out,
+    const floating* d_logits, floating* rows, floating* sums_out, floating* gradient_out,
 ) noexcept nogil:
-    """Add the group's share to the gradient of the whole parameter vector."""
-    dense.dense_backward_weights(
-        hidden, d_logits, net.n_hidden, net.n_outputs, gradient_out + net.weights, gradient_out + net.intercepts)
-    dense.dense_backward_hidden(parameters + net.weights, d_logits, net.n_hidden, net.n_outputs, d_hidden_out)
-    activations.sigmoid_backward(hidden, net.n_hidden * LANES, d_hidden_out)
-    convolution.convolution_backward(
-        x, d_hidden_out, net.taps, net.n_taps, net.n_filters, net.width, net.out_height, net.out_width,
-        gradient_out + net.filters, gradient_out + net.filter_intercepts)
+    """Add the group's share to the gradient; that of the filters goes to `sums_out`.
+
+    Again a few filters at a time; of the hidden activations' gradient there is never more than a row of these.
+    """
+    cdef Py_ssize_t run = net.out_width * LANES
+    cdef Py_ssize_t n_positions = net.out_height * net.out_width
+    cdef Py_ssize_t sums_stride = convolution.sums_size(1, net.n_taps, <floating> 0)
+    cdef Py_ssize_t f = 0
+    cdef Py_ssize_t n, i, q, h
+    dense.dense_intercepts_backward(d_logits, net.n_outputs, gradient_out + net.intercepts)
+    while f < net.n_filters:
+        n = min(net.n_filters - f, <Py_ssize_t> SUM_FILTERS)
+        h = f * n_positions
+        dense.dense_backward_weights(
+            hidden + h * LANES, d_logits, net.n_hidden, n * n_positions, net.n_outputs, gradient_out + net.weights + h)
+        for i in range(net.out_height):
+            for q in range(n):
+                h = (f + q) * n_positions + i * net.out_width
+                dense.dense_backward_hidden(parameters + net.weights + h, d_logits, net.n_hidden, net.n_outputs,
+                                            net.out_width, rows + q * run)
+                activations.sigmoid_backward(hidden + h * LANES, run, rows + q * run)
+            convolution.convolution_backward(
+                x + i * net.width * LANES, net.taps, net.n_taps, rows, n, run, run, sums_out + f * sums_stride)
+        f += n
 
 
 # ---- one batch ----
 
 
-cdef double plain_batch(
+cdef inline double run_slot(
     const pixel* X, const floating* targets, const floating* sample_weight, const Py_ssize_t* rows, Py_ssize_t n_rows,
-    double total_weight, const Network* net, int loss, const floating* parameters, floating* workspace,
-    floating* gradient_out,
+    Py_ssize_t n_left, double total_weight, const Network* net, int loss, const floating* parameters, Pass passing,
+    Py_ssize_t slot, const Workspace* at, floating* thread, floating* batch, floating* gradient_out,
 ) noexcept nogil:
-    """Loss of a batch, group by group: each goes forward and straight back. The gradient is accumulated."""
-    cdef Workspace at = carve(net, 1)
-    cdef floating* x = workspace + at.x
-    cdef floating* hidden = workspace + at.hidden
-    cdef floating* group_targets = workspace + at.targets
-    cdef floating* logits = workspace + at.logits
-    cdef floating* d_logits = workspace + at.d_logits
-    cdef floating* weights = workspace + at.weights
-    cdef Py_ssize_t g, start, size
-    cdef double value = 0
-    for g in range((n_rows + LANES - 1) // LANES):
-        start = g * LANES
-        size = group_size(n_rows, g)
-        lanes.gather(X, rows + start, size, net.n_channels, net.height * net.width, <floating> net.rescale, x)
-        lanes.gather_outputs(targets, sample_weight, rows + start, size, net.n_outputs, group_targets, weights)
-        forward_group(net, parameters, x, hidden, logits)
-        value += losses.loss_and_gradient(
-            logits, group_targets, weights, net.n_outputs, loss, total_weight, d_logits)
-        backward_group(net, parameters, x, hidden, d_logits, workspace + at.d_hidden, gradient_out)
-    return value
+    """The groups of a slot, one after the other; their share of the loss.
 
-
-cdef double standardized_batch(
-    const pixel* X, const floating* targets, const floating* sample_weight, const Py_ssize_t* rows, Py_ssize_t n_rows,
-    double total_weight, const Network* net, int loss, const floating* parameters, floating* workspace,
-    floating* gradient_out, floating* statistics_out,
-) noexcept nogil:
-    """The same where the logits are standardised over the whole batch, whose means and variances are returned too.
-
-    All logits are needed before any gradient, so the groups go forward twice: activations are computed again rather
-    than kept for the whole batch, however large it is.
+    `rows` go on after the batch's `n_rows`, to `n_left`.
     """
-    cdef Py_ssize_t n_groups = (n_rows + LANES - 1) // LANES
-    cdef Py_ssize_t stride = net.n_outputs * LANES
-    cdef Workspace at = carve(net, n_groups)
-    cdef floating* x = workspace + at.x
-    cdef floating* hidden = workspace + at.hidden
-    cdef floating* batch_targets = workspace + at.targets
-    cdef floating* logits = workspace + at.logits
-    cdef floating* d_logits = workspace + at.d_logits
-    cdef floating* weights = workspace + at.weights
-    cdef Py_ssize_t g, size
+    cdef Py_ssize_t n_groups = count_groups(n_rows)
+    cdef Py_ssize_t n_slots = count_slots(n_groups)
+    cdef Group group = carve_group(net, 1 if passing == BOTH else n_groups)
+    cdef floating* known = thread + at.group if passing == BOTH else batch
+    cdef floating* sums = thread + at.sums
+    cdef Py_ssize_t n_features = net.n_channels * net.height * net.width
+    cdef Py_ssize_t n_ahead = PREFETCH_BYTES // (n_features * <Py_ssize_t> sizeof(pixel))
+    cdef Py_ssize_t g, size, output
     cdef double value = 0
-    for g in range(n_groups):
+    if passing != FORWARD:
+        memset(gradient_out, 0, net.n_trainable * sizeof(floating))
+        memset(sums, 0, convolution.sums_size(net.n_filters, net.n_taps, <floating> 0) * sizeof(floating))
+    for g in range(slot * n_groups // n_slots, (slot + 1) * n_groups // n_slots):
         size = group_size(n_rows, g)
-        lanes.gather(X, rows + g * LANES, size, net.n_channels, net.height * net.width, <floating> net.rescale, x)
-        lanes.gather_outputs(targets, sample_weight, rows + g * LANES, size, net.n_outputs,
-                             batch_targets + g * stride, weights + g * LANES)
-        forward_group(net, parameters, x, hidden, logits + g * stride)
-    standardization.standardize_batch(
-        weights, n_groups, net.n_outputs, logits, statistics_out, statistics_out + net.n_outputs)
-    for g in range(n_groups):
-        value += losses.loss_and_gradient(logits + g * stride, batch_targets + g * stride, weights + g * LANES,
-                                          net.n_outputs, loss, total_weight, d_logits + g * stride)
-    standardization.standardize_backward(
-        logits, weights, statistics_out + net.n_outputs, n_groups, net.n_outputs, d_logits)
-    for g in range(n_groups):
-        size = group_size(n_rows, g)
-        if n_groups > 1:
-            lanes.gather(X, rows + g * LANES, size, net.n_channels, net.height * net.width, <floating> net.rescale, x)
-            forward_group(net, parameters, x, hidden, logits + g * stride)
-        backward_group(net, parameters, x, hidden, d_logits + g * stride, workspace + at.d_hidden, gradient_out)
+        output = 0 if passing == BOTH else g * net.n_outputs * LANES
+        if passing != BACKWARD or n_groups > 1:  # else all is as FORWARD left it
+            lanes.gather(X, rows + g * LANES, size, net.n_channels, net.height * net.width, <floating> net.rescale,
+                         thread + at.x)
+            if n_rows + (g + 1) * LANES <= n_left and n_rows <= n_ahead:
+                # The same place in the next batch: most likely the same thread will come by.
+                lanes.prefetch_rows(X, rows + n_rows + g * LANES, LANES, n_features)
+            forward_group(net, parameters, thread + at.x, thread + at.rows, thread + at.hidden,
+                          known + group.logits + output)
+        if passing != BACKWARD:
+            lanes.gather_outputs(
+                targets, sample_weight, rows + g * LANES, size, net.n_outputs, known + group.targets + output,
+                known + group.weights + (0 if passing == BOTH else g * LANES))
+        if passing == BOTH:
+            value += losses.loss_and_gradient(known + group.logits, known + group.targets, known + group.weights,
+                                              net.n_outputs, loss, total_weight, known + group.d_logits)
+        if passing != FORWARD:
+            backward_group(net, parameters, thread + at.x, thread + at.hidden, known + group.d_logits + output,
+                           thread + at.rows, sums, gradient_out)
+    if passing != FORWARD:
+        convolution.convolution_backward_end(
+            sums, net.n_taps, net.n_filters, gradient_out + net.filters, gradient_out + net.filter_intercepts)
     return value
 
 
-cdef double whole_batch(
+cdef double run_slots(
     const pixel* X, const floating* targets, const floating* sample_weight, const Py_ssize_t* rows, Py_ssize_t n_rows,
-    double total_weight, const Network* net, const Objective* objective, const floating* parameters,
-    floating* workspace, floating* gradient_out, floating* statistics_out,
+    Py_ssize_t n_left, double total_weight, const Network* net, int loss, const floating* parameters, Pass passing,
+    const Workspace* at, Py_ssize_t n_threads, floating* workspace,
 ) noexcept nogil:
-    """Loss and gradient of a batch, L2 penalty included; the gradient is overwritten."""
-    cdef double value, strength = objective.alpha / total_weight
-    memset(gradient_out, 0, net.n_trainable * sizeof(floating))
-    if net.standardize:
-        value = standardized_batch(X, targets, sample_weight, rows, n_rows, total_weight, net, objective.loss,
-                                   parameters, workspace, gradient_out, statistics_out)
+    """All slots of a batch; the loss. Their gradients are left in the workspace, added up if there is one thread."""
+    cdef Py_ssize_t n_slots = count_slots(count_groups(n_rows))
+    cdef Py_ssize_t slot
+    cdef floating* threads = workspace + at.threads
+    cdef floating* batch = workspace + at.batch
+    cdef double* partials = <double*> (workspace + at.partials)
+    cdef double value = 0
+    if n_threads == 1 or n_slots == 1:
+        for slot in range(n_slots):
+            partials[slot] = run_slot(
+                X, targets, sample_weight, rows, n_rows, n_left, total_weight, net, loss, parameters, passing, slot, at,
+                threads, batch, workspace + (at.gradient_stride if slot else 0))
+            if slot and passing != FORWARD:
+                add(workspace + at.gradient_stride, net.n_trainable, workspace)
     else:
-        value = plain_batch(X, targets, sample_weight, rows, n_rows, total_weight, net, objective.loss,
-                            parameters, workspace, gradient_out)
-    value += losses.penalty_and_gradient(
-        parameters + net.filters, net.n_filters * net.n_taps, strength, gradient_out + net.filters)
-    value += losses.penalty_and_gradient(
-        parameters + net.weights, net.n_outputs * net.n_hidden, strength, gradient_out + net.weights)
-    if not net.fit_intercept:
-        memset(gradient_out + net.filter_intercepts, 0, net.n_filters * sizeof(floating))
-    # Standardising takes the output intercepts out again: their gradient is 0, of which only rounding noise is left,
-    # that Adam would scale to whole steps.
-    if net.standardize or not net.fit_intercept:
-        memset(gradient_out + net.intercepts, 0, net.n_outputs * sizeof(floating))
+        for slot in prange(n_slots, schedule="static", num_threads=<int> n_threads):
+            partials[slot] = run_slot(
+                X, targets, sample_weight, rows, n_rows, n_left, total_weight, net, loss, parameters, passing, slot, at,
+                threads + threadid() * at.thread_stride, batch, workspace + slot * at.gradient_stride)
+    for slot in range(n_slots):
+        value += partials[slot]
     return value
+
+
+cdef double run_batch(
+    const pixel* X, const floating* targets, const floating* sample_weight, const Py_ssize_t* rows, Py_ssize_t n_rows,
+    Py_ssize_t n_left, double total_weight, const Network* net, int loss, const floating* parameters,
+    const Workspace* at, Py_ssize_t n_threads, floating* workspace,
+) noexcept nogil:
+    """Loss of a batch; the slots' gradients are left in the workspace, and its statistics, if it is standardised.
+
+    Without standardisation each group goes forward and straight back. With it, all logits are needed before any
+    gradient, so the groups go forward twice: activations are computed again rather than kept for the whole batch,
+    however large it is.
+    """
+    cdef Py_ssize_t n_groups = count_groups(n_rows)
+    cdef Group group = carve_group(net, n_groups)
+    cdef floating* batch = workspace + at.batch
+    cdef floating* statistics = workspace + at.statistics
+    cdef Py_ssize_t g, output
+    cdef double value = 0
+    if not net.standardize:
+        return run_slots(X, targets, sample_weight, rows, n_rows, n_left, total_weight, net, loss, parameters, BOTH,
+                         at, n_threads, workspace)
+    run_slots(X, targets, sample_weight, rows, n_rows, n_left, total_weight, net, loss, parameters, FORWARD,
+              at, n_threads, workspace)
+    standardization.standardize_batch(batch + group.weights, n_groups, net.n_outputs, batch + group.logits,
+                                      statistics, statistics + net.n_outputs)
+    for g in range(n_groups):
+        output = g * net.n_outputs * LANES
+        value += losses.loss_and_gradient(
+            batch + group.logits + output, batch + group.targets + output, batch + group.weights + g * LANES,
+            net.n_outputs, loss, total_weight, batch + group.d_logits + output)
+    standardization.standardize_backward(
+        batch + group.logits, batch + group.weights, statistics + net.n_outputs, n_groups, net.n_outputs,
+        batch + group.d_logits)
+    run_slots(X, targets, sample_weight, rows, n_rows, n_left, total_weight, net, loss, parameters, BACKWARD,
+              at, n_threads, workspace)
+    return value
+
+
+# ---- from the slots' gradients to new parameters, a slice at a time ----
+
+
+cdef double run_slices(
+    const Network* net, double strength, const Step* step, Py_ssize_t n_rows, const Workspace* at,
+    Py_ssize_t n_threads, floating* workspace, floating* moments, floating* parameters_out,
+) noexcept nogil:
+    """The solver's step after a batch; the L2 penalty."""
+    cdef Py_ssize_t n_slices = count_slices(net.n_trainable)
+    cdef Py_ssize_t slice
+    cdef double* partials = <double*> (workspace + at.partials)
+    cdef double value = 0
+    if n_threads == 1 or n_slices == 1:
+        for slice in range(n_slices):
+            partials[slice] = run_slice(net, strength, step, slice, left_gradients(n_rows, n_threads),
+                                        at.gradient_stride, workspace, moments, parameters_out)
+    else:
+        for slice in prange(n_slices, schedule="static", num_threads=<int> n_threads):
+            partials[slice] = run_slice(net, strength, step, slice, left_gradients(n_rows, n_threads),
+                                        at.gradient_stride, workspace, moments, parameters_out)
+    for slice in range(n_slices):
+        value += partials[slice]
+    return value
+
+
+cdef inline Py_ssize_t left_gradients(Py_ssize_t n_rows, Py_ssize_t n_threads) noexcept nogil:
+    """Gradients that run_slots leaves in the workspace after a batch of n_rows."""
+    return 1 if n_threads == 1 else count_slots(count_groups(n_rows))
 
 
 cdef bint has_spread(const floating* sample_weight, const Py_ssize_t* rows, Py_ssize_t n_rows) noexcept nogil:
@@ -217,45 +298,67 @@ cdef double sum_weights(const floating* sample_weight, const Py_ssize_t* rows, P
 # ---- what the package calls ----
 
 
-def workspace_size(network, Py_ssize_t n_rows):
+def max_threads():
+    """Threads that OpenMP would use now, limits of its environment and of threadpoolctl included; 1 without OpenMP."""
+    return omp_get_max_threads()
+
+
+def workspace_size(network, Py_ssize_t n_rows, Py_ssize_t n_threads, dtype):
     """Values of scratch memory for batches of up to `n_rows` rows."""
     cdef Network net = read_network(network)
-    return carve(&net, (n_rows + LANES - 1) // LANES if net.standardize else 1).size
+    if dtype == "float32":
+        return carve(&net, n_rows, n_threads, <float> 0).size
+    return carve(&net, n_rows, n_threads, <double> 0).size
 
 
 def compute_logits(
-    const pixel[:, ::1] X, network, const floating[::1] parameters, floating[::1] workspace,
+    const pixel[:, ::1] X, network, const floating[::1] parameters, Py_ssize_t n_threads, floating[::1] workspace,
     floating[:, ::1] logits_out,
 ):
-    """Logits of every row, standardised by the running averages where the network standardises."""
+    """Logits of every row, standardised by the running averages where the network standardises.
+
+    The workspace is one for batches of LANES rows.
+    """
     cdef Network net = read_network(network)
     cdef Py_ssize_t n_samples = X.shape[0]
-    cdef Py_ssize_t g, start, size, lane, k
-    cdef Py_ssize_t rows[LANES]
-    cdef Workspace at = carve(&net, 1)
-    cdef floating* x = &workspace[at.x]
-    cdef floating* hidden = &workspace[at.hidden]
-    cdef floating* logits = &workspace[at.logits]
+    cdef Py_ssize_t n_groups = count_groups(n_samples)
+    cdef Workspace at = carve(&net, LANES, n_threads, <floating> 0)
+    cdef floating* threads = &workspace[at.threads]
+    cdef Py_ssize_t g
     with nogil:
-        for g in range((n_samples + LANES - 1) // LANES):
-            start = g * LANES
-            size = group_size(n_samples, g)
-            for lane in range(size):
-                rows[lane] = start + lane
-            lanes.gather(&X[0, 0], rows, size, net.n_channels, net.height * net.width, <floating> net.rescale, x)
-            forward_group(&net, &parameters[0], x, hidden, logits)
-            if net.standardize:
-                standardization.standardize_running(
-                    &parameters[net.running_means], &parameters[net.running_variances], net.n_outputs, logits)
-            for lane in range(size):
-                for k in range(net.n_outputs):
-                    logits_out[start + lane, k] = logits[k * LANES + lane]
+        if n_threads == 1 or n_groups == 1:
+            for g in range(n_groups):
+                predict_group(&X[0, 0], n_samples, g, &net, &parameters[0], &at, threads, &logits_out[0, 0])
+        else:
+            for g in prange(n_groups, schedule="dynamic", num_threads=<int> n_threads):
+                predict_group(&X[0, 0], n_samples, g, &net, &parameters[0], &at,
+                              threads + threadid() * at.thread_stride, &logits_out[0, 0])
+
+
+cdef void predict_group(
+    const pixel* X, Py_ssize_t n_samples, Py_ssize_t g, const Network* net, const floating* parameters,
+    const Workspace* at, floating* thread, floating* logits_out,
+) noexcept nogil:
+    cdef Py_ssize_t rows[LANES]
+    cdef Py_ssize_t size = group_size(n_samples, g)
+    cdef floating* logits = thread + at.group
+    cdef Py_ssize_t lane, k
+    for lane in range(size):
+        rows[lane] = g * LANES + lane
+    lanes.gather(X, rows, size, net.n_channels, net.height * net.width, <floating> net.rescale, thread + at.x)
+    forward_group(net, parameters, thread + at.x, thread + at.rows, thread + at.hidden, logits)
+    if net.standardize:
+        standardization.standardize_running(
+            parameters + net.running_means, parameters + net.running_variances, net.n_outputs, logits)
+    for lane in range(size):
+        for k in range(net.n_outputs):
+            logits_out[rows[lane] * net.n_outputs + k] = logits[k * LANES + lane]
 
 
 def batch_gradient(
     const pixel[:, ::1] X, const floating[:, ::1] targets, const floating[::1] sample_weight,
     const Py_ssize_t[::1] rows, network, Objective objective, const floating[::1] parameters,
-    floating[::1] workspace, floating[::1] gradient_out,
+    Py_ssize_t n_threads, floating[::1] workspace, floating[::1] gradient_out,
 ):
     """Loss of the batch `rows` at `parameters`; the gradient is written to `gradient_out`.
 
@@ -263,19 +366,25 @@ def batch_gradient(
     network standardises.
     """
     cdef Network net = read_network(network)
+    cdef Py_ssize_t n_rows = rows.shape[0]
+    cdef Workspace at = carve(&net, n_rows, n_threads, <floating> 0)
     cdef double total_weight, value
     with nogil:
-        total_weight = sum_weights(&sample_weight[0], &rows[0], rows.shape[0])
-        value = whole_batch(
-            &X[0, 0], &targets[0, 0], &sample_weight[0], &rows[0], rows.shape[0], total_weight, &net, &objective,
-            &parameters[0], &workspace[0], &gradient_out[0], &gradient_out[0] + net.n_trainable)
+        total_weight = sum_weights(&sample_weight[0], &rows[0], n_rows)
+        value = run_batch(&X[0, 0], &targets[0, 0], &sample_weight[0], &rows[0], n_rows, n_rows, total_weight, &net,
+                          objective.loss, &parameters[0], &at, n_threads, &workspace[0])
+        value += finish_slice(&net, objective.alpha / total_weight, &parameters[0], 0, net.n_trainable,
+                              left_gradients(n_rows, n_threads), at.gradient_stride, &workspace[0])
+        memcpy(&gradient_out[0], &workspace[0], net.n_trainable * sizeof(floating))
+        if net.standardize:
+            memcpy(&gradient_out[net.n_trainable], &workspace[at.statistics], 2 * net.n_outputs * sizeof(floating))
     return value
 
 
 def train_batches(
     const pixel[:, ::1] X, const floating[:, ::1] targets, const floating[::1] sample_weight,
     const Py_ssize_t[::1] rows, Py_ssize_t batch_size, network, Objective objective, solvers.Solver solver,
-    floating[::1] parameters, floating[:, ::1] moments, floating[::1] gradient, floating[::1] workspace,
+    floating[::1] parameters, floating[:, ::1] moments, Py_ssize_t n_threads, floating[::1] workspace,
     Py_ssize_t n_steps, Py_ssize_t n_batches,
 ):
     """One solver step for each `batch_size` of `rows`, in their order; batches of zero weight are passed over.
@@ -285,11 +394,13 @@ def train_batches(
     sum of weights, and both numbers as they are now.
     """
     cdef Network net = read_network(network)
+    cdef Workspace at = carve(&net, batch_size, n_threads, <floating> 0)
+    cdef Step step
     cdef Py_ssize_t n_rows = rows.shape[0]
-    cdef Py_ssize_t n_statistics = 2 * net.n_outputs
     cdef Py_ssize_t batch, start, size
     cdef double batch_weight, loss, total_loss = 0, total_weight = 0
-    cdef floating* statistics = &gradient[0] + net.n_trainable
+    step.solver = solver
+    step.number = n_steps
     with nogil:
         for batch in range((n_rows + batch_size - 1) // batch_size):
             start = batch * batch_size
@@ -297,105 +408,19 @@ def train_batches(
             batch_weight = sum_weights(&sample_weight[0], &rows[start], size)
             if batch_weight == 0:
                 continue
-            loss = whole_batch(
-                &X[0, 0], &targets[0, 0], &sample_weight[0], &rows[start], size, batch_weight, &net, &objective,
-                &parameters[0], &workspace[0], &gradient[0], statistics)
+            loss = run_batch(
+                &X[0, 0], &targets[0, 0], &sample_weight[0], &rows[start], size, n_rows - start, batch_weight, &net,
+                objective.loss, &parameters[0], &at, n_threads, &workspace[0])
+            if net.standardize and has_spread(&sample_weight[0], &rows[start], size):
+                standardization.update_running(
+                    &workspace[at.statistics], 2 * net.n_outputs, n_batches, &parameters[net.running_means])
+                n_batches += 1
+            step.number += 1
+            loss += run_slices(&net, objective.alpha / batch_weight, &step, size, &at, n_threads, &workspace[0],
+                               &moments[0, 0], &parameters[0])
             total_loss += loss * batch_weight
             total_weight += batch_weight
-            if net.standardize and has_spread(&sample_weight[0], &rows[start], size):
-                standardization.update_running(statistics, n_statistics, n_batches, &parameters[net.running_means])
-                n_batches += 1
-            n_steps += 1
-            if solver.kind == solvers.ADAM:
-                solvers.adam_step(&gradient[0], net.n_trainable, &solver, n_steps, &moments[0, 0], &moments[1, 0],
-                                  &parameters[0])
-            else:
-                solvers.sgd_step(&gradient[0], net.n_trainable, &solver, &moments[0, 0], &parameters[0])
-    return total_loss, total_weight, n_steps, n_batches
+    return total_loss, total_weight, step.number, n_batches
 
 
-# ---- doors to the kernels, for the tests; lanes are the last axis ----
-
-
-def gather(const pixel[:, ::1] X, const Py_ssize_t[::1] rows, double rescale, floating[:, :, :, ::1] x_out):
-    lanes.gather(&X[0, 0], &rows[0], rows.shape[0], x_out.shape[0], x_out.shape[1] * x_out.shape[2],
-                 <floating> rescale, &x_out[0, 0, 0, 0])
-
-
-def convolution_forward(
-    const floating[:, :, :, ::1] x, const floating[:, ::1] filters, const floating[::1] intercepts,
-    const Py_ssize_t[::1] taps, floating[:, :, :, ::1] out,
-):
-    convolution.convolution_forward(
-        &x[0, 0, 0, 0], &filters[0, 0], &intercepts[0], &taps[0], taps.shape[0], out.shape[0], x.shape[2],
-        out.shape[1], out.shape[2], &out[0, 0, 0, 0])
-
-
-def convolution_backward(
-    const floating[:, :, :, ::1] x, const floating[:, :, :, ::1] d_out, const Py_ssize_t[::1] taps,
-    floating[:, ::1] d_filters_out, floating[::1] d_intercepts_out,
-):
-    convolution.convolution_backward(
-        &x[0, 0, 0, 0], &d_out[0, 0, 0, 0], &taps[0], taps.shape[0], d_out.shape[0], x.shape[2],
-        d_out.shape[1], d_out.shape[2], &d_filters_out[0, 0], &d_intercepts_out[0])
-
-
-def sigmoid_forward(floating[::1] values_out):
-    activations.sigmoid_forward(values_out.shape[0], &values_out[0])
-
-
-def sigmoid_backward(const floating[::1] values, floating[::1] d_values_out):
-    activations.sigmoid_backward(&values[0], values.shape[0], &d_values_out[0])
-
-
-def dense_forward(
-    const floating[:, ::1] hidden, const floating[:, ::1] weights, const floating[::1] intercepts,
-    floating[:, ::1] logits_out,
-):
-    dense.dense_forward(&hidden[0, 0], &weights[0, 0], &intercepts[0], weights.shape[1], weights.shape[0],
-                        &logits_out[0, 0])
-
-
-def dense_backward(
-    const floating[:, ::1] hidden, const floating[:, ::1] weights, const floating[:, ::1] d_logits,
-    floating[:, ::1] d_weights_out, floating[::1] d_intercepts_out, floating[:, ::1] d_hidden_out,
-):
-    dense.dense_backward_weights(&hidden[0, 0], &d_logits[0, 0], weights.shape[1], weights.shape[0],
-                                 &d_weights_out[0, 0], &d_intercepts_out[0])
-    dense.dense_backward_hidden(&weights[0, 0], &d_logits[0, 0], weights.shape[1], weights.shape[0],
-                                &d_hidden_out[0, 0])
-
-
-def standardize_forward(
-    const floating[:, ::1] weights, floating[:, :, ::1] logits_out, floating[::1] means_out,
-    floating[::1] variances_out,
-):
-    standardization.standardize_batch(&weights[0, 0], logits_out.shape[0], logits_out.shape[1],
-                                      &logits_out[0, 0, 0], &means_out[0], &variances_out[0])
-
-
-def standardize_backward(
-    const floating[:, :, ::1] standardized, const floating[:, ::1] weights, const floating[::1] variances,
-    floating[:, :, ::1] d_logits_out,
-):
-    standardization.standardize_backward(&standardized[0, 0, 0], &weights[0, 0], &variances[0],
-                                         d_logits_out.shape[0], d_logits_out.shape[1], &d_logits_out[0, 0, 0])
-
-
-def loss_and_gradient(
-    const floating[:, ::1] logits, const floating[:, ::1] targets, const floating[::1] weights, int loss,
-    double total_weight, floating[:, ::1] d_logits_out,
-):
-    return losses.loss_and_gradient(&logits[0, 0], &targets[0, 0], &weights[0], logits.shape[0], loss,
-                                    total_weight, &d_logits_out[0, 0])
-
-
-def solver_step(
-    const floating[::1] gradient, solvers.Solver solver, Py_ssize_t step, floating[:, ::1] moments,
-    floating[::1] parameters_out,
-):
-    if solver.kind == solvers.ADAM:
-        solvers.adam_step(&gradient[0], gradient.shape[0], &solver, step, &moments[0, 0], &moments[1, 0],
-                          &parameters_out[0])
-    else:
-        solvers.sgd_step(&gradient[0], gradient.shape[0], &solver, &moments[0, 0], &parameters_out[0])
+include "doors.pxi"

@@ -1,125 +1,222 @@
-"""The output layer: every output weighs every hidden activation. Weights lie as (n_outputs, n_hidden)."""
+"""The output layer: every output weighs every hidden activation. Weights lie as (n_outputs, n_hidden).
 
-from skcnn.kernels.lanes cimport LANES, floating
+Functions of a block take the number of its outputs as a constant, so that its sums stay in registers.
+"""
+
+from libc.string cimport memcpy, memset
+
+from skcnn.kernels.blocks cimport DENSE_SUMS, HIDDEN_BLOCK
+from skcnn.kernels.lanes cimport LANES, floating, transpose
 
 cdef enum:
-    # Sums that stay in registers: outputs (forward), partial sums of one output, hidden activations (backward).
     OUTPUT_BLOCK = 5
-    PARTIAL_SUMS = 4
-    HIDDEN_BLOCK = 4
 
 
-cdef inline void dense_forward_block(
-    const floating* hidden, const floating* weights, const floating* intercepts, Py_ssize_t n_hidden, floating* out,
+cdef inline void dense_intercepts_forward(
+    const floating* intercepts, Py_ssize_t n_outputs, floating* logits_out,
 ) noexcept nogil:
-    """OUTPUT_BLOCK outputs at once: each activation loaded serves all of them."""
-    cdef floating total[OUTPUT_BLOCK * LANES]
-    cdef Py_ssize_t h, k, lane
-    cdef floating weight
-    for k in range(OUTPUT_BLOCK):
+    """logits_out[k] = intercepts[k], in every lane."""
+    cdef Py_ssize_t k, lane
+    for k in range(n_outputs):
         for lane in range(LANES):
-            total[k * LANES + lane] = intercepts[k]
-    for h in range(n_hidden):
-        for k in range(OUTPUT_BLOCK):
-            weight = weights[k * n_hidden + h]
-            for lane in range(LANES):
-                total[k * LANES + lane] += weight * hidden[h * LANES + lane]
-    for lane in range(OUTPUT_BLOCK * LANES):
-        out[lane] = total[lane]
+            logits_out[k * LANES + lane] = intercepts[k]
 
 
-cdef inline void dense_forward_single(
-    const floating* hidden, const floating* weights, floating intercept, Py_ssize_t n_hidden, floating* out,
+cdef inline void dense_intercepts_backward(
+    const floating* d_logits, Py_ssize_t n_outputs, floating* d_intercepts_out,
 ) noexcept nogil:
-    """One output in PARTIAL_SUMS sums, for a single one would wait for each addition before the next."""
-    cdef floating total[PARTIAL_SUMS * LANES]
-    cdef Py_ssize_t n_blocks = n_hidden // PARTIAL_SUMS
-    cdef Py_ssize_t block, h, s, lane
-    cdef floating weight
-    for lane in range(PARTIAL_SUMS * LANES):
-        total[lane] = 0
-    for block in range(n_blocks):
-        h = block * PARTIAL_SUMS
-        for s in range(PARTIAL_SUMS):
-            weight = weights[h + s]
-            for lane in range(LANES):
-                total[s * LANES + lane] += weight * hidden[(h + s) * LANES + lane]
-    for h in range(n_blocks * PARTIAL_SUMS, n_hidden):
-        for lane in range(LANES):
-            total[lane] += weights[h] * hidden[h * LANES + lane]
-    for lane in range(LANES):
-        out[lane] = intercept
-    for s in range(PARTIAL_SUMS):
-        for lane in range(LANES):
-            out[lane] += total[s * LANES + lane]
-
-
-cdef inline void dense_forward(
-    const floating* hidden, const floating* weights, const floating* intercepts,
-    Py_ssize_t n_hidden, Py_ssize_t n_outputs, floating* logits_out,
-) noexcept nogil:
-    """logits_out[k] = intercepts[k] + sum over h of weights[k, h] * hidden[h], in every lane."""
-    cdef Py_ssize_t k = 0
-    while k + OUTPUT_BLOCK <= n_outputs:
-        dense_forward_block(hidden, weights + k * n_hidden, intercepts + k, n_hidden, logits_out + k * LANES)
-        k += OUTPUT_BLOCK
-    while k < n_outputs:
-        dense_forward_single(hidden, weights + k * n_hidden, intercepts[k], n_hidden, logits_out + k * LANES)
-        k += 1
-
-
-cdef inline void dense_backward_weights(
-    const floating* hidden, const floating* d_logits, Py_ssize_t n_hidden, Py_ssize_t n_outputs,
-    floating* d_weights_out, floating* d_intercepts_out,
-) noexcept nogil:
-    """Of logits[k] = intercepts[k] + sum over h of weights[k, h] * hidden[h], accumulated:
-
-    d_weights_out[k, h] += sum over lanes of d_logits[k] * hidden[h]
-    d_intercepts_out[k] += sum over lanes of d_logits[k]
-    """
-    cdef Py_ssize_t h, k, lane
+    """Of logits[k] = intercepts[k]: d_intercepts_out[k] += sum over lanes of d_logits[k]."""
+    cdef Py_ssize_t k, lane
     cdef floating total
     for k in range(n_outputs):
         total = 0
         for lane in range(LANES):
             total += d_logits[k * LANES + lane]
         d_intercepts_out[k] += total
-    for h in range(n_hidden):
+
+
+cdef inline void dense_forward_block(
+    const floating* hidden, const floating* weights, Py_ssize_t n_hidden, Py_ssize_t size, Py_ssize_t n_outputs,
+    floating* logits_out,
+) noexcept nogil:
+    """n_outputs <= OUTPUT_BLOCK at once, so that each activation loaded serves all of them.
+
+    Each is summed up in several parts: additions to a single sum would wait for each other.
+    """
+    cdef floating total[(DENSE_SUMS + OUTPUT_BLOCK) * LANES]
+    cdef Py_ssize_t n_parts = max(<Py_ssize_t> 1, DENSE_SUMS // n_outputs)
+    cdef Py_ssize_t n_whole = size - size % n_parts
+    cdef Py_ssize_t h, k, part, lane
+    cdef floating weight
+    for part in range(n_parts):
         for k in range(n_outputs):
-            total = 0
             for lane in range(LANES):
-                total += d_logits[k * LANES + lane] * hidden[h * LANES + lane]
-            d_weights_out[k * n_hidden + h] += total
+                total[(part * n_outputs + k) * LANES + lane] = 0
+    h = 0
+    while h < n_whole:
+        for part in range(n_parts):
+            for k in range(n_outputs):
+                weight = weights[k * n_hidden + h + part]
+                for lane in range(LANES):
+                    total[(part * n_outputs + k) * LANES + lane] += weight * hidden[(h + part) * LANES + lane]
+        h += n_parts
+    for h in range(n_whole, size):
+        for k in range(n_outputs):
+            weight = weights[k * n_hidden + h]
+            for lane in range(LANES):
+                total[k * LANES + lane] += weight * hidden[h * LANES + lane]
+    for k in range(n_outputs):
+        for part in range(n_parts):
+            for lane in range(LANES):
+                logits_out[k * LANES + lane] += total[(part * n_outputs + k) * LANES + lane]
+
+
+cdef inline void dense_forward(
+    const floating* hidden, const floating* weights, Py_ssize_t n_hidden, Py_ssize_t size, Py_ssize_t n_outputs,
+    floating* logits_out,
+) noexcept nogil:
+    """logits_out[k] += sum over h of weights[k, h] * hidden[h], in every lane, for `size` activations.
+
+    `weights` begin at the first activation's.
+    """
+    cdef Py_ssize_t k = 0
+    while k + OUTPUT_BLOCK <= n_outputs:
+        dense_forward_block(
+            hidden, weights + k * n_hidden, n_hidden, size, OUTPUT_BLOCK, logits_out + k * LANES)
+        k += OUTPUT_BLOCK
+    while k < n_outputs:
+        dense_forward_block(hidden, weights + k * n_hidden, n_hidden, size, 1, logits_out + k * LANES)
+        k += 1
+
+
+cdef inline void dense_backward_square(
+    const floating* hidden, const floating* d_logits, Py_ssize_t n_hidden, Py_ssize_t size,
+    Py_ssize_t n_outputs, floating* d_weights_out,
+) noexcept nogil:
+    """Weights of `size` <= LANES activations, which come as a square: hidden[lane, h].
+
+    Even and odd lanes are summed apart where there are registers for both.
+    """
+    cdef floating total[2 * OUTPUT_BLOCK * LANES]
+    cdef floating sums[OUTPUT_BLOCK * LANES]
+    cdef Py_ssize_t n_parts = 2 if DENSE_SUMS >= 2 * n_outputs else 1
+    cdef Py_ssize_t lane = 0
+    cdef Py_ssize_t part, k, h
+    cdef floating d
+    for part in range(n_parts):
+        for k in range(n_outputs):
+            for h in range(LANES):
+                total[(part * n_outputs + k) * LANES + h] = 0
+    while True:
+        for part in range(n_parts):
+            for k in range(n_outputs):
+                d = d_logits[k * LANES + lane + part]
+                for h in range(LANES):
+                    total[(part * n_outputs + k) * LANES + h] += d * hidden[(lane + part) * LANES + h]
+        lane += n_parts
+        if lane >= LANES:
+            break
+    for part in range(1, n_parts):
+        for k in range(n_outputs):
+            for h in range(LANES):
+                total[k * LANES + h] += total[(part * n_outputs + k) * LANES + h]
+    if size == LANES:
+        for k in range(n_outputs):
+            for h in range(LANES):
+                d_weights_out[k * n_hidden + h] += total[k * LANES + h]
+    else:
+        # Through memory, where `total` itself had better not be.
+        for k in range(n_outputs):
+            for h in range(LANES):
+                sums[k * LANES + h] = total[k * LANES + h]
+        for k in range(n_outputs):
+            for h in range(size):
+                d_weights_out[k * n_hidden + h] += sums[k * LANES + h]
+
+
+cdef inline void dense_backward_squares(
+    const floating* hidden, const floating* d_logits, Py_ssize_t n_hidden, Py_ssize_t size, Py_ssize_t n_outputs,
+    floating* d_weights_out,
+) noexcept nogil:
+    cdef Py_ssize_t k = 0
+    while k + OUTPUT_BLOCK <= n_outputs:
+        dense_backward_square(
+            hidden, d_logits + k * LANES, n_hidden, size, OUTPUT_BLOCK, d_weights_out + k * n_hidden)
+        k += OUTPUT_BLOCK
+    while k < n_outputs:
+        dense_backward_square(hidden, d_logits + k * LANES, n_hidden, size, 1, d_weights_out + k * n_hidden)
+        k += 1
+
+
+cdef inline void dense_backward_weights(
+    const floating* hidden, const floating* d_logits, Py_ssize_t n_hidden, Py_ssize_t size, Py_ssize_t n_outputs,
+    floating* d_weights_out,
+) noexcept nogil:
+    """Of logits[k] += sum over h of weights[k, h] * hidden[h], accumulated for `size` activations:
+
+    d_weights_out[k, h] += sum over lanes of d_logits[k] * hidden[h]
+
+    A sum over lanes is one within a vector, which is slow; so activations are transposed, a square at a time, and
+    neighbouring weights become the vector.
+    """
+    cdef floating square[LANES * LANES]
+    cdef floating rest[LANES * LANES]
+    cdef Py_ssize_t h = 0
+    while h + LANES <= size:
+        transpose(hidden + h * LANES, square)
+        dense_backward_squares(square, d_logits, n_hidden, LANES, n_outputs, d_weights_out + h)
+        h += LANES
+    if h < size:
+        memset(rest, 0, sizeof(rest))
+        memcpy(rest, hidden + h * LANES, (size - h) * LANES * sizeof(floating))
+        transpose(rest, square)
+        dense_backward_squares(square, d_logits, n_hidden, size - h, n_outputs, d_weights_out + h)
+
+
+cdef inline void dense_backward_hidden_block(
+    const floating* weights, const floating* d_logits, Py_ssize_t n_hidden, Py_ssize_t n_outputs, Py_ssize_t size,
+    floating* d_hidden_out,
+) noexcept nogil:
+    """The gradients of `size` activations, a constant."""
+    cdef floating total[HIDDEN_BLOCK * LANES]
+    cdef Py_ssize_t k = 0
+    cdef Py_ssize_t h, lane
+    cdef floating weight
+    for h in range(size):
+        for lane in range(LANES):
+            total[h * LANES + lane] = 0
+    while True:
+        for h in range(size):
+            weight = weights[k * n_hidden + h]
+            for lane in range(LANES):
+                total[h * LANES + lane] += weight * d_logits[k * LANES + lane]
+        k += 1
+        if k >= n_outputs:
+            break
+    for h in range(size):
+        for lane in range(LANES):
+            d_hidden_out[h * LANES + lane] = total[h * LANES + lane]
 
 
 cdef inline void dense_backward_hidden(
-    const floating* weights, const floating* d_logits, Py_ssize_t n_hidden, Py_ssize_t n_outputs,
+    const floating* weights, const floating* d_logits, Py_ssize_t n_hidden, Py_ssize_t n_outputs, Py_ssize_t size,
     floating* d_hidden_out,
 ) noexcept nogil:
-    """Of logits[k] = intercepts[k] + sum over h of weights[k, h] * hidden[h]:
+    """Of logits[k] += sum over h of weights[k, h] * hidden[h], for `size` activations:
 
     d_hidden_out[h] = sum over k of weights[k, h] * d_logits[k], in every lane.
+
+    `weights` begin at the first activation's.
     """
-    cdef floating total[HIDDEN_BLOCK * LANES]
-    cdef Py_ssize_t n_blocks = n_hidden // HIDDEN_BLOCK
-    cdef Py_ssize_t block, h, k, q, lane
-    cdef floating weight
-    for block in range(n_blocks):
-        h = block * HIDDEN_BLOCK
-        for lane in range(HIDDEN_BLOCK * LANES):
-            total[lane] = 0
-        for k in range(n_outputs):
-            for q in range(HIDDEN_BLOCK):
-                weight = weights[k * n_hidden + h + q]
-                for lane in range(LANES):
-                    total[q * LANES + lane] += weight * d_logits[k * LANES + lane]
-        for lane in range(HIDDEN_BLOCK * LANES):
-            d_hidden_out[h * LANES + lane] = total[lane]
-    for h in range(n_blocks * HIDDEN_BLOCK, n_hidden):
-        for lane in range(LANES):
-            total[lane] = 0
-        for k in range(n_outputs):
-            for lane in range(LANES):
-                total[lane] += weights[k * n_hidden + h] * d_logits[k * LANES + lane]
-        for lane in range(LANES):
-            d_hidden_out[h * LANES + lane] = total[lane]
+    cdef Py_ssize_t h = 0
+    cdef Py_ssize_t start
+    if size < HIDDEN_BLOCK:
+        for h in range(size):
+            dense_backward_hidden_block(weights + h, d_logits, n_hidden, n_outputs, 1, d_hidden_out + h * LANES)
+        return
+    while h < size:
+        # The last block reaches back over the one before rather than past the end.
+        start = h if h + HIDDEN_BLOCK <= size else size - HIDDEN_BLOCK
+        dense_backward_hidden_block(weights + start, d_logits, n_hidden, n_outputs, HIDDEN_BLOCK,
+                                    d_hidden_out + start * LANES)
+        h += HIDDEN_BLOCK

@@ -22,9 +22,21 @@ prints, raises or checks: shapes are Python's business (skcnn.network).
 """
 
 from libc.stdint cimport uint8_t
+from libc.string cimport memset
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+      #define skcnn_prefetch(address) __builtin_prefetch(address, 0, 2)
+    #else
+      #define skcnn_prefetch(address) ((void) (address))
+    #endif
+    """
+    void prefetch "skcnn_prefetch"(const void* address) noexcept nogil
 
 cdef enum:
     LANES = 16
+    CACHE_LINE = 64  # bytes
 
 # What rows of X may hold, and what the network computes in.
 ctypedef fused pixel:
@@ -37,6 +49,40 @@ ctypedef fused floating:
     double
 
 
+cdef inline void interleave_quarters(const floating* values, floating* out) noexcept nogil:
+    """Of a square of LANES x LANES values: out[4 * i + q] = the i-th value of the q-th quarter.
+
+    Twice that is the transposition: each time, the two highest of the eight bits of a value's position become its
+    lowest. Compilers make a few shuffles of whole registers of this loop, where they would move the values of a plain
+    transposition one by one.
+    """
+    cdef Py_ssize_t quarter = LANES * LANES // 4
+    cdef Py_ssize_t i
+    for i in range(quarter):
+        out[4 * i] = values[i]
+        out[4 * i + 1] = values[quarter + i]
+        out[4 * i + 2] = values[2 * quarter + i]
+        out[4 * i + 3] = values[3 * quarter + i]
+
+
+cdef inline void transpose(const floating* square, floating* out) noexcept nogil:
+    """A square of LANES x LANES values."""
+    cdef floating half_way[LANES * LANES]
+    interleave_quarters(square, half_way)
+    interleave_quarters(half_way, out)
+
+
+cdef inline void gather_square(
+    const pixel* X, const Py_ssize_t* rows, Py_ssize_t n_rows, Py_ssize_t n_features, Py_ssize_t size, floating rescale,
+    floating* square,
+) noexcept nogil:
+    """The next `size` <= LANES values of each image, times `rescale`; a constant size makes it a vector."""
+    cdef Py_ssize_t lane, i
+    for lane in range(n_rows):
+        for i in range(size):
+            square[lane * LANES + i] = <floating> X[rows[lane] * n_features + i] * rescale
+
+
 cdef inline void gather(
     const pixel* X, const Py_ssize_t* rows, Py_ssize_t n_rows,
     Py_ssize_t n_channels, Py_ssize_t n_positions, floating rescale,
@@ -46,20 +92,42 @@ cdef inline void gather(
 
     x_out[channel, position, lane] = X[rows[lane], position, channel] * rescale, and 0 in the idle lanes.
     """
+    cdef floating square[LANES * LANES]
+    cdef floating pixels[LANES * LANES]
     cdef Py_ssize_t n_features = n_channels * n_positions
-    cdef Py_ssize_t lane, channel, position
-    cdef const pixel* image
-    cdef floating* plane
-    for lane in range(LANES):
-        for channel in range(n_channels):
-            plane = x_out + channel * n_positions * LANES + lane
-            if lane < n_rows:
-                image = X + rows[lane] * n_features + channel
-                for position in range(n_positions):
-                    plane[position * LANES] = <floating> image[position * n_channels] * rescale
-            else:
-                for position in range(n_positions):
-                    plane[position * LANES] = 0
+    cdef Py_ssize_t channel = 0
+    cdef Py_ssize_t position = 0
+    cdef Py_ssize_t start = 0
+    cdef Py_ssize_t size, i, lane
+    cdef floating* pixel_out
+    memset(square, 0, sizeof(square))
+    while start < n_features:
+        size = min(n_features - start, <Py_ssize_t> LANES)
+        if size == LANES:
+            gather_square(X + start, rows, n_rows, n_features, LANES, rescale, square)
+        else:
+            gather_square(X + start, rows, n_rows, n_features, size, rescale, square)
+        transpose(square, pixels)
+        for i in range(size):
+            pixel_out = x_out + (channel * n_positions + position) * LANES
+            for lane in range(LANES):
+                pixel_out[lane] = pixels[i * LANES + lane]
+            channel += 1
+            if channel == n_channels:
+                channel = 0
+                position += 1
+        start += LANES
+
+
+cdef inline void prefetch_rows(
+    const pixel* X, const Py_ssize_t* rows, Py_ssize_t n_rows, Py_ssize_t n_features,
+) noexcept nogil:
+    """Have these rows of X fetched while others are worked on: they come in random order, from all over the memory."""
+    cdef Py_ssize_t n_lines = n_features * <Py_ssize_t> sizeof(pixel) // CACHE_LINE + 1
+    cdef Py_ssize_t lane, line
+    for lane in range(n_rows):
+        for line in range(n_lines):
+            prefetch(<const char*> (X + rows[lane] * n_features) + line * CACHE_LINE)
 
 
 cdef inline void gather_outputs(
