@@ -1,19 +1,24 @@
 """The same network in other libraries, as their users write it, and in the fastest way that we found.
 
-A twin is built from a `speed.Task`. `epoch(rows)` trains on the rows in their order and returns the epoch's loss;
-`predict_proba()` returns the probabilities of `task.pixels_new`. The libraries are imported when a twin is built, after
-`speed.limit_threads` has had its say. `predict_batch` is how many images go through the network at once in prediction:
-the fastest, or close to it, of several numbers from 100 to all.
+A twin is built from a `tasks.Task`. `arrange(rows)` readies the rows in their order, which is not timed; `epoch()`
+trains on them and returns the epoch's loss; `predict_proba()` returns the probabilities of `task.pixels_new`, and
+`predictions` are the ways to it that are timed, by name. The libraries are imported when a twin is built, after
+`machine.limit_threads` has had its say. `predict_batch` is how many images go through the network at once in
+prediction: the fastest, or close to it, of several numbers from 100 to all.
 """
 
+from types import MappingProxyType
+
 import numpy as np
+from peers_keras import KerasTwin, StepsKerasTwin
+from tasks import to_classes
 
 
 class TorchTwin:
     """nn.Sequential, BCEWithLogitsLoss, Adam, and the usual eager loop."""
 
     name = "PyTorch"
-    package = "torch"
+    modules = ("torch",)
     predict_batch = 250
     fused = None
 
@@ -49,21 +54,35 @@ class TorchTwin:
             ):
                 own.copy_(self._torch.from_numpy(initial[name]))
 
-    def epoch(self, rows):
+    def arrange(self, rows):
+        self._rows = self._torch.from_numpy(rows)
+
+    def epoch(self):
         total = 0.0
-        for batch in self._torch.from_numpy(rows).split(self._batch_size):
+        for batch in self._rows.split(self._batch_size):
             self._optimizer.zero_grad()
             logits = self._model(self._X.index_select(0, batch))
             loss = self._criterion(logits, self._targets.index_select(0, batch)) / len(batch)
             loss.backward()
             self._optimizer.step()
             total += loss.item() * len(batch)
-        return total / len(rows)
+        return total / len(self._rows)
 
-    def predict_proba(self):
+    def predict_proba(self, n_at_once=None):
         with self._torch.inference_mode():
-            parts = [self._torch.sigmoid(self._model(images)) for images in self._X_new.split(self.predict_batch)]
-        return _to_classes(self._torch.cat(parts).numpy())
+            parts = [
+                self._torch.sigmoid(self._model(images))
+                for images in self._X_new.split(n_at_once or self.predict_batch)
+            ]
+        return to_classes(self._torch.cat(parts).numpy())
+
+    @property
+    def predictions(self):
+        n_new = len(self._X_new)
+        return {
+            f"PyTorch, {self.predict_batch} at once": self.predict_proba,
+            f"PyTorch, all {n_new} at once": lambda: self.predict_proba(n_new),
+        }
 
 
 class FusedTorchTwin(TorchTwin):
@@ -71,16 +90,17 @@ class FusedTorchTwin(TorchTwin):
 
     name = "PyTorch, fused Adam"
     fused = True
+    predictions = MappingProxyType({})  # the same as without
 
 
 class JaxTwin:
     """A whole epoch in one compiled function: a scan over batches, its state donated, the data as arguments."""
 
     name = "JAX"
-    package = "jax"
+    modules = ("jax",)
     predict_batch = 100
 
-    def __init__(self, task, threads):  # threads: for the whole process, by speed.limit_threads
+    def __init__(self, task, threads):  # threads: for the whole process, by machine.limit_threads
         import jax
 
         self._jax = jax
@@ -98,18 +118,24 @@ class JaxTwin:
         self._train = jax.jit(self._scan, donate_argnums=0)
         self._probabilities = jax.jit(lambda parameters, X: jax.nn.sigmoid(self._logits(parameters, X)))
 
-    def epoch(self, rows):
+    def arrange(self, rows):
         n_whole = len(rows) // self._batch_size * self._batch_size
         batches = rows[:n_whole].reshape(-1, self._batch_size).astype(np.int32)
-        rest = rows[n_whole:].astype(np.int32)
-        self._state, total = self._train(self._state, self._X, self._targets, batches, rest)
-        return float(total) / len(rows)
+        self._batches, self._rest = batches, rows[n_whole:].astype(np.int32)
+
+    def epoch(self):
+        self._state, total = self._train(self._state, self._X, self._targets, self._batches, self._rest)
+        return float(total) / (self._batches.size + self._rest.size)
 
     def predict_proba(self):
         parameters, size = self._state[0], self.predict_batch
         starts = range(0, len(self._X_new), size)
         parts = [self._probabilities(parameters, self._X_new[start : start + size]) for start in starts]
-        return _to_classes(np.concatenate(parts))
+        return to_classes(np.concatenate(parts))
+
+    @property
+    def predictions(self):
+        return {f"{self.name}, {self.predict_batch} at once": self.predict_proba}
 
     # ---- what is compiled ----
 
@@ -162,9 +188,11 @@ class PatchesJaxTwin(JaxTwin):
         return (filters.reshape(n_filters, -1) @ patches).reshape(n_images, n_filters, out_height, out_width)
 
 
-def _to_classes(p):
-    """Class probabilities of the outputs' sigmoids, as skcnn's predict_proba."""
-    return np.hstack([1 - p, p]) if p.shape[1] == 1 else p / p.sum(axis=1, keepdims=True)
-
-
-PEERS = {"torch": TorchTwin, "torch-fused": FusedTorchTwin, "jax": JaxTwin, "jax-patches": PatchesJaxTwin}
+PEERS = {
+    "torch": TorchTwin,
+    "torch-fused": FusedTorchTwin,
+    "jax": JaxTwin,
+    "jax-patches": PatchesJaxTwin,
+    "keras": KerasTwin,
+    "keras-steps": StepsKerasTwin,
+}

@@ -1,0 +1,95 @@
+"""The same network in Keras on TensorFlow; see peers.py for what a twin is."""
+
+from types import MappingProxyType
+
+import numpy as np
+from tasks import to_classes
+
+
+class KerasTwin:
+    """model.fit over a tf.data.Dataset whose batches lie ready: faster than over arrays, and the order is untimed.
+
+    Compiled with jit_compile="auto", which for this network on a CPU means without XLA.
+    """
+
+    name = "Keras on TensorFlow"
+    modules = ("keras", "tensorflow")
+    predict_batch = 1000
+    whole_epoch_a_call = False
+
+    def __init__(self, task, threads):  # threads: for the whole process, by machine.limit_threads
+        import keras
+        import tensorflow
+
+        self._tensorflow = tensorflow
+        network = task.network
+        height, width, n_channels = network.image_shape
+        n_batches = -(-len(task.X) // task.batch_size)
+        self._model = keras.Sequential(
+            [
+                keras.Input((height, width, n_channels)),
+                keras.layers.Conv2D(network.n_filters, network.kernel_size, activation="sigmoid"),
+                keras.layers.Flatten(),
+                keras.layers.Dense(network.n_outputs),
+            ]
+        )
+        self._load(network, task.initial)
+        self._model.compile(
+            optimizer=keras.optimizers.Adam(task.learning_rate, epsilon=1e-8),
+            loss=keras.losses.BinaryCrossentropy(from_logits=True),
+            loss_weights=float(network.n_outputs),  # Keras's mean over outputs becomes the sum
+            steps_per_execution=n_batches if self.whole_epoch_a_call else 1,
+        )
+        self._batch_size = task.batch_size
+        self._X = task.pixels.reshape(-1, height, width, n_channels)
+        self._targets = task.targets
+        self._X_new = tensorflow.constant(task.pixels_new.reshape(-1, height, width, n_channels))
+        self._probabilities = tensorflow.function(lambda X: tensorflow.sigmoid(self._model(X, training=False)))
+
+    def _load(self, network, initial):
+        """Channels are Keras's last axis: of the filters' pixels, and of what the dense layer reads."""
+        shape = (network.n_outputs, network.n_filters, *network.out_shape)
+        dense = initial["weights"].reshape(shape).transpose(2, 3, 1, 0).reshape(-1, network.n_outputs)
+        filters = initial["filters"].transpose(2, 3, 1, 0)
+        self._model.set_weights([filters, initial["filter_intercepts"], dense, initial["intercepts"]])
+
+    def arrange(self, rows):
+        n_whole = len(rows) // self._batch_size * self._batch_size
+        slices = self._tensorflow.data.Dataset.from_tensor_slices
+        batches = rows[:n_whole].reshape(-1, self._batch_size)
+        self._batches = slices((self._X[batches], self._targets[batches]))
+        if n_whole < len(rows):
+            rest = rows[np.newaxis, n_whole:]
+            self._batches = self._batches.concatenate(slices((self._X[rest], self._targets[rest])))
+        self._batches = self._batches.prefetch(2)
+
+    def epoch(self):
+        return self._model.fit(self._batches, epochs=1, shuffle=False, verbose=0).history["loss"][0]
+
+    def predict_proba(self):
+        parts = [
+            self._probabilities(self._X_new[start : start + self.predict_batch])
+            for start in range(0, len(self._X_new), self.predict_batch)
+        ]
+        return to_classes(np.concatenate(parts))
+
+    def _predict(self):
+        """The method that users call."""
+        logits = self._model.predict(self._X_new, batch_size=self.predict_batch, verbose=0)
+        return to_classes(self._tensorflow.sigmoid(logits).numpy())
+
+    @property
+    def predictions(self):
+        at_once = f"{self.predict_batch} at once"
+        return {
+            f"{self.name}, model.predict, {at_once}": self._predict,
+            f"{self.name}, tf.function, {at_once}": self.predict_proba,
+        }
+
+
+class StepsKerasTwin(KerasTwin):
+    """The same with steps_per_execution: all batches of an epoch in one call of the compiled function."""
+
+    name = "Keras on TensorFlow, an epoch a call"
+    whole_epoch_a_call = True
+    predictions = MappingProxyType({})  # the same as without

@@ -1,0 +1,179 @@
+"""Images, networks, and skcnn as one that takes its turn among the peers."""
+
+import warnings
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from machine import stop
+from sklearn.exceptions import ConvergenceWarning
+
+from skcnn import ConvSigmoidClassifier
+from skcnn.kernels import LOSSES
+from skcnn.network import Network
+from skcnn.threads import count_threads
+from skcnn.training import Problem, State, make_plan, run_epoch, zero_moments
+
+# Filters, side of the kernel, outputs, batch.
+CONFIGS = {"small": (3, 5, 1, 32), "medium": (8, 5, 10, 128), "large": (32, 3, 10, 256)}
+LEARNING_RATE = 2e-3
+N_NEW = 10_000
+
+
+@dataclass(frozen=True)
+class Data:
+    source: str
+    X: np.ndarray  # (n_train, side * side), uint8
+    digits: np.ndarray
+    X_new: np.ndarray  # uint8
+
+    @property
+    def side(self):
+        return round(self.X.shape[1] ** 0.5)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all contenders are given; images as they like them, bytes or float32 in [0, 1]."""
+
+    network: Network
+    batch_size: int
+    learning_rate: float
+    X: np.ndarray
+    X_new: np.ndarray
+    targets: np.ndarray
+    parameters: np.ndarray
+
+    @cached_property
+    def pixels(self):
+        return self.X.astype(np.float32) / 255
+
+    @cached_property
+    def pixels_new(self):
+        return self.X_new.astype(np.float32) / 255
+
+    @property
+    def initial(self):
+        return self.network.views(self.parameters)
+
+
+def random_data(n_train, n_new=N_NEW, side=28):
+    generator = np.random.RandomState(0)
+    images, new = (generator.randint(256, size=(n, side * side), dtype=np.uint8) for n in (n_train, n_new))
+    source = f"SYNTHETIC random images, {n_train} to train on"
+    return Data(source, images, generator.randint(10, size=n_train), new)
+
+
+def load_data(file, n_train=None):
+    """Images and digits of an .npz laid out as Keras's mnist.npz; random ones of the same shape without a file."""
+    if file is None:
+        return random_data(n_train or 60_000)
+    with np.load(file) as arrays:
+        X, digits, new = arrays["x_train"], arrays["y_train"], arrays["x_test"]
+    X, new = X.reshape(len(X), -1)[:n_train], new.reshape(len(new), -1)
+    new = new[np.arange(N_NEW) % len(new)]
+    return Data(f"{Path(file).name}, {len(X)} images to train on", X, digits[:n_train], new)
+
+
+def add_data(parser):
+    parser.add_argument("--data", metavar="FILE", help="an .npz laid out as Keras's mnist.npz; random images without")
+
+
+def make_task(data, n_filters, side, n_outputs, batch_size):
+    network = Network((data.side, data.side, 1), n_filters, (side, side), n_outputs)
+    digits = data.digits[:, np.newaxis]
+    targets = digits > 4 if n_outputs == 1 else digits == np.arange(n_outputs)
+    return Task(
+        network=network,
+        batch_size=batch_size,
+        learning_rate=LEARNING_RATE,
+        X=data.X,
+        X_new=data.X_new,
+        targets=targets.astype(np.float32),
+        parameters=network.initial_parameters("glorot_uniform", np.random.RandomState(0), np.float32),
+    )
+
+
+def describe_config(n_filters, side, n_outputs, batch_size):
+    outputs = "1 output" if n_outputs == 1 else f"{n_outputs} outputs"
+    return f"{n_filters} filters {side}x{side}, {outputs}, batch {batch_size}"
+
+
+def to_classes(p):
+    """Class probabilities of the outputs' sigmoids, as skcnn's predict_proba."""
+    return np.hstack([1 - p, p]) if p.shape[1] == 1 else p / p.sum(axis=1, keepdims=True)
+
+
+class GivenOrder:
+    """Stands in for the random generator of the training loop: the order is drawn already."""
+
+    def __init__(self, rows):
+        self._rows = rows
+
+    def permutation(self, n_samples):
+        return self._rows
+
+
+class Skcnn:
+    """The estimator's own training loop, on bytes or on float32; otherwise as the twins of peers.py."""
+
+    def __init__(self, task, threads, dtype="uint8"):
+        self.name = f"skcnn, {dtype}"
+        as_bytes = dtype == "uint8"
+        self._X_new = task.X_new if as_bytes else task.pixels_new
+        self._classifier = ConvSigmoidClassifier(
+            n_filters=task.network.n_filters,
+            kernel_size=task.network.kernel_size,
+            rescale=1 / 255 if as_bytes else 1.0,
+            alpha=0.0,
+            batch_size=task.batch_size,
+            learning_rate_init=task.learning_rate,
+            max_iter=1,
+            n_jobs=threads,
+        )
+        network = replace(task.network, rescale=self._classifier.rescale)
+        self._problem = Problem(
+            X=task.X if as_bytes else task.pixels,
+            targets=task.targets,
+            sample_weight=np.ones(len(task.X), dtype=np.float32),
+            network=network,
+            objective={"loss": LOSSES["log_loss"], "alpha": 0.0},
+        )
+        self._plan = make_plan(self._classifier, len(task.X), threads)
+        self._state = State(task.parameters.copy(), zero_moments(network, "adam", np.float32))
+        self._workspace = network.workspace(self._plan.batch_size, threads, np.float32)
+        n_classes = max(2, network.n_outputs)
+        with warnings.catch_warnings():  # a fit to a handful of images, whatever they show, for _load to write over
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self._classifier.set_params(batch_size="auto").fit(self._X_new[:n_classes], np.arange(n_classes))
+        self._load()
+
+    def _load(self):
+        """Put the training loop's weights into the classifier."""
+        views = self._problem.network.views(self._state.parameters)
+        filters, weights = self._classifier.coefs_
+        filter_intercepts, intercepts = self._classifier.intercepts_
+        filters[:], weights[:] = views["filters"], views["weights"].T
+        filter_intercepts[:], intercepts[:] = views["filter_intercepts"], views["intercepts"]
+
+    def arrange(self, rows):
+        self._order = GivenOrder(rows)
+
+    def epoch(self):
+        loss = run_epoch(self._problem, self._state, self._plan, self._order, self._workspace)
+        self._load()
+        return loss
+
+    def predict_proba(self):
+        return self._classifier.predict_proba(self._X_new)
+
+    @property
+    def predictions(self):
+        return {self.name: self.predict_proba}
+
+
+def check_threads(threads):
+    """Leave the program unless `n_jobs=threads` really is that many threads."""
+    if count_threads(threads) != threads:
+        stop(f"skcnn may use {count_threads(threads)} threads only, not {threads}")
