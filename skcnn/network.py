@@ -71,10 +71,15 @@ class Network:
 
         Zeros fill it up to a multiple of TAP_BLOCK.
         """
+        return self.pixel_taps * LANES
+
+    @cached_property
+    def pixel_taps(self):
+        """The same in a single image."""
         height, width, n_channels = self.image_shape
         channel, u, v = np.ogrid[:n_channels, : self.kernel_size[0], : self.kernel_size[1]]
         taps = np.zeros(-(-self.n_taps // TAP_BLOCK) * TAP_BLOCK, dtype=np.intp)
-        taps[: self.n_taps] = (((channel * height + u) * width + v) * LANES).ravel()
+        taps[: self.n_taps] = ((channel * height + u) * width + v).ravel()
         return taps
 
     # ---- the parameter vector ----

@@ -200,7 +200,7 @@ def test_whole_loss(changes, standardize, weighted, alpha, loss):
 @every_weighted
 @every_alpha
 @every_loss
-@pytest.mark.parametrize("n_samples", [1, 15, 16, 17, 33], ids="batch of {}".format)
+@pytest.mark.parametrize("n_samples", [1, 5, 15, 16, 17, 33], ids="batch of {}".format)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_batch_gradient(changes, standardize, weighted, alpha, loss, n_samples, dtype):
     network = Network(**SMALL | changes, standardize=standardize)

@@ -32,6 +32,7 @@ SHAPES = {
     "out_width 1": ((6, 4, 1), (3, 4)),
     "out_width 2": ((5, 5, 1), (2, 4)),
     "out_width 5": ((5, 9, 1), (5, 5)),
+    "digit": ((28, 28, 1), (5, 5)),
     "one pixel": ((1, 1, 1), (1, 1)),
 }
 every_shape = pytest.mark.parametrize(("image_shape", "kernel_size"), SHAPES.values(), ids=SHAPES)
@@ -321,7 +322,7 @@ def predict_logits(network, parameters, X):
     return logits
 
 
-@pytest.mark.parametrize("n_samples", [1, 15, 16, 17, 33], ids="batch of {}".format)
+@pytest.mark.parametrize("n_samples", [1, 8, 15, 16, 17, 33], ids="batch of {}".format)
 @every_way
 @pytest.mark.parametrize("x_dtype", X_DTYPES)
 @every_dtype
@@ -354,6 +355,23 @@ def test_training_and_prediction_share_one_forward_pass(loss, standardize):
     logits = predict_logits(network, problem["parameters"], problem["X"])
     expected, _ = reference.output_loss(logits, problem["targets"], problem["sample_weight"], loss)
     np.testing.assert_allclose(value, expected, rtol=1e-14)
+
+
+# ---- whole networks of every shape; up to eight images of a last group go one by one, more of them as lanes ----
+
+
+@every_shape
+@pytest.mark.parametrize("n_filters", [1, 3, 5, 8], ids="{} filters".format)
+@pytest.mark.parametrize("n_outputs", [1, 6], ids="{} outputs".format)
+@every_dtype
+@pytest.mark.parametrize("n_samples", [3, 8, 9, 24], ids="batch of {}".format)
+def test_batch_gradient_of_every_shape(image_shape, kernel_size, n_filters, n_outputs, dtype, n_samples):
+    network = Network(image_shape, n_filters, kernel_size, n_outputs)
+    problem = random_problem(network, n_samples, dtype, weighted=True)
+    value, gradient = call_batch_gradient(network, **problem, loss="log_loss", alpha=0.3)
+    expected, d_expected, _ = reference.network_gradient(network, **problem, loss="log_loss", alpha=0.3)
+    assert_close(np.asarray(value, dtype), expected)
+    assert_close(gradient[: network.n_trainable], d_expected)
 
 
 # ---- runs of mini-batches ----

@@ -12,6 +12,7 @@ from skcnn.kernels.blocks cimport SUM_FILTERS, TILE_FILTERS
 from skcnn.kernels.lanes cimport LANES, floating, pixel
 from skcnn.kernels.slices cimport Step, add, finish_slice, run_slice
 from skcnn.kernels.workspace cimport (
+    FEW_IMAGES,
     Group,
     Network,
     Workspace,
@@ -20,7 +21,9 @@ from skcnn.kernels.workspace cimport (
     count_groups,
     count_slices,
     count_slots,
+    flat_stride,
     group_size,
+    image_stride,
 )
 
 cdef extern from *:
@@ -57,8 +60,10 @@ cdef Network read_network(network) except *:
     """The C view of `network`, which must outlive it: it owns the taps."""
     cdef Network c
     cdef const Py_ssize_t[::1] taps = network.taps
+    cdef const Py_ssize_t[::1] pixel_taps = network.pixel_taps
     c.taps = &taps[0]
     c.n_taps = network.n_taps
+    c.pixel_taps = &pixel_taps[0]
     c.height, c.width, c.n_channels = network.image_shape
     c.n_filters = network.n_filters
     c.out_height, c.out_width = network.out_shape
@@ -72,64 +77,7 @@ cdef Network read_network(network) except *:
     return c
 
 
-# ---- one group of at most LANES images ----
-
-
-cdef void forward_group(
-    const Network* net, const floating* parameters, const floating* x, floating* rows, floating* hidden_out,
-    floating* logits_out,
-) noexcept nogil:
-    """The one forward pass, of training and of prediction, up to the logits (not standardised).
-
-    It goes a row of a few filters at a time, all the way: what one kernel stores, the next finds in the cache.
-    """
-    cdef Py_ssize_t run = net.out_width * LANES
-    cdef Py_ssize_t n_positions = net.out_height * net.out_width
-    cdef Py_ssize_t f = 0
-    cdef Py_ssize_t n, i, q, h
-    dense.dense_intercepts_forward(parameters + net.intercepts, net.n_outputs, logits_out)
-    while f < net.n_filters:
-        n = min(net.n_filters - f, <Py_ssize_t> TILE_FILTERS)
-        for i in range(net.out_height):
-            convolution.convolution_forward(
-                x + i * net.width * LANES, net.taps, net.n_taps, parameters + net.filters + f * net.n_taps,
-                parameters + net.filter_intercepts + f, n, run, run, rows)
-            for q in range(n):
-                h = (f + q) * n_positions + i * net.out_width
-                activations.sigmoid_forward(rows + q * run, run, hidden_out + h * LANES)
-                dense.dense_forward(hidden_out + h * LANES, parameters + net.weights + h, net.n_hidden,
-                                    net.out_width, net.n_outputs, logits_out)
-        f += n
-
-
-cdef void backward_group(
-    const Network* net, const floating* parameters, const floating* x, const floating* hidden,
-    const floating* d_logits, floating* rows, floating* sums_out, floating* gradient_out,
-) noexcept nogil:
-    """Add the group's share to the gradient; that of the filters goes to `sums_out`.
-
-    Again a few filters at a time; of the hidden activations' gradient there is never more than a row of these.
-    """
-    cdef Py_ssize_t run = net.out_width * LANES
-    cdef Py_ssize_t n_positions = net.out_height * net.out_width
-    cdef Py_ssize_t sums_stride = convolution.sums_size(1, net.n_taps, <floating> 0)
-    cdef Py_ssize_t f = 0
-    cdef Py_ssize_t n, i, q, h
-    dense.dense_intercepts_backward(d_logits, net.n_outputs, gradient_out + net.intercepts)
-    while f < net.n_filters:
-        n = min(net.n_filters - f, <Py_ssize_t> SUM_FILTERS)
-        h = f * n_positions
-        dense.dense_backward_weights(
-            hidden + h * LANES, d_logits, net.n_hidden, n * n_positions, net.n_outputs, gradient_out + net.weights + h)
-        for i in range(net.out_height):
-            for q in range(n):
-                h = (f + q) * n_positions + i * net.out_width
-                dense.dense_backward_hidden(parameters + net.weights + h, d_logits, net.n_hidden, net.n_outputs,
-                                            net.out_width, rows + q * run)
-                activations.sigmoid_backward(hidden + h * LANES, run, rows + q * run)
-            convolution.convolution_backward(
-                x + i * net.width * LANES, net.taps, net.n_taps, rows, n, run, run, sums_out + f * sums_stride)
-        f += n
+include "passes.pxi"
 
 
 # ---- one batch ----
@@ -160,13 +108,11 @@ cdef inline double run_slot(
         size = group_size(n_rows, g)
         output = 0 if passing == BOTH else g * net.n_outputs * LANES
         if passing != BACKWARD or n_groups > 1:  # else all is as FORWARD left it
-            lanes.gather(X, rows + g * LANES, size, net.n_channels, net.height * net.width, <floating> net.rescale,
-                         thread + at.x)
+            gather_and_forward(X, rows + g * LANES, size, size <= FEW_IMAGES, net, parameters, at, thread,
+                               known + group.logits + output)
             if n_rows + (g + 1) * LANES <= n_left and n_rows <= n_ahead:
                 # The same place in the next batch: most likely the same thread will come by.
                 lanes.prefetch_rows(X, rows + n_rows + g * LANES, LANES, n_features)
-            forward_group(net, parameters, thread + at.x, thread + at.rows, thread + at.hidden,
-                          known + group.logits + output)
         if passing != BACKWARD:
             lanes.gather_outputs(
                 targets, sample_weight, rows + g * LANES, size, net.n_outputs, known + group.targets + output,
@@ -175,8 +121,7 @@ cdef inline double run_slot(
             value += losses.loss_and_gradient(known + group.logits, known + group.targets, known + group.weights,
                                               net.n_outputs, loss, total_weight, known + group.d_logits)
         if passing != FORWARD:
-            backward_group(net, parameters, thread + at.x, thread + at.hidden, known + group.d_logits + output,
-                           thread + at.rows, sums, gradient_out)
+            backward(net, size, parameters, known + group.d_logits + output, at, thread, gradient_out)
     if passing != FORWARD:
         convolution.convolution_backward_end(
             sums, net.n_taps, net.n_filters, gradient_out + net.filters, gradient_out + net.filter_intercepts)
@@ -345,8 +290,8 @@ cdef void predict_group(
     cdef Py_ssize_t lane, k
     for lane in range(size):
         rows[lane] = g * LANES + lane
-    lanes.gather(X, rows, size, net.n_channels, net.height * net.width, <floating> net.rescale, thread + at.x)
-    forward_group(net, parameters, thread + at.x, thread + at.rows, thread + at.hidden, logits)
+    # One by one only if there is no whole group: among many rows, a row's bits do not depend on its place.
+    gather_and_forward(X, rows, size, n_samples <= FEW_IMAGES, net, parameters, at, thread, logits)
     if net.standardize:
         standardization.standardize_running(
             parameters + net.running_means, parameters + net.running_variances, net.n_outputs, logits)

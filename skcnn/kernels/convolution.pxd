@@ -4,6 +4,9 @@
 its first element looks at. With them, a filter of any shape over any number of channels is one flat list; behind its
 `n_taps` the list goes on with zeros to a multiple of TAP_BLOCK. A row of outputs is a run of `run` = out_width * LANES
 values for each filter, `stride` values apart from filter to filter.
+
+A single image, not interleaved with others, is one run from its first output to its last, those between the end of a
+row of outputs and the beginning of the next being of no use.
 """
 
 from skcnn.kernels.blocks cimport SUM_BYTES, SUM_FILTERS, TILE_BYTES, TILE_FILTERS, TILE_SUMS
@@ -63,11 +66,13 @@ cdef inline void convolution_block(
     Py_ssize_t n_filters, Py_ssize_t run, Py_ssize_t stride, floating* out,
 ) noexcept nogil:
     """A run of a block of filters; n_filters is a constant where this is called."""
-    if run >= TILE_BYTES // <Py_ssize_t> sizeof(floating):
-        convolution_tiles(x, taps, n_taps, filters, intercepts, n_filters, TILE_BYTES // <Py_ssize_t> sizeof(floating),
-                          run, stride, out)
-    else:
+    cdef Py_ssize_t n_values = TILE_BYTES // <Py_ssize_t> sizeof(floating)
+    if run >= n_values:
+        convolution_tiles(x, taps, n_taps, filters, intercepts, n_filters, n_values, run, stride, out)
+    elif run >= LANES:
         convolution_tiles(x, taps, n_taps, filters, intercepts, n_filters, LANES, run, stride, out)
+    else:  # one image, and a small one
+        convolution_tiles(x, taps, n_taps, filters, intercepts, n_filters, 1, run, stride, out)
 
 
 cdef inline void convolution_forward(

@@ -90,16 +90,16 @@ cdef inline void dense_forward(
 
 
 cdef inline void dense_backward_square(
-    const floating* hidden, const floating* d_logits, Py_ssize_t n_hidden, Py_ssize_t size,
-    Py_ssize_t n_outputs, floating* d_weights_out,
+    const floating* hidden, Py_ssize_t stride, Py_ssize_t n_lanes, const floating* d_logits, Py_ssize_t n_hidden,
+    Py_ssize_t size, Py_ssize_t n_outputs, floating* d_weights_out,
 ) noexcept nogil:
-    """Weights of `size` <= LANES activations, which come as a square: hidden[lane, h].
+    """Weights of `size` <= LANES activations, which come transposed: hidden[lane, h], lanes `stride` apart.
 
     Even and odd lanes are summed apart where there are registers for both.
     """
     cdef floating total[2 * OUTPUT_BLOCK * LANES]
     cdef floating sums[OUTPUT_BLOCK * LANES]
-    cdef Py_ssize_t n_parts = 2 if DENSE_SUMS >= 2 * n_outputs else 1
+    cdef Py_ssize_t n_parts = 2 if DENSE_SUMS >= 2 * n_outputs and n_lanes == LANES else 1
     cdef Py_ssize_t lane = 0
     cdef Py_ssize_t part, k, h
     cdef floating d
@@ -112,9 +112,9 @@ cdef inline void dense_backward_square(
             for k in range(n_outputs):
                 d = d_logits[k * LANES + lane + part]
                 for h in range(LANES):
-                    total[(part * n_outputs + k) * LANES + h] += d * hidden[(lane + part) * LANES + h]
+                    total[(part * n_outputs + k) * LANES + h] += d * hidden[(lane + part) * stride + h]
         lane += n_parts
-        if lane >= LANES:
+        if lane >= n_lanes:
             break
     for part in range(1, n_parts):
         for k in range(n_outputs):
@@ -135,16 +135,17 @@ cdef inline void dense_backward_square(
 
 
 cdef inline void dense_backward_squares(
-    const floating* hidden, const floating* d_logits, Py_ssize_t n_hidden, Py_ssize_t size, Py_ssize_t n_outputs,
-    floating* d_weights_out,
+    const floating* hidden, Py_ssize_t stride, Py_ssize_t n_lanes, const floating* d_logits, Py_ssize_t n_hidden,
+    Py_ssize_t size, Py_ssize_t n_outputs, floating* d_weights_out,
 ) noexcept nogil:
     cdef Py_ssize_t k = 0
     while k + OUTPUT_BLOCK <= n_outputs:
-        dense_backward_square(
-            hidden, d_logits + k * LANES, n_hidden, size, OUTPUT_BLOCK, d_weights_out + k * n_hidden)
+        dense_backward_square(hidden, stride, n_lanes, d_logits + k * LANES, n_hidden, size, OUTPUT_BLOCK,
+                              d_weights_out + k * n_hidden)
         k += OUTPUT_BLOCK
     while k < n_outputs:
-        dense_backward_square(hidden, d_logits + k * LANES, n_hidden, size, 1, d_weights_out + k * n_hidden)
+        dense_backward_square(hidden, stride, n_lanes, d_logits + k * LANES, n_hidden, size, 1,
+                              d_weights_out + k * n_hidden)
         k += 1
 
 
@@ -164,13 +165,13 @@ cdef inline void dense_backward_weights(
     cdef Py_ssize_t h = 0
     while h + LANES <= size:
         transpose(hidden + h * LANES, square)
-        dense_backward_squares(square, d_logits, n_hidden, LANES, n_outputs, d_weights_out + h)
+        dense_backward_squares(square, LANES, LANES, d_logits, n_hidden, LANES, n_outputs, d_weights_out + h)
         h += LANES
     if h < size:
         memset(rest, 0, sizeof(rest))
         memcpy(rest, hidden + h * LANES, (size - h) * LANES * sizeof(floating))
         transpose(rest, square)
-        dense_backward_squares(square, d_logits, n_hidden, size - h, n_outputs, d_weights_out + h)
+        dense_backward_squares(square, LANES, LANES, d_logits, n_hidden, size - h, n_outputs, d_weights_out + h)
 
 
 cdef inline void dense_backward_hidden_block(
@@ -220,3 +221,74 @@ cdef inline void dense_backward_hidden(
         dense_backward_hidden_block(weights + start, d_logits, n_hidden, n_outputs, HIDDEN_BLOCK,
                                     d_hidden_out + start * LANES)
         h += HIDDEN_BLOCK
+
+
+# ---- single images: hidden[image, h], while logits and their gradients keep their lanes ----
+
+
+cdef inline void dense_image_forward_block(
+    const floating* hidden, const floating* weights, Py_ssize_t n_hidden, Py_ssize_t n_outputs, floating* logits_out,
+) noexcept nogil:
+    cdef floating total[OUTPUT_BLOCK * LANES]
+    cdef Py_ssize_t n_whole = n_hidden - n_hidden % LANES
+    cdef Py_ssize_t h = 0
+    cdef Py_ssize_t k, i
+    cdef floating rest
+    for k in range(n_outputs):
+        for i in range(LANES):
+            total[k * LANES + i] = 0
+    while h < n_whole:
+        for k in range(n_outputs):
+            for i in range(LANES):
+                total[k * LANES + i] += weights[k * n_hidden + h + i] * hidden[h + i]
+        h += LANES
+    for k in range(n_outputs):
+        rest = 0
+        for i in range(LANES):
+            rest += total[k * LANES + i]
+        for h in range(n_whole, n_hidden):
+            rest += weights[k * n_hidden + h] * hidden[h]
+        logits_out[k * LANES] += rest
+
+
+cdef inline void dense_image_forward(
+    const floating* hidden, const floating* weights, Py_ssize_t n_hidden, Py_ssize_t n_outputs, floating* logits_out,
+) noexcept nogil:
+    """logits_out[k] += sum over h of weights[k, h] * hidden[h] of one image, whose lane `logits_out` begins at."""
+    cdef Py_ssize_t k = 0
+    while k + OUTPUT_BLOCK <= n_outputs:
+        dense_image_forward_block(hidden, weights + k * n_hidden, n_hidden, OUTPUT_BLOCK, logits_out + k * LANES)
+        k += OUTPUT_BLOCK
+    while k < n_outputs:
+        dense_image_forward_block(hidden, weights + k * n_hidden, n_hidden, 1, logits_out + k * LANES)
+        k += 1
+
+
+cdef inline void dense_images_backward_weights(
+    const floating* hidden, Py_ssize_t n_images, const floating* d_logits, Py_ssize_t n_hidden, Py_ssize_t n_outputs,
+    floating* d_weights_out,
+) noexcept nogil:
+    """d_weights_out[k, h] += sum over images of d_logits[k] * hidden[h]."""
+    cdef Py_ssize_t h = 0
+    while h + LANES <= n_hidden:
+        dense_backward_squares(
+            hidden + h, n_hidden, n_images, d_logits, n_hidden, LANES, n_outputs, d_weights_out + h)
+        h += LANES
+    if h < n_hidden:
+        dense_backward_squares(
+            hidden + h, n_hidden, n_images, d_logits, n_hidden, n_hidden - h, n_outputs, d_weights_out + h)
+
+
+cdef inline void dense_image_backward_hidden(
+    const floating* weights, const floating* d_logits, Py_ssize_t n_hidden, Py_ssize_t n_outputs, Py_ssize_t size,
+    floating* d_hidden_out,
+) noexcept nogil:
+    """d_hidden_out[h] = sum over k of weights[k, h] * d_logits[k], for `size` activations of one image."""
+    cdef Py_ssize_t k, h
+    cdef floating d
+    for h in range(size):
+        d_hidden_out[h] = 0
+    for k in range(n_outputs):
+        d = d_logits[k * LANES]
+        for h in range(size):
+            d_hidden_out[h] += weights[k * n_hidden + h] * d

@@ -119,6 +119,17 @@ cdef inline void gather(
         start += LANES
 
 
+cdef inline void gather_image(
+    const pixel* image, Py_ssize_t n_channels, Py_ssize_t n_positions, floating rescale, floating* x_out,
+) noexcept nogil:
+    """A single image: x_out[channel, position] = image[position, channel] * rescale, and LANES zeros behind it."""
+    cdef Py_ssize_t channel, position
+    for channel in range(n_channels):
+        for position in range(n_positions):
+            x_out[channel * n_positions + position] = <floating> image[position * n_channels + channel] * rescale
+    memset(x_out + n_channels * n_positions, 0, LANES * sizeof(floating))
+
+
 cdef inline void prefetch_rows(
     const pixel* X, const Py_ssize_t* rows, Py_ssize_t n_rows, Py_ssize_t n_features,
 ) noexcept nogil:

@@ -16,12 +16,15 @@ cdef enum:
     SLOT_GROUPS = 4
     # Parameters in a slice.
     SLICE = 4096
+    # A last group of no more images than this is cheaper image by image.
+    FEW_IMAGES = 8
 
 cdef struct Network:
     # What the passes need to know of a skcnn.network.Network, its offsets into the parameter vector included.
     Py_ssize_t n_channels, height, width, n_filters, out_height, out_width, n_taps, n_hidden, n_outputs
     Py_ssize_t filters, filter_intercepts, weights, intercepts, running_means, running_variances, n_trainable
-    const Py_ssize_t* taps
+    const Py_ssize_t* taps  # of a group; pixel_taps are those of a single image
+    const Py_ssize_t* pixel_taps
     double rescale
     bint fit_intercept, standardize
 
@@ -66,6 +69,16 @@ cdef inline Py_ssize_t count_slices(Py_ssize_t n_parameters) noexcept nogil:
 # ---- where everything lies ----
 
 
+cdef inline Py_ssize_t image_stride(const Network* net) noexcept nogil:
+    """From a single image to the next, zeros behind it included."""
+    return whole_lanes(net.n_channels * net.height * net.width) + LANES
+
+
+cdef inline Py_ssize_t flat_stride(const Network* net) noexcept nogil:
+    """A single image's outputs of one filter, those between the rows included."""
+    return whole_lanes((net.out_height - 1) * net.width + net.out_width)
+
+
 cdef inline Group carve_group(const Network* net, Py_ssize_t n_groups) noexcept nogil:
     cdef Group at
     at.targets = 0
@@ -91,9 +104,10 @@ cdef inline Workspace carve(const Network* net, Py_ssize_t n_rows, Py_ssize_t n_
     at.batch = at.statistics + whole_lanes(2 * net.n_outputs)
     at.threads = at.batch + (carve_group(net, n_groups).size if net.standardize else 0)
     at.x = 0
-    at.hidden = at.x + net.n_channels * net.height * net.width * LANES
+    at.hidden = at.x + max(net.n_channels * net.height * net.width * LANES, FEW_IMAGES * image_stride(net))
     at.rows = at.hidden + net.n_hidden * LANES
-    at.sums = at.rows + max(<Py_ssize_t> TILE_FILTERS, <Py_ssize_t> SUM_FILTERS) * net.out_width * LANES
+    at.sums = at.rows + (1 + max(<Py_ssize_t> TILE_FILTERS, <Py_ssize_t> SUM_FILTERS)) * max(
+        net.out_width * LANES, flat_stride(net))
     at.group = at.sums + convolution.sums_size(net.n_filters, net.n_taps, zero)
     at.thread_stride = at.group + carve_group(net, 1).size
     at.size = at.threads + n_threads * at.thread_stride
