@@ -124,7 +124,8 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
     Notes
     -----
     float32 and uint8 X train in float32, all else in float64; prediction computes in what was trained in. The same
-    `random_state` gives the same bits on the same CPU.
+    `random_state` gives the same bits for any `n_jobs` on CPUs of the same level of the instruction set. Up to eight
+    rows predicted by themselves may differ in the last digits from the same rows among others.
 
     References
     ----------
