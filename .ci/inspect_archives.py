@@ -10,6 +10,7 @@ EXPECTED = {
     "skcnn/__main__.py",
     "skcnn/classifier.py",
     "skcnn/datasets.py",
+    "skcnn/fitted.py",
     "skcnn/network.py",
     "skcnn/threads.py",
     "skcnn/training.py",

@@ -6,6 +6,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skcnn.fitted import FittedNetwork
 from skcnn.kernels import LOSSES
 from skcnn.network import Network, make_network
 from skcnn.threads import count_threads
@@ -16,7 +17,7 @@ from skcnn.validation import check_fits_dtype, check_parameters, check_sample_we
 _DTYPES = (np.float64, np.float32, np.uint8)
 
 
-class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
+class ConvSigmoidClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
     """Convolutional network classifier: one convolution, sigmoid, one dense layer, one sigmoid per class.
 
     Rows of X are small images (or short signals), flattened. Each is correlated with `n_filters` small filters; a
@@ -73,9 +74,8 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
         Whether `fit` continues from the last fit's parameters, solver state and count of epochs without improvement:
         after one that converged, a further `fit` stops after an epoch that improves nothing.
     n_jobs : int, default=None
-        Threads that `fit` and predictions use: None is 1 (or what `joblib.parallel_config` says), -1 all processors;
-        at most what OMP_NUM_THREADS, threadpoolctl or a joblib worker allow. Results are the same bits for any number.
-        Leave it at 1 inside a search that has `n_jobs` of its own.
+        Threads of `fit` and predictions, which come to the same bits: None is 1 (or what `joblib.parallel_config`
+        says), -1 all processors, at most what OMP_NUM_THREADS, threadpoolctl or a joblib worker allow.
     momentum : float, default=0.9
         Momentum of "sgd", between 0 and 1.
     nesterovs_momentum : bool, default=True
@@ -124,8 +124,8 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
     Notes
     -----
     float32 and uint8 X train in float32, all else in float64; prediction computes in what was trained in. The same
-    `random_state` gives the same bits for any `n_jobs` on CPUs of the same level of the instruction set. Up to eight
-    rows predicted by themselves may differ in the last digits from the same rows among others.
+    `random_state` gives the same bits on CPUs of one instruction set level (see `show_versions`). Up to eight rows
+    predicted by themselves may differ in the last digits from the same rows among others.
 
     References
     ----------
@@ -278,39 +278,6 @@ class ConvSigmoidClassifier(ClassifierMixin, BaseEstimator):
         self._n_batches = state.n_batches
         self._n_no_improvement = state.n_no_improvement
         self._moments = state.moments if self.warm_start else None
-
-    # ---- the fitted network ----
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "_model")
-
-    @property
-    def _parameters(self):
-        check_is_fitted(self)
-        return self._model[1]
-
-    def _views(self):
-        check_is_fitted(self)
-        network, parameters = self._model
-        return Network(**network).views(parameters)
-
-    @property
-    def coefs_(self):
-        """Filters, and output weights (n_hidden, n_outputs)."""
-        views = self._views()
-        return [views["filters"], views["weights"].T]
-
-    @property
-    def intercepts_(self):
-        """Intercepts of the filters and of the outputs."""
-        views = self._views()
-        return [views["filter_intercepts"], views["intercepts"]]
-
-    @property
-    def filters_(self):
-        """Filters as images: (n_filters, kernel_height, kernel_width), and n_channels if there are several."""
-        filters = np.moveaxis(self._views()["filters"], 1, -1)
-        return filters[..., 0] if filters.shape[-1] == 1 else filters
 
     # ---- prediction ----
 
