@@ -11,7 +11,13 @@ from skcnn.kernels import LOSSES
 from skcnn.network import Network, make_network
 from skcnn.threads import count_threads
 from skcnn.training import Problem, fit_loop, initial_state, make_plan, settle_statistics
-from skcnn.validation import check_fits_dtype, check_parameters, check_sample_weight, restored_on_error
+from skcnn.validation import (
+    check_fits_dtype,
+    check_parameters,
+    check_sample_weight,
+    in_native_order,
+    restored_on_error,
+)
 
 # What X is taken as it is in; anything else becomes the first.
 _DTYPES = (np.float64, np.float32, np.uint8)
@@ -234,7 +240,7 @@ class ConvSigmoidClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
     def _fit(self, X, y, sample_weight, on_epoch=None):
         check_parameters(self)
         with restored_on_error(self):
-            X, y = validate_data(self, X, y, dtype=_DTYPES, order="C")
+            X, y = validate_data(self, in_native_order(X), y, dtype=_DTYPES, order="C")
             classes, targets = self._encode(y)
             network = make_network(self, X.shape[1], targets.shape[1])
             dtype = np.float64 if X.dtype == np.float64 else np.float32
@@ -308,7 +314,7 @@ class ConvSigmoidClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         state, parameters = self._model
         network = Network(**state)
-        X = validate_data(self, X, reset=False, dtype=_DTYPES, order="C")
+        X = validate_data(self, in_native_order(X), reset=False, dtype=_DTYPES, order="C")
         if X.shape[1] != network.n_features:  # another thread is in `fit`
             raise ValueError(f"X has {X.shape[1]} features, but the network takes {network.n_features}.")
         logits = network.logits(X, parameters, count_threads(self.n_jobs))

@@ -9,8 +9,8 @@ import numpy as np
 from skcnn.kernels import LANES, TAP_BLOCK, compute_logits, workspace_size
 from skcnn.validation import check_image_shape, check_kernel_size
 
-# Multiply-adds of a thread that go by before Python has a look at signals: some 0.1 s on the slowest CPUs.
-_RUN_WORK = 1e9
+# Multiply-adds of a thread that go by before Python has a look at signals: some 0.05 s on slow CPUs.
+_RUN_WORK = 5e8
 
 
 @dataclass(frozen=True)

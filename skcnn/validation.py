@@ -73,6 +73,13 @@ def check_parameters(estimator):
         ) from error
 
 
+def in_native_order(X):
+    """X, if it is an array of another byte order in this machine's: float32 of any order is to train in float32."""
+    if isinstance(X, np.ndarray) and not X.dtype.isnative and X.dtype.kind == "f":
+        return X.astype(X.dtype.newbyteorder("="))
+    return X
+
+
 def check_fits_dtype(estimator, dtype):
     """Whether the numbers that the kernels compute with survive in the dtype that X is trained in."""
     for name in ("rescale", "epsilon"):

@@ -37,6 +37,8 @@ cdef extern from *:
     int omp_get_max_threads() nogil
 
 cdef enum:
+    # Rows of a filter that go forward together.
+    ROW_BLOCK = 4
     # Bytes of images that are fetched ahead, at most.
     PREFETCH_BYTES = 1 << 18
 

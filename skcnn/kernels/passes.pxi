@@ -10,24 +10,29 @@ cdef void forward_group(
 ) noexcept nogil:
     """The one forward pass, of training and of prediction, up to the logits (not standardised).
 
-    It goes a row of a few filters at a time, all the way: what one kernel stores, the next finds in the cache.
+    It goes a few rows of a few filters at a time, all the way: what one kernel stores, the next finds in the cache.
     """
     cdef Py_ssize_t run = net.out_width * LANES
-    cdef Py_ssize_t n_positions = net.out_height * net.out_width
     cdef Py_ssize_t f = 0
-    cdef Py_ssize_t n, i, q, h
+    cdef Py_ssize_t n, first, last, i, q, h
     dense.dense_intercepts_forward(parameters + net.intercepts, net.n_outputs, logits_out)
     while f < net.n_filters:
         n = min(net.n_filters - f, <Py_ssize_t> TILE_FILTERS)
-        for i in range(net.out_height):
-            convolution.convolution_forward(
-                x + i * net.width * LANES, net.taps, net.n_taps, parameters + net.filters + f * net.n_taps,
-                parameters + net.filter_intercepts + f, n, run, run, rows)
+        first = 0
+        while first < net.out_height:
+            last = min(net.out_height, first + ROW_BLOCK)
+            for i in range(first, last):
+                convolution.convolution_forward(
+                    x + i * net.width * LANES, net.taps, net.n_taps, parameters + net.filters + f * net.n_taps,
+                    parameters + net.filter_intercepts + f, n, run, run, rows)
+                for q in range(n):
+                    activations.sigmoid_forward(
+                        rows + q * run, run, hidden_out + ((f + q) * net.out_height + i) * run)
             for q in range(n):
-                h = (f + q) * n_positions + i * net.out_width
-                activations.sigmoid_forward(rows + q * run, run, hidden_out + h * LANES)
+                h = ((f + q) * net.out_height + first) * net.out_width
                 dense.dense_forward(hidden_out + h * LANES, parameters + net.weights + h, net.n_hidden,
-                                    net.out_width, net.n_outputs, logits_out)
+                                    (last - first) * net.out_width, net.n_outputs, logits_out)
+            first = last
         f += n
 
 
