@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skcnn.fitted import FittedNetwork
 from skcnn.kernels import LOSSES
-from skcnn.network import Network, make_network
+from skcnn.network import make_network, restore_network
 from skcnn.threads import count_threads
 from skcnn.training import Problem, fit_loop, initial_state, make_plan, settle_statistics
 from skcnn.validation import (
@@ -313,7 +313,7 @@ class ConvSigmoidClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
     def _logits(self, X):
         check_is_fitted(self)
         state, parameters = self._model
-        network = Network(**state)
+        network = restore_network(state)
         X = validate_data(self, in_native_order(X), reset=False, dtype=_DTYPES, order="C")
         if X.shape[1] != network.n_features:  # another thread is in `fit`
             raise ValueError(f"X has {X.shape[1]} features, but the network takes {network.n_features}.")

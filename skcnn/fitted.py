@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skcnn.network import Network
+from skcnn.network import restore_network
 
 
 class FittedNetwork:
@@ -20,7 +20,7 @@ class FittedNetwork:
     def _views(self):
         check_is_fitted(self)
         network, parameters = self._model
-        return Network(**network).views(parameters)
+        return restore_network(network).views(parameters)
 
     @property
     def coefs_(self):

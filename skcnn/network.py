@@ -1,7 +1,7 @@
 """The network's geometry and the layout of its parameters, which all live in one contiguous vector."""
 
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod, sqrt
 
 import numpy as np
@@ -159,8 +159,18 @@ class Network:
         return logits
 
     def to_state(self):
-        """The network as plain numbers: `Network(**state)` is the same network."""
+        """The network as plain numbers, of which `restore_network` makes the same network."""
         return asdict(self)
+
+
+def restore_network(state):
+    """The network of a `to_state`; the same object as last time, for making its tables takes longer than a row does."""
+    return _restore_network(tuple(state.items()))
+
+
+@lru_cache(maxsize=64)
+def _restore_network(items):
+    return Network(**dict(items))
 
 
 def make_network(estimator, n_features, n_outputs):

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skcnn.kernels import SOLVERS, train_batches
-from skcnn.network import Network, count_until_signals
+from skcnn.network import Network, count_until_signals, restore_network
 
 # What batch_size="auto" means; chosen by benchmarks/defaults.py.
 _AUTO_BATCH_SIZE = 32
@@ -83,7 +83,7 @@ def initial_state(estimator, network, classes, generator, dtype):
     if not np.array_equal(classes, estimator.classes_):
         raise ValueError(f"warm_start needs the classes of the last fit, {estimator.classes_!r}; y has {classes!r}.")
     state, parameters = estimator._model
-    last = Network(**state)
+    last = restore_network(state)
     if network != last:
         raise ValueError(f"warm_start needs the network of the last fit, {last}; now it is {network}.")
     moments = estimator._moments
