@@ -7,7 +7,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skcnn.fitted import FittedNetwork
-from skcnn.kernels import LOSSES
+from skcnn.kernels import LANES, LOSSES
 from skcnn.network import make_network, restore_network
 from skcnn.threads import count_threads
 from skcnn.training import Problem, fit_loop, initial_state, make_plan, settle_statistics
@@ -21,6 +21,9 @@ from skcnn.validation import (
 
 # What X is taken as it is in; anything else becomes the first.
 _DTYPES = (np.float64, np.float32, np.uint8)
+
+# Of a single output's logit in the two classes' log odds against them.
+_SIGNS = np.array([1, -1], dtype=np.int8)
 
 
 class ConvSigmoidClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
@@ -317,7 +320,8 @@ class ConvSigmoidClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
         X = validate_data(self, in_native_order(X), reset=False, dtype=_DTYPES, order="C")
         if X.shape[1] != network.n_features:  # another thread is in `fit`
             raise ValueError(f"X has {X.shape[1]} features, but the network takes {network.n_features}.")
-        logits = network.logits(X, parameters, count_threads(self.n_jobs))
+        n_threads = count_threads(self.n_jobs) if X.shape[0] > LANES else 1
+        logits = network.logits(X, parameters, n_threads)
         if not np.isfinite(logits).all():
             raise ValueError(f"X holds values too large for {parameters.dtype.name}, in which this model computes.")
         return logits
@@ -364,7 +368,7 @@ class ConvSigmoidClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
         """
         logits = self._logits(X)
         if self.n_outputs_ == 1:
-            return -np.logaddexp(0, np.hstack([logits, -logits]))
+            return -np.logaddexp(0, logits * _SIGNS)
         log_p = -np.logaddexp(0, -logits)
         return log_p - np.logaddexp.reduce(log_p, axis=1, keepdims=True)
 

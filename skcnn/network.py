@@ -41,26 +41,26 @@ class Network:
     fit_intercept: bool = True
     standardize: bool = False
 
-    @property
+    @cached_property
     def n_features(self):
         return prod(self.image_shape)
 
-    @property
+    @cached_property
     def out_shape(self):
         """(out_height, out_width) of the "valid" convolution."""
         height, width, _ = self.image_shape
         kernel_height, kernel_width = self.kernel_size
         return height - kernel_height + 1, width - kernel_width + 1
 
-    @property
+    @cached_property
     def n_hidden(self):
         return self.n_filters * prod(self.out_shape)
 
-    @property
+    @cached_property
     def n_taps(self):
         return self.image_shape[2] * prod(self.kernel_size)
 
-    @property
+    @cached_property
     def n_multiply_adds(self):
         """Of one image's forward pass."""
         return self.n_hidden * (self.n_taps + self.n_outputs)
@@ -103,12 +103,12 @@ class Network:
         sizes = [prod(shape) for shape in self._shapes.values()]
         return tuple(int(start) for start in np.cumsum([0, *sizes[:-1]]))
 
-    @property
+    @cached_property
     def n_trainable(self):
         """Parameters that the solver moves: all but the running averages, which come last."""
         return self.offsets[4]
 
-    @property
+    @cached_property
     def n_parameters(self):
         return self.offsets[5] + prod(self._shapes["running_variances"])
 
@@ -145,16 +145,18 @@ class Network:
 
     def workspace(self, n_rows, n_threads, dtype):
         """Scratch memory for batches of up to `n_rows` rows, aligned for the widest vectors."""
-        return aligned_empty(workspace_size(self, n_rows, n_threads, np.dtype(dtype).name), dtype)
+        return aligned_empty(workspace_size(self, n_rows, n_threads, np.dtype(dtype).itemsize), dtype)
 
     def logits(self, X, parameters, n_threads):
         """Logits (n_samples, n_outputs) of the rows of X, standardised by the running averages if at all."""
-        logits = np.empty((X.shape[0], self.n_outputs), dtype=parameters.dtype)
-        n_threads = min(n_threads, -(-X.shape[0] // LANES))
-        workspace = self.workspace(LANES, n_threads, parameters.dtype)
+        n_samples = X.shape[0]
+        logits = np.empty((n_samples, self.n_outputs), dtype=parameters.dtype)
+        n_threads = min(n_threads, -(-n_samples // LANES))
+        workspace = self.workspace(min(n_samples, LANES), n_threads, parameters.dtype)
         n_run = LANES * count_until_signals(LANES * self.n_multiply_adds)
-        for start in range(0, X.shape[0], n_run):
-            run = slice(start, start + n_run)
+        # No run is less than a group, unless that is all: a few rows by themselves go another way.
+        for start in range(0, max(n_samples - LANES, 1), n_run):
+            run = slice(start, start + n_run if start + n_run + LANES <= n_samples else n_samples)
             compute_logits(X[run], self, parameters, n_threads, workspace, logits[run])
         return logits
 

@@ -250,10 +250,10 @@ def max_threads():
     return omp_get_max_threads()
 
 
-def workspace_size(network, Py_ssize_t n_rows, Py_ssize_t n_threads, dtype):
-    """Values of scratch memory for batches of up to `n_rows` rows."""
+def workspace_size(network, Py_ssize_t n_rows, Py_ssize_t n_threads, Py_ssize_t itemsize):
+    """Values, of `itemsize` bytes, of scratch memory for batches of up to `n_rows` rows."""
     cdef Network net = read_network(network)
-    if dtype == "float32":
+    if itemsize == sizeof(float):
         return carve(&net, n_rows, n_threads, <float> 0).size
     return carve(&net, n_rows, n_threads, <double> 0).size
 
@@ -264,12 +264,12 @@ def compute_logits(
 ):
     """Logits of every row, standardised by the running averages where the network standardises.
 
-    The workspace is one for batches of LANES rows.
+    The workspace is one for batches of n_samples rows, or of LANES if these are fewer.
     """
     cdef Network net = read_network(network)
     cdef Py_ssize_t n_samples = X.shape[0]
     cdef Py_ssize_t n_groups = count_groups(n_samples)
-    cdef Workspace at = carve(&net, LANES, n_threads, <floating> 0)
+    cdef Workspace at = carve(&net, min(n_samples, <Py_ssize_t> LANES), n_threads, <floating> 0)
     cdef floating* threads = &workspace[at.threads]
     cdef Py_ssize_t g
     with nogil:

@@ -94,6 +94,9 @@ cdef inline Workspace carve(const Network* net, Py_ssize_t n_rows, Py_ssize_t n_
     cdef Workspace at
     cdef Py_ssize_t n_groups = count_groups(n_rows)
     cdef Py_ssize_t n_slots = count_slots(n_groups)
+    cdef Py_ssize_t n_images = min(n_rows, <Py_ssize_t> FEW_IMAGES)
+    # A few rows, one by one, have no use for a group's lanes.
+    cdef Py_ssize_t n_lanes = LANES if n_rows > FEW_IMAGES else 0
     at.gradients = 0
     at.gradient_stride = whole_lanes(net.n_trainable)
     # A single thread adds each slot's gradient to the first one's and needs no more than these two.
@@ -104,8 +107,8 @@ cdef inline Workspace carve(const Network* net, Py_ssize_t n_rows, Py_ssize_t n_
     at.batch = at.statistics + whole_lanes(2 * net.n_outputs)
     at.threads = at.batch + (carve_group(net, n_groups).size if net.standardize else 0)
     at.x = 0
-    at.hidden = at.x + max(net.n_channels * net.height * net.width * LANES, FEW_IMAGES * image_stride(net))
-    at.rows = at.hidden + net.n_hidden * LANES
+    at.hidden = at.x + max(net.n_channels * net.height * net.width * n_lanes, n_images * image_stride(net))
+    at.rows = at.hidden + whole_lanes(net.n_hidden * max(n_lanes, n_images))
     at.sums = at.rows + (1 + max(<Py_ssize_t> TILE_FILTERS, <Py_ssize_t> SUM_FILTERS)) * max(
         net.out_width * LANES, flat_stride(net))
     at.group = at.sums + convolution.sums_size(net.n_filters, net.n_taps, zero)
