@@ -10,7 +10,7 @@ from skcnn.fitted import FittedNetwork
 from skcnn.kernels import LANES, LOSSES
 from skcnn.network import make_network, restore_network
 from skcnn.threads import count_threads
-from skcnn.training import Problem, fit_loop, initial_state, make_plan, settle_statistics
+from skcnn.training import Problem, fit_loop, initial_state, make_plan
 from skcnn.validation import (
     check_fits_dtype,
     check_parameters,
@@ -254,9 +254,7 @@ class ConvSigmoidClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
             generator = check_random_state(self.random_state)
             state = initial_state(self, network, classes, generator, dtype)
             n_threads = count_threads(self.n_jobs)
-            fit_loop(problem, state, make_plan(self, X.shape[0], n_threads), generator, on_epoch)
-            if self.standardize:
-                settle_statistics(problem, state, n_threads)
+            fit_loop(problem, state, make_plan(self, network, X.shape[0], n_threads), generator, on_epoch)
             self._store(classes, network, state)
         return self
 

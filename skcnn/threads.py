@@ -2,9 +2,10 @@
 
 import os
 
-from joblib import effective_n_jobs
+from joblib import cpu_count, effective_n_jobs
 
 from skcnn.kernels import max_threads
+from skcnn.validation import check_n_jobs
 
 _forked = False
 
@@ -31,7 +32,17 @@ def count_threads(n_jobs):
     n_threads : int
         At most what OpenMP may use: OMP_NUM_THREADS, threadpoolctl and joblib's workers limit that. Always 1 in a
         forked child, for OpenMP's threads do not survive a fork and a child would wait for them for ever.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n_jobs` is no such number.
     """
+    check_n_jobs(n_jobs)
     if _forked:
         return 1
-    return max(1, min(effective_n_jobs(n_jobs), max_threads()))
+    if n_jobs is None:
+        n_jobs = effective_n_jobs(None)
+    elif n_jobs < 0:
+        n_jobs = cpu_count() + 1 + n_jobs
+    return max(1, min(n_jobs, max_threads()))

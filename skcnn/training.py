@@ -10,8 +10,11 @@ from math import inf, nan
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skcnn.kernels import SOLVERS, train_batches
+from skcnn.kernels import LANES, SOLVERS, train_batches
 from skcnn.network import Network, count_until_signals, restore_network
+
+# Multiply-adds below which a thread costs more than it brings: some ten microseconds of work.
+_THREAD_WORK = 5e5
 
 # What batch_size="auto" means; chosen by benchmarks/defaults.py.
 _AUTO_BATCH_SIZE = 32
@@ -124,34 +127,42 @@ def fit_loop(problem, state, plan, generator, on_epoch=None):
     ValueError
         If the loss or a parameter is no longer finite.
     """
-    workspace = problem.network.workspace(plan.batch_size, plan.n_threads, state.parameters.dtype)
-    on_epoch = on_epoch or (lambda state: None)
-    n_samples = problem.X.shape[0]
     try:
-        on_epoch(state)
-        for _ in range(plan.max_iter):
-            loss = run_epoch(problem, state, plan, generator, workspace)
-            check_finite(loss, state.parameters, plan)
-            state.record(loss, n_samples, plan.tol)
-            if plan.verbose:
-                print(f"Iteration {state.n_iter}, loss = {loss:.8f}")
-            on_epoch(state)
-            if state.n_no_improvement > plan.n_iter_no_change:
-                if plan.verbose:
-                    print(
-                        f"Training loss did not improve more than tol={plan.tol:f} "
-                        f"for {plan.n_iter_no_change} consecutive epochs. Stopping."
-                    )
-                return
+        converged = train(problem, state, plan, generator, on_epoch or (lambda state: None))
+        if problem.network.standardize:
+            settle_statistics(problem, state, plan.n_threads)
     except KeyboardInterrupt:
         check_finite(state.loss if state.loss_curve else 0.0, state.parameters, plan)
         warnings.warn("Training interrupted by user; the model is what it was then.", stacklevel=4)
         return
-    warnings.warn(
-        f"Maximum iterations ({plan.max_iter}) reached and the optimization hasn't converged yet.",
-        ConvergenceWarning,
-        stacklevel=4,
-    )
+    if not converged:
+        warnings.warn(
+            f"Maximum iterations ({plan.max_iter}) reached and the optimization hasn't converged yet.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+
+
+def train(problem, state, plan, generator, on_epoch):
+    """Epoch after epoch; whether the loss stopped to improve before `plan.max_iter` of them."""
+    workspace = problem.network.workspace(plan.batch_size, plan.n_threads, state.parameters.dtype)
+    n_samples = problem.X.shape[0]
+    on_epoch(state)
+    for _ in range(plan.max_iter):
+        loss = run_epoch(problem, state, plan, generator, workspace)
+        check_finite(loss, state.parameters, plan)
+        state.record(loss, n_samples, plan.tol)
+        if plan.verbose:
+            print(f"Iteration {state.n_iter}, loss = {loss:.8f}")
+        on_epoch(state)
+        if state.n_no_improvement > plan.n_iter_no_change:
+            if plan.verbose:
+                print(
+                    f"Training loss did not improve more than tol={plan.tol:f} "
+                    f"for {plan.n_iter_no_change} consecutive epochs. Stopping."
+                )
+            return True
+    return False
 
 
 def run_epoch(problem, state, plan, generator, workspace):
@@ -195,9 +206,10 @@ def settle_statistics(problem, state, n_threads):
         replace(problem.network, standardize=False).logits(problem.X, state.parameters, n_threads).astype(np.float64)
     )
     means = np.average(logits, axis=0, weights=problem.sample_weight)
+    variances = np.average((logits - means) ** 2, axis=0, weights=problem.sample_weight)
     views = problem.network.views(state.parameters)
     views["running_means"][:] = means
-    views["running_variances"][:] = np.average((logits - means) ** 2, axis=0, weights=problem.sample_weight)
+    views["running_variances"][:] = variances
 
 
 def check_finite(loss, parameters, plan):
@@ -208,7 +220,14 @@ def check_finite(loss, parameters, plan):
         )
 
 
-def make_plan(estimator, n_samples, n_threads):
+def useful_threads(n_threads, network, batch_size):
+    """Of `n_threads`, as many as have a group of the batch each, and work enough to be worth waking up for."""
+    n_groups = -(-batch_size // LANES)
+    n_multiply_adds = 3 * network.n_multiply_adds * batch_size
+    return max(1, min(n_threads, n_groups, int(n_multiply_adds // _THREAD_WORK)))
+
+
+def make_plan(estimator, network, n_samples, n_threads):
     """The plan that an estimator's hyper-parameters ask for, on `n_samples` samples."""
     batch_size = _AUTO_BATCH_SIZE if estimator.batch_size == "auto" else int(estimator.batch_size)
     if estimator.batch_size != "auto" and batch_size > n_samples:
@@ -237,5 +256,5 @@ def make_plan(estimator, n_samples, n_threads):
         tol=float(estimator.tol),
         n_iter_no_change=estimator.n_iter_no_change,
         verbose=bool(estimator.verbose),
-        n_threads=n_threads,
+        n_threads=useful_threads(n_threads, network, batch_size),
     )

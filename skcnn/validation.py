@@ -55,12 +55,7 @@ def check_parameters(estimator):
         check_integer("batch_size", estimator.batch_size, 1, otherwise=" or 'auto'")
     if not (isinstance(estimator.n_iter_no_change, float) and estimator.n_iter_no_change == inf):
         check_integer("n_iter_no_change", estimator.n_iter_no_change, 1, otherwise=" or infinity")
-    if estimator.n_jobs is not None:
-        check_integer("n_jobs", estimator.n_jobs, -inf, otherwise=" or None")
-        if estimator.n_jobs == 0:
-            raise ValueError(
-                "n_jobs=0 is no number of threads; it takes None, a positive integer, or -1 for all processors."
-            )
+    check_n_jobs(estimator.n_jobs)
     if not isinstance(estimator.verbose, bool | np.bool_):
         check_integer("verbose", estimator.verbose, 0, otherwise=" or a boolean")
     if isinstance(estimator.random_state, bool | np.bool_):
@@ -71,6 +66,16 @@ def check_parameters(estimator):
         raise ValueError(
             f"random_state={estimator.random_state!r} must be None, an integer of at least 0 or a RandomState."
         ) from error
+
+
+def check_n_jobs(n_jobs):
+    if n_jobs is None:
+        return
+    check_integer("n_jobs", n_jobs, -inf, otherwise=" or None")
+    if n_jobs == 0:
+        raise ValueError(
+            "n_jobs=0 is no number of threads; it takes None, a positive integer, or -1 for all processors."
+        )
 
 
 def in_native_order(X):

@@ -217,6 +217,20 @@ def test_batch_gradient(changes, standardize, weighted, alpha, loss, n_samples, 
         assert np.isnan(rest).all()
 
 
+@pytest.mark.parametrize("n_samples", [3, 40])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_subnormal_numbers_count_as_zero_in_the_kernels_only(n_samples, n_threads):
+    """They make a saturated network a hundred times slower; to the caller they are what they were."""
+    network = Network(**SMALL)
+    problem = random_problem(network, n_samples, "float32")
+    network.views(problem["parameters"])["intercepts"][:] = -86.0
+    problem["targets"][:] = 0
+    _, gradient = call_batch_gradient(network, **problem, loss="log_loss", n_threads=n_threads)
+    magnitudes = np.abs(gradient[: network.n_trainable])
+    assert not magnitudes[magnitudes < np.finfo(np.float32).tiny].any()
+    assert np.float32(1e-40) * np.float32(0.5) > 0
+
+
 @pytest.mark.parametrize("x_dtype", ["uint8", "float32", "float64"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @every_standardize

@@ -10,9 +10,11 @@ from libc.string cimport memcpy, memset
 from skcnn.kernels cimport activations, convolution, dense, lanes, losses, solvers, standardization
 from skcnn.kernels.blocks cimport SUM_FILTERS, TILE_FILTERS
 from skcnn.kernels.lanes cimport LANES, floating, pixel
-from skcnn.kernels.slices cimport Step, add, finish_slice, run_slice
+from skcnn.kernels.slices cimport Step, add, finish_slice
+from skcnn.kernels.subnormals cimport Mode, flush_subnormals, restore_subnormals
 from skcnn.kernels.workspace cimport (
     FEW_IMAGES,
+    SLICE,
     Group,
     Network,
     Workspace,
@@ -85,7 +87,7 @@ include "passes.pxi"
 # ---- one batch ----
 
 
-cdef inline double run_slot(
+cdef double run_slot(
     const pixel* X, const floating* targets, const floating* sample_weight, const Py_ssize_t* rows, Py_ssize_t n_rows,
     Py_ssize_t n_left, double total_weight, const Network* net, int loss, const floating* parameters, Pass passing,
     Py_ssize_t slot, const Workspace* at, floating* thread, floating* batch, floating* gradient_out,
@@ -103,6 +105,7 @@ cdef inline double run_slot(
     cdef Py_ssize_t n_ahead = PREFETCH_BYTES // (n_features * <Py_ssize_t> sizeof(pixel))
     cdef Py_ssize_t g, size, output
     cdef double value = 0
+    cdef Mode mode = flush_subnormals()
     if passing != FORWARD:
         memset(gradient_out, 0, net.n_trainable * sizeof(floating))
         memset(sums, 0, convolution.sums_size(net.n_filters, net.n_taps, <floating> 0) * sizeof(floating))
@@ -127,6 +130,7 @@ cdef inline double run_slot(
     if passing != FORWARD:
         convolution.convolution_backward_end(
             sums, net.n_taps, net.n_filters, gradient_out + net.filters, gradient_out + net.filter_intercepts)
+    restore_subnormals(mode)
     return value
 
 
@@ -197,6 +201,25 @@ cdef double run_batch(
 
 
 # ---- from the slots' gradients to new parameters, a slice at a time ----
+
+
+cdef double run_slice(
+    const Network* net, double strength, const Step* step, Py_ssize_t slice, Py_ssize_t n_gradients,
+    Py_ssize_t gradient_stride, floating* gradients, floating* moments, floating* parameters_out,
+) noexcept nogil:
+    """Finish the slice's gradient and take the solver's step along it; the slice's penalty."""
+    cdef Py_ssize_t start = slice * SLICE
+    cdef Py_ssize_t stop = min(start + SLICE, net.n_trainable)
+    cdef Mode mode = flush_subnormals()
+    cdef double value = finish_slice(
+        net, strength, parameters_out, start, stop, n_gradients, gradient_stride, gradients)
+    if step.solver.kind == solvers.ADAM:
+        solvers.adam_step(gradients + start, stop - start, &step.solver, step.number, moments + start,
+                          moments + net.n_trainable + start, parameters_out + start)
+    else:
+        solvers.sgd_step(gradients + start, stop - start, &step.solver, moments + start, parameters_out + start)
+    restore_subnormals(mode)
+    return value
 
 
 cdef double run_slices(
@@ -289,6 +312,7 @@ cdef void predict_group(
     cdef Py_ssize_t rows[LANES]
     cdef Py_ssize_t size = group_size(n_samples, g)
     cdef floating* logits = thread + at.group
+    cdef Mode mode = flush_subnormals()
     cdef Py_ssize_t lane, k
     for lane in range(size):
         rows[lane] = g * LANES + lane
@@ -300,6 +324,7 @@ cdef void predict_group(
     for lane in range(size):
         for k in range(net.n_outputs):
             logits_out[rows[lane] * net.n_outputs + k] = logits[k * LANES + lane]
+    restore_subnormals(mode)
 
 
 def batch_gradient(
@@ -316,7 +341,9 @@ def batch_gradient(
     cdef Py_ssize_t n_rows = rows.shape[0]
     cdef Workspace at = carve(&net, n_rows, n_threads, <floating> 0)
     cdef double total_weight, value
+    cdef Mode mode
     with nogil:
+        mode = flush_subnormals()
         total_weight = sum_weights(&sample_weight[0], &rows[0], n_rows)
         value = run_batch(&X[0, 0], &targets[0, 0], &sample_weight[0], &rows[0], n_rows, n_rows, total_weight, &net,
                           objective.loss, &parameters[0], &at, n_threads, &workspace[0])
@@ -325,6 +352,7 @@ def batch_gradient(
         memcpy(&gradient_out[0], &workspace[0], net.n_trainable * sizeof(floating))
         if net.standardize:
             memcpy(&gradient_out[net.n_trainable], &workspace[at.statistics], 2 * net.n_outputs * sizeof(floating))
+        restore_subnormals(mode)
     return value
 
 
@@ -346,9 +374,11 @@ def train_batches(
     cdef Py_ssize_t n_rows = rows.shape[0]
     cdef Py_ssize_t batch, start, size
     cdef double batch_weight, loss, total_loss = 0, total_weight = 0
+    cdef Mode mode
     step.solver = solver
     step.number = n_steps
     with nogil:
+        mode = flush_subnormals()
         for batch in range((n_rows + batch_size - 1) // batch_size):
             start = batch * batch_size
             size = min(batch_size, n_rows - start)
@@ -367,6 +397,7 @@ def train_batches(
                                &moments[0, 0], &parameters[0])
             total_loss += loss * batch_weight
             total_weight += batch_weight
+        restore_subnormals(mode)
     return total_loss, total_weight, step.number, n_batches
 
 

@@ -2,7 +2,7 @@
 
 from skcnn.kernels cimport losses, solvers
 from skcnn.kernels.lanes cimport floating
-from skcnn.kernels.workspace cimport SLICE, Network
+from skcnn.kernels.workspace cimport Network
 
 cdef struct Step:
     solvers.Solver solver
@@ -56,21 +56,4 @@ cdef inline double finish_slice(
     # that Adam would scale to whole steps.
     if net.standardize or not net.fit_intercept:
         hold(net.intercepts, net.n_outputs, start, stop, gradients)
-    return value
-
-
-cdef inline double run_slice(
-    const Network* net, double strength, const Step* step, Py_ssize_t slice, Py_ssize_t n_gradients,
-    Py_ssize_t gradient_stride, floating* gradients, floating* moments, floating* parameters_out,
-) noexcept nogil:
-    """Finish the slice's gradient and take the solver's step along it; the slice's penalty."""
-    cdef Py_ssize_t start = slice * SLICE
-    cdef Py_ssize_t stop = min(start + SLICE, net.n_trainable)
-    cdef double value = finish_slice(
-        net, strength, parameters_out, start, stop, n_gradients, gradient_stride, gradients)
-    if step.solver.kind == solvers.ADAM:
-        solvers.adam_step(gradients + start, stop - start, &step.solver, step.number, moments + start,
-                          moments + net.n_trainable + start, parameters_out + start)
-    else:
-        solvers.sgd_step(gradients + start, stop - start, &step.solver, moments + start, parameters_out + start)
     return value

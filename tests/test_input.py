@@ -1,0 +1,123 @@
+"""X goes in as it is: no copy where none is needed, and the same result whatever its layout and where it lies."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skcnn import ConvSigmoidClassifier
+
+# A megabyte is thousands of rows' targets, weights and labels, which are new arrays; X is twenty.
+N_SAMPLES, SIDE = 20_000, 32
+
+
+@pytest.fixture(scope="module")
+def large():
+    """20 MB of bytes."""
+    rng = np.random.default_rng(0)
+    X = np.frombuffer(rng.bytes(N_SAMPLES * SIDE**2), dtype=np.uint8).reshape(N_SAMPLES, -1)
+    return X, np.arange(N_SAMPLES) % 2
+
+
+def small_network(standardize=False):
+    """It takes no time."""
+    return ConvSigmoidClassifier(
+        n_filters=1,
+        kernel_size=2,
+        rescale=1 / 255,
+        standardize=standardize,
+        max_iter=2,
+        tol=1e9,
+        n_iter_no_change=1,
+        random_state=0,
+        batch_size=200,
+    )
+
+
+def fit_two_epochs(clf, X, y):
+    with pytest.warns(UserWarning, match="hasn't converged yet"):
+        return clf.fit(X, y)
+
+
+def traced_peak(function, *args):
+    """What it returned, and the most memory that NumPy and Python held on the way."""
+    tracemalloc.start()
+    try:
+        result = function(*args)
+        return result, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("standardize", [False, True], ids=["plain", "standardize"])
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_no_copy(large, dtype, standardize):
+    """Float X has fewer rows, that it may be as large."""
+    X, y = large
+    n_samples = N_SAMPLES // np.dtype(dtype).itemsize
+    X, y = X[:n_samples].astype(dtype), y[:n_samples]
+    clf, peak = traced_peak(fit_two_epochs, small_network(standardize), X, y)
+    assert clf.coefs_[0].dtype == ("float64" if dtype == "float64" else "float32")
+    assert peak < 0.15 * X.nbytes
+    scores, peak = traced_peak(clf.predict_proba, X)
+    assert scores.shape == (n_samples, 2)
+    assert peak < 0.15 * X.nbytes
+
+
+def test_a_copy_would_be_seen(large):
+    """Numbers of another type are copied; so the test above can fail."""
+    X, y = large
+    X, y = X[:2000].astype(np.int16), y[:2000]
+    _, peak = traced_peak(fit_two_epochs, small_network(), X, y)
+    assert peak > X.nbytes
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_memory_mapped(large, dtype, tmp_path):
+    """Read-only, and as large as it may be: no copy of it either, and the same bits."""
+    n_samples = N_SAMPLES // np.dtype(dtype).itemsize
+    X, y = large[0][:n_samples].astype(dtype), large[1][:n_samples]
+    X.tofile(tmp_path / "X")
+    mapped = np.memmap(tmp_path / "X", dtype=dtype, mode="r", shape=X.shape)
+    clf, peak = traced_peak(fit_two_epochs, small_network(), mapped, y)
+    assert peak < 0.15 * X.nbytes
+    scores, peak = traced_peak(clf.decision_function, mapped)
+    assert peak < 0.15 * X.nbytes
+    expected = fit_two_epochs(small_network(), X, y)
+    assert_array_equal(clf._parameters, expected._parameters)
+    assert_array_equal(scores, expected.decision_function(X))
+
+
+LAYOUTS = {
+    "Fortran order": np.asfortranarray,
+    "every second column": lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+    "every second row": lambda X: np.repeat(X, 2, axis=0)[::2],
+    "rows backwards": lambda X: X[::-1].copy()[::-1],
+    "columns backwards": lambda X: X[:, ::-1].copy()[:, ::-1],
+    "part of a wider array": lambda X: np.pad(X, 1)[1:-1, 1:-1],
+    "unaligned": lambda X: np.frombuffer(b"x" + X.tobytes(), X.dtype, offset=1).reshape(X.shape),
+}
+
+
+@pytest.mark.parametrize("rearrange", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_layout(quick, digits, rearrange, dtype):
+    X, y = (digits[0] * 16).astype(dtype), digits[1]
+    same = rearrange(X)
+    assert_array_equal(same, X)
+    same.flags.writeable = False
+    expected, clf = quick(rescale=1 / 16).fit(X, y), quick(rescale=1 / 16).fit(same, y)
+    assert clf._parameters.dtype == expected._parameters.dtype
+    assert_array_equal(clf._parameters, expected._parameters)
+    assert_array_equal(clf.decision_function(same), expected.decision_function(X))
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8", "u2", "i4"])
+def test_byte_order(quick, digits, kind):
+    """Of another machine's files: it changes nothing, the dtype that is computed in included."""
+    X, y = digits[0] * 16, digits[1]
+    expected, clf = (quick(rescale=1 / 16).fit(X.astype(order + kind), y) for order in "<>")
+    assert clf._parameters.dtype == expected._parameters.dtype
+    assert_array_equal(clf._parameters, expected._parameters)
+    assert_array_equal(clf.decision_function(X.astype(">" + kind)), expected.decision_function(X.astype("<" + kind)))

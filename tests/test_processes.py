@@ -1,0 +1,102 @@
+"""Threads and processes: after a fork, and in the workers of a search."""
+
+import os
+
+import joblib
+import pytest
+from joblib import Parallel, delayed, parallel_config
+from numpy.testing import assert_array_equal
+from sklearn.model_selection import GridSearchCV
+
+from skcnn.threads import count_threads
+from tests.scripts import run_script
+from tests.threads import assert_same_bits, needs_openmp
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this operating system has no fork")
+
+# ---- forks ----
+
+FORK = """
+import multiprocessing, os, signal, sys, traceback, warnings
+import numpy as np
+from skcnn import ConvSigmoidClassifier
+from skcnn.threads import count_threads
+from threadpoolctl import threadpool_limits
+
+X, y = np.random.default_rng(0).random((300, 64)), np.arange(300) % 3
+threadpool_limits(4, user_api="openmp")
+# What Python 3.12 and later say about forks like these; that they work is what is tested.
+warnings.filterwarnings("ignore", message="This process .* is multi-threaded", category=DeprecationWarning)
+
+def fit(n_jobs):
+    return ConvSigmoidClassifier(
+        max_iter=3, tol=1e9, n_iter_no_change=1, batch_size=100, random_state=0, n_jobs=n_jobs
+    ).fit(X, y)
+
+def check(_):
+    signal.alarm(30)  # kills a process that hangs
+    assert [count_threads(n_jobs) for n_jobs in (None, 1, 4, -1)] == [1, 1, 1, 1]
+    assert np.array_equal(parent.decision_function(X), expected)
+    child = fit(4)
+    assert np.array_equal(child.decision_function(X), expected)
+    assert np.array_equal(child._parameters, parent._parameters)
+    assert child.loss_curve_ == parent.loss_curve_
+
+parent = fit(4)
+expected = parent.decision_function(X)
+
+def fork():
+    pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            check(None)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    print("child:", os.waitpid(pid, 0)[1])
+
+def pool():
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        print("children:", pool.map_async(check, range(4)).get(timeout=60))
+
+{"fork": fork, "pool": pool}[sys.argv[1]]()
+print("parent:", count_threads(4), np.array_equal(fit(4).decision_function(X), expected))
+"""
+
+
+@needs_openmp
+@needs_fork
+@pytest.mark.parametrize(("how", "children"), [("fork", "child: 0"), ("pool", "children: [None, None, None, None]")])
+def test_forked_after_a_fit_with_threads(how, children):
+    """OpenMP's threads are not there in the child, which would wait for them for ever; the parent keeps them."""
+    assert run_script(FORK, how).splitlines() == [children, "parent: 4 True"]
+
+
+# ---- joblib's workers ----
+
+
+@pytest.mark.parametrize("n_jobs", [1, -1])
+def test_in_the_workers_of_a_search(quick, digits, n_jobs):
+    grid = {"n_filters": [2, 4]}
+    expected = GridSearchCV(quick(max_iter=10), grid, cv=2).fit(*digits)
+    search = GridSearchCV(quick(max_iter=10, n_jobs=n_jobs), grid, n_jobs=2, cv=2, error_score="raise").fit(*digits)
+    assert_array_equal(search.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"])
+    assert_same_bits(search.best_estimator_._parameters, expected.best_estimator_._parameters)
+
+
+def test_workers_share_the_processors(monkeypatch):
+    """However many threads are asked for, joblib's limit holds in its workers: no more threads than processors."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    share = max(1, joblib.cpu_count() // 2)
+    asked = (None, 1, -1, 1000)
+    assert Parallel(n_jobs=2)(delayed(count_threads)(n_jobs) for n_jobs in asked) == [1, 1, share, share]
+
+
+@needs_openmp
+def test_workers_take_the_threads_that_joblib_grants(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with parallel_config("loky", inner_max_num_threads=3):
+        assert Parallel(n_jobs=2)(delayed(count_threads)(n_jobs) for n_jobs in (None, 2, 1000)) == [1, 2, 3]

@@ -1,0 +1,22 @@
+"""What the tests of threads share."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from threadpoolctl import threadpool_limits
+
+from skcnn.kernels import max_threads
+
+limited = partial(threadpool_limits, user_api="openmp")
+with limited(2):
+    HAS_OPENMP = max_threads() == 2
+needs_openmp = pytest.mark.skipif(not HAS_OPENMP, reason="skcnn was built without OpenMP")
+
+
+def assert_same_bits(actual, expected):
+    """Zeros of another sign and NaN of another payload differ too."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert (actual.dtype, actual.shape) == (expected.dtype, expected.shape)
+    assert_array_equal(actual.view(f"u{actual.itemsize}"), expected.view(f"u{expected.itemsize}"))
