@@ -140,9 +140,9 @@ class Skcnn:
             network=network,
             objective={"loss": LOSSES["log_loss"], "alpha": 0.0},
         )
-        self._plan = make_plan(self._classifier, len(task.X), threads)
+        self._plan = make_plan(self._classifier, network, len(task.X), threads)
         self._state = State(task.parameters.copy(), zero_moments(network, "adam", np.float32))
-        self._workspace = network.workspace(self._plan.batch_size, threads, np.float32)
+        self._workspace = network.workspace(self._plan.batch_size, self._plan.n_threads, np.float32)
         n_classes = max(2, network.n_outputs)
         with warnings.catch_warnings():  # a fit to a handful of images, whatever they show, for _load to write over
             warnings.simplefilter("ignore", ConvergenceWarning)
