@@ -152,12 +152,11 @@ class Network:
         n_samples = X.shape[0]
         logits = np.empty((n_samples, self.n_outputs), dtype=parameters.dtype)
         n_threads = min(n_threads, -(-n_samples // LANES))
-        workspace = self.workspace(min(n_samples, LANES), n_threads, parameters.dtype)
         n_run = LANES * count_until_signals(LANES * self.n_multiply_adds)
         # No run is less than a group, unless that is all: a few rows by themselves go another way.
         for start in range(0, max(n_samples - LANES, 1), n_run):
             run = slice(start, start + n_run if start + n_run + LANES <= n_samples else n_samples)
-            compute_logits(X[run], self, parameters, n_threads, workspace, logits[run])
+            compute_logits(X[run], self, parameters, n_threads, logits[run])
         return logits
 
     def to_state(self):

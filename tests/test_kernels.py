@@ -317,8 +317,7 @@ def test_solver_steps(solver, dtype, n_parameters, new_output):
 
 def predict_logits(network, parameters, X):
     logits = np.full((len(X), network.n_outputs), np.nan, parameters.dtype)
-    workspace = network.workspace(min(len(X), LANES), 1, parameters.dtype)
-    compute_logits(read_only(X), network, read_only(parameters), 1, workspace, logits)
+    compute_logits(read_only(X), network, read_only(parameters), 1, logits)
     return logits
 
 

@@ -11,7 +11,7 @@ from joblib import parallel_config
 from numpy.testing import assert_array_equal
 from threadpoolctl import threadpool_limits
 
-from skcnn.kernels import LANES, batch_gradient, compute_logits, train_batches
+from skcnn.kernels import batch_gradient, compute_logits, train_batches
 from skcnn.network import Network
 from skcnn.threads import count_threads
 from skcnn.training import useful_threads
@@ -99,9 +99,7 @@ def test_compute_logits(choices, standardize, dtype, x_dtype):
 
     def logits(n_threads):
         out = np.full((333, network.n_outputs), np.nan, dtype)
-        workspace = network.workspace(LANES, n_threads, dtype)
-        workspace[:] = np.nan
-        compute_logits(X, network, read_only(problem["parameters"]), n_threads, workspace, out)
+        compute_logits(X, network, read_only(problem["parameters"]), n_threads, out)
         return out
 
     expected = logits(1)

@@ -4,12 +4,13 @@
 without the GIL. Nothing here checks its arguments: skcnn.network and skcnn.training do.
 """
 
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy, memset
 
 from skcnn.kernels cimport activations, convolution, dense, lanes, losses, solvers, standardization
 from skcnn.kernels.blocks cimport SUM_FILTERS, TILE_FILTERS
-from skcnn.kernels.lanes cimport LANES, floating, pixel
+from skcnn.kernels.lanes cimport CACHE_LINE, LANES, floating, pixel
 from skcnn.kernels.slices cimport Step, add, finish_slice
 from skcnn.kernels.subnormals cimport Mode, flush_subnormals, restore_subnormals
 from skcnn.kernels.workspace cimport (
@@ -282,19 +283,19 @@ def workspace_size(network, Py_ssize_t n_rows, Py_ssize_t n_threads, Py_ssize_t 
 
 
 def compute_logits(
-    const pixel[:, ::1] X, network, const floating[::1] parameters, Py_ssize_t n_threads, floating[::1] workspace,
-    floating[:, ::1] logits_out,
+    const pixel[:, ::1] X, network, const floating[::1] parameters, Py_ssize_t n_threads, floating[:, ::1] logits_out,
 ):
-    """Logits of every row, standardised by the running averages where the network standardises.
-
-    The workspace is one for batches of n_samples rows, or of LANES if these are fewer.
-    """
+    """Logits of every row, standardised by the running averages where the network standardises."""
     cdef Network net = read_network(network)
     cdef Py_ssize_t n_samples = X.shape[0]
     cdef Py_ssize_t n_groups = count_groups(n_samples)
     cdef Workspace at = carve(&net, min(n_samples, <Py_ssize_t> LANES), n_threads, <floating> 0)
-    cdef floating* threads = &workspace[at.threads]
+    cdef char* memory = <char*> PyMem_Malloc(at.size * sizeof(floating) + CACHE_LINE)
+    cdef floating* threads
     cdef Py_ssize_t g
+    if memory == NULL:
+        raise MemoryError
+    threads = <floating*> (memory + CACHE_LINE - <size_t> memory % CACHE_LINE) + at.threads
     with nogil:
         if n_threads == 1 or n_groups == 1:
             for g in range(n_groups):
@@ -303,6 +304,7 @@ def compute_logits(
             for g in prange(n_groups, schedule="dynamic", num_threads=<int> n_threads):
                 predict_group(&X[0, 0], n_samples, g, &net, &parameters[0], &at,
                               threads + threadid() * at.thread_stride, &logits_out[0, 0])
+    PyMem_Free(memory)
 
 
 cdef void predict_group(
