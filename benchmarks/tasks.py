@@ -12,8 +12,11 @@ from sklearn.exceptions import ConvergenceWarning
 from skcnn import ConvSigmoidClassifier
 from skcnn.kernels import LOSSES
 from skcnn.network import Network
+from skcnn.plan import make_plan
+from skcnn.state import State, zero_moments
+from skcnn.targets import Labels
 from skcnn.threads import count_threads
-from skcnn.training import Problem, State, make_plan, run_epoch, zero_moments
+from skcnn.training import Problem, run_epoch
 
 # Filters, side of the kernel, outputs, batch.
 CONFIGS = {"small": (3, 5, 1, 32), "medium": (8, 5, 10, 128), "large": (32, 3, 10, 256)}
@@ -137,10 +140,12 @@ class Skcnn:
             X=task.X if as_bytes else task.pixels,
             targets=task.targets,
             sample_weight=np.ones(len(task.X), dtype=np.float32),
+            rows=np.arange(len(task.X), dtype=np.intp),
+            labels=Labels(np.arange(max(2, network.n_outputs)), False),
             network=network,
             objective={"loss": LOSSES["log_loss"], "alpha": 0.0},
         )
-        self._plan = make_plan(self._classifier, network, len(task.X), threads)
+        self._plan = make_plan(self._classifier, network, len(task.X), threads, incremental=False)
         self._state = State(task.parameters.copy(), zero_moments(network, "adam", np.float32))
         self._workspace = network.workspace(self._plan.batch_size, self._plan.n_threads, np.float32)
         n_classes = max(2, network.n_outputs)

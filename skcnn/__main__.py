@@ -201,18 +201,13 @@ def run(args, split, y_train, y_test):
     """Train, save, report, plot; the exit status."""
     import joblib
 
+    from skcnn.fitting import fit
+
     clf = make_classifier(args, split)
     print(f"\n{clf}")
-    initial = []
-
-    def on_epoch(state):
-        if not initial:
-            initial.append(state.parameters.copy())
-        progress.update(state)
-
     start = time.perf_counter()
     with Progress(clf.max_iter) as progress:
-        clf._fit(split.X_train, y_train, None, on_epoch=on_epoch)
+        fit(clf, split.X_train, y_train, observer=progress)
     seconds = time.perf_counter() - start
     if clf.n_iter_ == 0:
         raise KeyboardInterrupt
@@ -226,7 +221,7 @@ def run(args, split, y_train, y_test):
         baseline(split, y_train, y_test)
     print(f"\nmodel saved in {args.save}; read it with joblib.load")
     if args.plot:
-        plot(args.plot, clf, initial[0])
+        plot(args.plot, clf, progress.initial)
         print(f"filters and loss drawn in {args.plot}")
     return INTERRUPTED if progress.interrupted else 0
 
@@ -268,6 +263,10 @@ class Progress:
             self.bar = tqdm(total=self.n_epochs, unit="epoch", disable=None, leave=False)
         return self
 
+    def begin(self, state):
+        if state.n_iter == 0:
+            self.initial = state.parameters.copy()
+
     @property
     def remarks(self):
         return [str(warning.message) for warning in self.caught]
@@ -276,9 +275,7 @@ class Progress:
     def interrupted(self):
         return any("interrupted" in remark for remark in self.remarks)
 
-    def update(self, state):
-        if state.n_iter == 0:
-            return
+    def end(self, state):
         if self.bar is not None:
             self.bar.set_postfix_str(f"loss {state.loss:.4f}", refresh=False)
             self.bar.update()

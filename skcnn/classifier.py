@@ -1,87 +1,93 @@
-"""ConvSigmoidClassifier: hyper-parameters, labels to targets and back, predictions."""
+"""ConvSigmoidClassifier: its hyper-parameters and its place among scikit-learn's estimators."""
 
-import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skcnn import fitting
+from skcnn.callbacks import CallbackSupport, with_callbacks
 from skcnn.fitted import FittedNetwork
-from skcnn.kernels import LANES, LOSSES
-from skcnn.network import make_network, restore_network
-from skcnn.threads import count_threads
-from skcnn.training import Problem, fit_loop, initial_state, make_plan
-from skcnn.validation import (
-    check_fits_dtype,
-    check_parameters,
-    check_sample_weight,
-    in_native_order,
-    restored_on_error,
-)
-
-# What X is taken as it is in; anything else becomes the first.
-_DTYPES = (np.float64, np.float32, np.uint8)
-
-# Of a single output's logit in the two classes' log odds against them.
-_SIGNS = np.array([1, -1], dtype=np.int8)
+from skcnn.prediction import Predictions
 
 
-class ConvSigmoidClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
+class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, ClassifierMixin, BaseEstimator):
     """Convolutional network classifier: one convolution, sigmoid, one dense layer, one sigmoid per class.
 
-    Rows of X are small images (or short signals), flattened. Each is correlated with `n_filters` small filters; a
-    sigmoid of the results is weighed by the output layer, and a sigmoid per class makes probabilities of that:
+    X holds small images (or short signals), flattened to rows or as they are. Each is correlated with `n_filters`
+    small filters; a sigmoid of the results is weighed by the output layer, and a sigmoid per class makes probabilities
+    of that:
 
         c[f, i, j] = b[f] + sum over u, v, ch of x[i + u, j + v, ch] * w[f, ch, u, v]
         a = 1 / (1 + exp(-c));  z = a . W + b_out;  p = 1 / (1 + exp(-z))
 
-    With two classes there is one output; with more, `predict_proba` scales each row of p to sum to 1.
+    With two classes there is one output; with more, `predict_proba` scales each row of p to sum to 1, unless a sample
+    may have several labels.
 
     Parameters
     ----------
     n_filters : int, default=8
         Filters of the convolution. More of them see more, and cost time in proportion.
     kernel_size : int or tuple of (kernel_height, kernel_width), default=5
-        Size of a filter in pixels. An int is cut to the image's sides; a tuple must fit.
+        Size of a filter in pixels: about that of what should be noticed. An int is cut to the image's sides; a tuple
+        must fit.
     image_shape : tuple of (height, width) or (height, width, n_channels), default=None
-        What a row of X is, channels varying fastest. None means a square image if the number of features is a
-        square number, and a signal (1, n_features) otherwise.
+        What a row of X is, channels varying fastest; say it whenever rows are no square grey images. None takes X
+        of three or four axes as the images it is, rows as square images if the number of features is a square
+        number, and as signals (1, n_features) otherwise.
     loss : {"log_loss", "squared_error"}, default="log_loss"
         What is minimised: softplus(z) - t * z, which is minus the log-likelihood of a target t, or (t - p)**2 / 2;
-        summed over outputs, averaged over the batch by sample weight.
+        summed over outputs, averaged over the batch by sample weight. The second bears mislabelled samples better.
     standardize : bool, default=False
-        Standardise z over each batch before the last sigmoid. Running averages of the batches' means and variances
-        (momentum 0.9) stand in for a batch's own while training; `fit` ends by setting them to the training set's.
+        Standardise z over each batch before the last sigmoid, against saturation with large initial weights. Running
+        averages of the batches' means and variances (momentum 0.9) stand in for a batch's own while training; `fit`
+        ends by setting them to the training set's.
     fit_intercept : bool, default=True
-        Whether to learn intercepts. They stay 0 otherwise.
+        Whether to learn intercepts. They stay 0 otherwise; there is rarely a reason.
     init : {"glorot_uniform", "uniform"}, default="glorot_uniform"
-        Where initial weights are drawn from: U(-b, b) with b = sqrt(6 / (fan_in + fan_out)) [2]_, or U(0, 1).
+        Where initial weights are drawn from: U(-b, b) with b = sqrt(6 / (fan_in + fan_out)) [2]_, or U(0, 1), for
+        comparisons only.
     rescale : float, default=1.0
-        Every pixel is multiplied by it as it is read: 1 / 255 for bytes.
+        Every pixel is multiplied by it as it is read: 1 / 255 for bytes, which spares a copy of X in floats.
     solver : {"adam", "sgd"}, default="adam"
-        Adam [1]_ or stochastic gradient descent with momentum.
+        Adam [1]_, which needs little tuning, or stochastic gradient descent with momentum.
     alpha : float, default=1e-4
         Strength of the L2 penalty, alpha / 2 * ||weights||**2 over the batch's summed weight; intercepts are free.
+        Raise it when the training score is far above the validation score.
+    class_weight : dict of {label: weight} or "balanced", default=None
+        Factors of the samples' weights, by class; "balanced" makes all classes weigh the same, for data where one is
+        rare and matters. Labels that a dict leaves out have 1. Not for several labels a sample.
     batch_size : int or "auto", default="auto"
-        Samples in a mini-batch; "auto" is 32, or all samples if there are fewer.
+        Samples in a mini-batch; "auto" is 32, or all samples if there are fewer. Larger batches take less time an
+        epoch, above all with several threads, and more epochs.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        Schedule of "sgd" (Adam's steps adapt by themselves): `learning_rate_init` throughout; divided by
+        (t + 1)**`power_t` before each epoch, t being the samples seen so far; or divided by 5 whenever training would
+        stop for want of improvement, until it is at most 1e-6.
     learning_rate_init : float, default=5e-3
         Step size of the solver. Lower it when training diverges or the loss jumps, raise it when it creeps.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
     max_iter : int, default=200
-        Largest number of epochs, each a pass over all samples.
+        Largest number of epochs, each a pass over all samples. Raise it, or `tol`, on a ConvergenceWarning.
     shuffle : bool, default=True
-        Whether to take the samples in a new random order in each epoch.
+        Whether to take the samples in a new random order in each epoch. Switch it off for samples that come in an
+        order of their own which is to be kept.
     random_state : int, RandomState instance or None, default=None
-        Draws initial weights and the samples' order; an int makes results repeat bit for bit.
+        Draws initial weights, the samples held out and the samples' order; an int makes results repeat bit for bit.
     tol : float, default=1e-3
-        Training stops once the loss failed to improve by more than `tol` on its best for more than
-        `n_iter_no_change` epochs in a row.
+        Training stops once the loss (with `early_stopping`, the validation score) failed to improve by more than
+        `tol` on its best for more than `n_iter_no_change` epochs in a row.
     n_iter_no_change : int or inf, default=10
-        See `tol`.
+        See `tol`. Infinity always trains for `max_iter` epochs.
+    early_stopping : bool, default=False
+        Whether the accuracy on a validation set decides when to stop, and which epoch's parameters are kept: those of
+        the best. The set is the one passed to `fit`, otherwise a part of X. Use it when more epochs do harm.
+    validation_fraction : float, default=0.1
+        The part of X that `early_stopping` holds out, classes in proportion (unless a sample has several labels).
     verbose : bool, default=False
-        Whether to print each epoch's loss.
+        Whether to print each epoch's loss, and the validation score where there is one.
     warm_start : bool, default=False
         Whether `fit` continues from the last fit's parameters, solver state and count of epochs without improvement:
-        after one that converged, a further `fit` stops after an epoch that improves nothing.
+        after one that converged, a further `fit` stops after an epoch that improves nothing. The solver's moments
+        stay in the model then, and in pickles.
     n_jobs : int, default=None
         Threads of `fit` and predictions, which come to the same bits: None is 1 (or what `joblib.parallel_config`
         says), -1 all processors, at most what OMP_NUM_THREADS, threadpoolctl or a joblib worker allow.
@@ -90,14 +96,14 @@ class ConvSigmoidClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
     nesterovs_momentum : bool, default=True
         Whether "sgd" uses Nesterov's momentum.
     beta_1, beta_2 : float, default=0.9, 0.999
-        Decay rates of Adam's first and second moments, in [0, 1).
+        Decay rates of Adam's first and second moments, in [0, 1). Rarely worth touching.
     epsilon : float, default=1e-8
-        Added to the denominator of Adam's step.
+        Added to the denominator of Adam's step; raise it if the last steps of a fit jump.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels.
+        Class labels; with several labels a sample, the numbers of these.
     n_features_in_ : int
         Values in a row of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -114,17 +120,27 @@ class ConvSigmoidClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
     filters_ : ndarray of shape (n_filters, kernel_height, kernel_width) or with n_channels as a last axis
         The filters as images.
     n_outputs_ : int
-        1 for two classes, otherwise the number of classes.
+        1 for two classes, otherwise the number of classes or labels.
     n_layers_ : int
         3: input, convolution, output.
     n_iter_ : int
-        Epochs of the last `fit`.
+        Epochs of the last `fit` or `partial_fit`.
     t_ : int
         Samples seen in training.
-    loss_, best_loss_ : float
-        The last epoch's loss and the least one.
+    learning_rate_ : float
+        The learning rate that `partial_fit` would go on with.
+    loss_ : float
+        The last epoch's loss.
+    best_loss_ : float or None
+        The least loss (since `early_stopping` was last in use); None with `early_stopping`.
     loss_curve_ : list of float
         Each epoch's loss: the average of its batches' by weight, the L2 penalty included.
+    validation_loss_curve_ : list of float or None
+        The validation set's loss after each epoch, without the penalty and class weights; None without such a set.
+    validation_scores_ : list of float or None
+        Its accuracy; with several labels a sample, the share of samples that have all of them right.
+    best_validation_score_ : float or None
+        The best of these; with `early_stopping`, that of the parameters that are kept.
 
     See Also
     --------
@@ -169,13 +185,18 @@ class ConvSigmoidClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
         rescale=1.0,
         solver="adam",
         alpha=1e-4,
+        class_weight=None,
         batch_size="auto",
+        learning_rate="constant",
         learning_rate_init=5e-3,
+        power_t=0.5,
         max_iter=200,
         shuffle=True,
         random_state=None,
         tol=1e-3,
         n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
         verbose=False,
         warm_start=False,
         n_jobs=None,
@@ -195,13 +216,18 @@ class ConvSigmoidClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
         self.rescale = rescale
         self.solver = solver
         self.alpha = alpha
+        self.class_weight = class_weight
         self.batch_size = batch_size
+        self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
         self.max_iter = max_iter
         self.shuffle = shuffle
         self.random_state = random_state
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
         self.verbose = verbose
         self.warm_start = warm_start
         self.n_jobs = n_jobs
@@ -213,17 +239,26 @@ class ConvSigmoidClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
 
     # ---- fitting ----
 
-    def fit(self, X, y, sample_weight=None):
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Fit the network to images and their labels.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Images, a flattened one in each row; numbers of any type, bytes included.
-        y : array-like of shape (n_samples,)
-            Labels of any type, two classes or more.
+        X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
+            Images, each a row or as it is; numbers of any type, bytes included.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Labels of any type, two classes or more; or an indicator of 0 and 1 with a column for each label, of which
+            a sample may have any number.
         sample_weight : array-like of shape (n_samples,), default=None
             Not negative and not all zero; None weighs every sample 1.
+        X_val, y_val : array-like, default=None
+            A validation set of your own: scored after each epoch, and with `early_stopping=True` what decides, in
+            place of a part of X. With metadata routing enabled and requested (`set_fit_request(X_val=True,
+            y_val=True)`), a Pipeline transforms X_val as X if its `transform_input` names it. A search takes an array
+            with as many rows as X for one to be split; pass it another number.
+        sample_weight_val : array-like of shape (n_val_samples,), default=None
+            Weights of the validation set's samples.
 
         Returns
         -------
@@ -235,162 +270,54 @@ class ConvSigmoidClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
         TypeError
             If a hyper-parameter is of the wrong type.
         ValueError
-            If a hyper-parameter is out of bounds; if X, y or the weights are not as described or do not go together;
-            if training diverges. An earlier fit is left as it was.
+            If a hyper-parameter is out of bounds; if X, y, the weights or the validation set are not as described or
+            do not go together; if training diverges. An earlier fit is left as it was (a RandomState instance has
+            been drawn from).
         """
-        return self._fit(X, y, sample_weight)
-
-    def _fit(self, X, y, sample_weight, on_epoch=None):
-        check_parameters(self)
-        with restored_on_error(self):
-            X, y = validate_data(self, in_native_order(X), y, dtype=_DTYPES, order="C")
-            classes, targets = self._encode(y)
-            network = make_network(self, X.shape[1], targets.shape[1])
-            dtype = np.float64 if X.dtype == np.float64 else np.float32
-            sample_weight = check_sample_weight(sample_weight, X, dtype)
-            objective = {"loss": LOSSES[self.loss], "alpha": float(self.alpha)}
-            check_fits_dtype(self, dtype)
-            problem = Problem(X, targets.astype(dtype), sample_weight, network, objective)
-            generator = check_random_state(self.random_state)
-            state = initial_state(self, network, classes, generator, dtype)
-            n_threads = count_threads(self.n_jobs)
-            fit_loop(problem, state, make_plan(self, network, X.shape[0], n_threads), generator, on_epoch)
-            self._store(classes, network, state)
+        fitting.fit(self, X, y, sample_weight, (X_val, y_val, sample_weight_val))
         return self
 
-    def _encode(self, y):
-        """Classes, and boolean targets of shape (n_samples, n_outputs)."""
-        check_classification_targets(y)
-        classes, codes = np.unique(y, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(f"y must have at least two classes; got one class only: {classes.tolist()[0]!r}.")
-        if len(classes) == 2:
-            return classes, codes[:, np.newaxis] == 1
-        return classes, codes[:, np.newaxis] == np.arange(len(classes))
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Learn from more images: one epoch over these, in mini-batches, from where the last call ended.
 
-    def _store(self, classes, network, state):
-        self.classes_ = classes
-        self.image_shape_ = network.image_shape
-        self.kernel_size_ = network.kernel_size
-        self.n_outputs_ = network.n_outputs
-        self.n_layers_ = 3
-        self.n_iter_ = state.n_iter
-        self.t_ = state.t
-        self.loss_ = state.loss
-        self.best_loss_ = state.best_loss
-        self.loss_curve_ = state.loss_curve
-        # In one, so that a prediction in another thread never meets one half of an old model.
-        self._model = (network.to_state(), state.parameters)
-        self._n_steps = state.n_steps
-        self._n_batches = state.n_batches
-        self._n_no_improvement = state.n_no_improvement
-        self._moments = state.moments if self.warm_start else None
-
-    # ---- prediction ----
-
-    def decision_function(self, X):
-        """Logits: what the last sigmoid is taken of.
+        With `shuffle=False`, chunks of a stream come to what one epoch of `fit` over all of it does, if the sizes of
+        all but the last are multiples of `batch_size`. With shuffling and an int as `random_state`, chunks of one
+        size are all shuffled alike. After `fit`, it goes on from what was fitted, with new moments of the solver
+        unless `warm_start` kept them; from then on they stay in the model, and in pickles.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Images as in `fit`.
+        X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
+            Images as in `fit`; one is enough, except with `standardize`.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Their labels, not necessarily of every class.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All classes there will be: needed in the first call, unless a sample has several labels.
 
         Returns
         -------
-        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes, the logit of `classes_[1]`.
+        self : ConvSigmoidClassifier
+            The classifier itself.
 
         Raises
         ------
-        NotFittedError
-            If there has been no `fit`.
+        TypeError
+            As in `fit`.
         ValueError
-            If X has another number of features, or holds NaN or infinity.
+            As in `fit`; with labels that are not among the classes; if the classes or the network are not those of
+            the last call; with `early_stopping` or `class_weight="balanced"`, which need all the data.
         """
-        logits = self._logits(X)
-        return logits[:, 0] if self.n_outputs_ == 1 else logits
+        fitting.partial_fit(self, X, y, sample_weight, classes)
+        return self
 
-    def _logits(self, X):
-        check_is_fitted(self)
-        state, parameters = self._model
-        network = restore_network(state)
-        X = validate_data(self, in_native_order(X), reset=False, dtype=_DTYPES, order="C")
-        if X.shape[1] != network.n_features:  # another thread is in `fit`
-            raise ValueError(f"X has {X.shape[1]} features, but the network takes {network.n_features}.")
-        n_threads = count_threads(self.n_jobs) if X.shape[0] > LANES else 1
-        logits = network.logits(X, parameters, n_threads)
-        if not np.isfinite(logits).all():
-            raise ValueError(f"X holds values too large for {parameters.dtype.name}, in which this model computes.")
-        return logits
-
-    def predict(self, X):
-        """The most probable class of each image.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Images as in `fit`.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Labels from `classes_`.
-
-        Raises
-        ------
-        NotFittedError, ValueError
-            As in `decision_function`.
-        """
-        logits = self._logits(X)
-        codes = (logits[:, 0] > 0).astype(np.intp) if self.n_outputs_ == 1 else logits.argmax(axis=1)
-        return self.classes_[codes]
-
-    def predict_log_proba(self, X):
-        """Logarithms of the class probabilities; see `predict_proba`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Images as in `fit`.
-
-        Returns
-        -------
-        log_p : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
-
-        Raises
-        ------
-        NotFittedError, ValueError
-            As in `decision_function`.
-        """
-        logits = self._logits(X)
-        if self.n_outputs_ == 1:
-            return -np.logaddexp(0, logits * _SIGNS)
-        log_p = -np.logaddexp(0, -logits)
-        return log_p - np.logaddexp.reduce(log_p, axis=1, keepdims=True)
-
-    def predict_proba(self, X):
-        """Class probabilities: the outputs' sigmoids, scaled to sum to 1 where there are more than two classes.
-
-        The scaling is done on logarithms, so that a row whose sigmoids all vanish has probabilities too.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Images as in `fit`.
-
-        Returns
-        -------
-        p : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
-
-        Raises
-        ------
-        NotFittedError, ValueError
-            As in `decision_function`.
-        """
-        return np.exp(self.predict_log_proba(X))
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.three_d_array = True
+        return tags
 
 
 # Where pickles and skops find the class, wherever its code may move.

@@ -7,7 +7,7 @@ from skcnn.network import restore_network
 
 
 class FittedNetwork:
-    """Attributes that view the one vector of parameters; `_model` is (the network's state, that vector)."""
+    """Attributes that view the one vector of parameters; `_model` begins with the network's state and that vector."""
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_model")
@@ -19,7 +19,7 @@ class FittedNetwork:
 
     def _views(self):
         check_is_fitted(self)
-        network, parameters = self._model
+        network, parameters, *_ = self._model
         return restore_network(network).views(parameters)
 
     @property

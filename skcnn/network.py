@@ -6,8 +6,8 @@ from math import prod, sqrt
 
 import numpy as np
 
-from skcnn.kernels import LANES, TAP_BLOCK, compute_logits, workspace_size
-from skcnn.validation import check_image_shape, check_kernel_size
+from skcnn.images import check_image_shape, check_kernel_size
+from skcnn.kernels import LANES, TAP_BLOCK, forward, workspace_size
 
 # Multiply-adds of a thread that go by before Python has a look at signals: some 0.05 s on slow CPUs.
 _RUN_WORK = 5e8
@@ -147,17 +147,33 @@ class Network:
         """Scratch memory for batches of up to `n_rows` rows, aligned for the widest vectors."""
         return aligned_empty(workspace_size(self, n_rows, n_threads, np.dtype(dtype).itemsize), dtype)
 
-    def logits(self, X, parameters, n_threads):
-        """Logits (n_samples, n_outputs) of the rows of X, standardised by the running averages if at all."""
-        n_samples = X.shape[0]
-        logits = np.empty((n_samples, self.n_outputs), dtype=parameters.dtype)
-        n_threads = min(n_threads, -(-n_samples // LANES))
+    def forward(self, X, parameters, n_threads, *, rows=None, with_hidden=False):
+        """Logits (n_rows, n_outputs), standardised by the running averages if at all, and hidden activations.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+        parameters : ndarray of shape (n_parameters,)
+        n_threads : int
+        rows : ndarray of np.intp, default=None
+            Which rows of X, in which order; all of them if None.
+        with_hidden : bool, default=False
+            Whether the hidden activations (n_rows, n_hidden) are wanted; they are None otherwise.
+        """
+        n_rows = X.shape[0] if rows is None else len(rows)
+        logits = np.empty((n_rows, self.n_outputs), dtype=parameters.dtype)
+        hidden = np.empty((n_rows, self.n_hidden), dtype=parameters.dtype) if with_hidden else None
+        n_threads = min(n_threads, -(-n_rows // LANES))
         n_run = LANES * count_until_signals(LANES * self.n_multiply_adds)
         # No run is less than a group, unless that is all: a few rows by themselves go another way.
-        for start in range(0, max(n_samples - LANES, 1), n_run):
-            run = slice(start, start + n_run if start + n_run + LANES <= n_samples else n_samples)
-            compute_logits(X[run], self, parameters, n_threads, logits[run])
-        return logits
+        for start in range(0, max(n_rows - LANES, 1), n_run):
+            run = slice(start, start + n_run if start + n_run + LANES <= n_rows else n_rows)
+            some = (X[run], None) if rows is None else (X, rows[run])
+            forward(*some, self, parameters, n_threads, logits[run], None if hidden is None else hidden[run])
+        return logits, hidden
+
+    def logits(self, X, parameters, n_threads, rows=None):
+        return self.forward(X, parameters, n_threads, rows=rows)[0]
 
     def to_state(self):
         """The network as plain numbers, of which `restore_network` makes the same network."""
@@ -174,9 +190,9 @@ def _restore_network(items):
     return Network(**dict(items))
 
 
-def make_network(estimator, n_features, n_outputs):
+def make_network(estimator, n_features, n_outputs, given_shape=None):
     """The network that an estimator's hyper-parameters ask for, on rows of `n_features` values."""
-    image_shape = check_image_shape(estimator.image_shape, n_features)
+    image_shape = check_image_shape(estimator.image_shape, n_features, given_shape)
     return Network(
         image_shape=image_shape,
         n_filters=int(estimator.n_filters),

@@ -3,21 +3,15 @@
 The problem (what is fitted, and to what) is apart from the state (what changes while it is).
 """
 
-import warnings
-from dataclasses import dataclass, field, replace
-from math import inf, nan
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skcnn.kernels import LANES, SOLVERS, train_batches
-from skcnn.network import Network, count_until_signals, restore_network
-
-# Multiply-adds below which a thread costs more than it brings: some ten microseconds of work.
-_THREAD_WORK = 5e5
-
-# What batch_size="auto" means; chosen by benchmarks/defaults.py.
-_AUTO_BATCH_SIZE = 32
+from skcnn.kernels import train_batches
+from skcnn.network import Network, count_until_signals
+from skcnn.notices import warn
+from skcnn.targets import Labels
 
 
 @dataclass(frozen=True)
@@ -27,100 +21,37 @@ class Problem:
     X: np.ndarray  # (n_samples, n_features), uint8 or float
     targets: np.ndarray  # (n_samples, n_outputs), in the parameters' dtype
     sample_weight: np.ndarray  # (n_samples,), likewise
+    rows: np.ndarray  # of X, np.intp: those to learn from
+    labels: Labels
     network: Network
     objective: dict  # loss (its number), alpha
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How to train: the solver and when to stop."""
+class Observer:
+    """Is told of every epoch, and may end training."""
 
-    solver: dict
-    batch_size: int
-    max_iter: int
-    shuffle: bool
-    tol: float
-    n_iter_no_change: float
-    verbose: bool
-    n_threads: int
+    def begin(self, state):
+        """Before an epoch."""
+
+    def end(self, state):
+        """After an epoch; True is to stop."""
+        return False
 
 
-@dataclass
-class State:
-    """What training changes."""
-
-    parameters: np.ndarray
-    moments: np.ndarray  # (2, n_trainable) for Adam, (1, n_trainable) for SGD
-    n_steps: int = 0  # solver steps since the moments were zero
-    n_batches: int = 0  # batches in the running averages
-    t: int = 0  # samples seen
-    n_iter: int = 0  # epochs of this call
-    loss_curve: list = field(default_factory=list)
-    best_loss: float = inf
-    n_no_improvement: int = 0
-
-    @property
-    def loss(self):
-        return self.loss_curve[-1] if self.loss_curve else nan
-
-    def record(self, loss, n_samples, tol):
-        """Book an epoch, and whether it was better than the best so far by more than `tol`."""
-        self.n_iter += 1
-        self.t += n_samples
-        self.loss_curve.append(loss)
-        self.n_no_improvement = self.n_no_improvement + 1 if loss > self.best_loss - tol else 0
-        self.best_loss = min(self.best_loss, loss)
-
-
-def initial_state(estimator, network, classes, generator, dtype):
-    """A new state; with `warm_start`, the one that the last fit ended in.
-
-    Raises
-    ------
-    ValueError
-        If the last fit had other classes or another network.
-    """
-    zeros = zero_moments(network, estimator.solver, dtype)
-    if not (estimator.warm_start and hasattr(estimator, "_model")):
-        return State(network.initial_parameters(estimator.init, generator, dtype), zeros)
-    if not np.array_equal(classes, estimator.classes_):
-        raise ValueError(f"warm_start needs the classes of the last fit, {estimator.classes_!r}; y has {classes!r}.")
-    state, parameters = estimator._model
-    last = restore_network(state)
-    if network != last:
-        raise ValueError(f"warm_start needs the network of the last fit, {last}; now it is {network}.")
-    moments = estimator._moments
-    kept = moments is not None and moments.shape == zeros.shape
-    return State(
-        parameters=parameters.astype(dtype),
-        moments=moments.astype(dtype) if kept else zeros,
-        n_steps=estimator._n_steps if kept else 0,
-        n_batches=estimator._n_batches,
-        t=estimator.t_,
-        loss_curve=list(estimator.loss_curve_),
-        best_loss=estimator.best_loss_,
-        n_no_improvement=estimator._n_no_improvement,
-    )
-
-
-def zero_moments(network, solver, dtype):
-    n_moments = 2 if solver == "adam" else 1
-    return np.zeros((n_moments, network.n_trainable), dtype=dtype)
-
-
-def fit_loop(problem, state, plan, generator, on_epoch=None):
-    """Train until the loss stops to improve, or for `plan.max_iter` epochs.
+def fit_loop(problem, state, plan, generator, holdout=None, observer=None):
+    """Train until nothing improves, the observer says so, or for `plan.max_iter` epochs.
 
     Parameters
     ----------
     problem : Problem
     state : State
-        Changed in place.
+        Changed in place; with early stopping it ends with the best parameters.
     plan : Plan
     generator : numpy.random.RandomState
         Orders the samples of each epoch.
-    on_epoch : callable, optional
-        Called with the state before the first epoch and after each.
+    holdout : Holdout, optional
+        The validation set.
+    observer : Observer, optional
 
     Raises
     ------
@@ -128,48 +59,85 @@ def fit_loop(problem, state, plan, generator, on_epoch=None):
         If the loss or a parameter is no longer finite.
     """
     try:
-        converged = train(problem, state, plan, generator, on_epoch or (lambda state: None))
-        if problem.network.standardize:
-            settle_statistics(problem, state, plan.n_threads)
+        if state.best_parameters is not None:  # of an earlier fit, whose validation set may have been another
+            _, state.best_score = holdout.evaluate(problem, state.best_parameters, plan.n_scoring_threads)
+        ended = train(problem, state, plan, generator, holdout, observer or Observer())
+        state.parameters = final_parameters(problem, state, plan, holdout)
     except KeyboardInterrupt:
         check_finite(state.loss if state.loss_curve else 0.0, state.parameters, plan)
-        warnings.warn("Training interrupted by user; the model is what it was then.", stacklevel=4)
-        return
-    if not converged:
-        warnings.warn(
+        if plan.early_stopping and state.best_parameters is not None:
+            state.parameters = state.best_parameters
+        warn("Training interrupted by user; the model is what it was then.")
+        ended = True
+    if not ended:
+        warn(
             f"Maximum iterations ({plan.max_iter}) reached and the optimization hasn't converged yet.",
             ConvergenceWarning,
-            stacklevel=4,
         )
 
 
-def train(problem, state, plan, generator, on_epoch):
-    """Epoch after epoch; whether the loss stopped to improve before `plan.max_iter` of them."""
+def final_parameters(problem, state, plan, holdout):
+    """The parameters of a model whose training ends in this state."""
+    if plan.early_stopping and state.best_parameters is not None:
+        return state.best_parameters
+    parameters = state.parameters.copy()
+    # With a validation set they are settled already, to be scored.
+    if problem.network.standardize and holdout is None and not plan.incremental:
+        settle_statistics(problem, parameters, plan.n_scoring_threads)
+    return parameters
+
+
+def train(problem, state, plan, generator, holdout, observer):
+    """Epoch after epoch; whether it ended for another reason than `plan.max_iter`."""
     workspace = problem.network.workspace(plan.batch_size, plan.n_threads, state.parameters.dtype)
-    n_samples = problem.X.shape[0]
-    on_epoch(state)
     for _ in range(plan.max_iter):
+        observer.begin(state)
         loss = run_epoch(problem, state, plan, generator, workspace)
         check_finite(loss, state.parameters, plan)
-        state.record(loss, n_samples, plan.tol)
+        state.record(loss, len(problem.rows), plan)
         if plan.verbose:
             print(f"Iteration {state.n_iter}, loss = {loss:.8f}")
-        on_epoch(state)
-        if state.n_no_improvement > plan.n_iter_no_change:
-            if plan.verbose:
-                print(
-                    f"Training loss did not improve more than tol={plan.tol:f} "
-                    f"for {plan.n_iter_no_change} consecutive epochs. Stopping."
-                )
+        if holdout is not None:
+            validate(problem, state, plan, holdout)
+        if observer.end(state) or (state.n_no_improvement > plan.n_iter_no_change and give_up(state, plan)):
             return True
-    return False
+    return plan.incremental
+
+
+def validate(problem, state, plan, holdout):
+    """Score the parameters on the validation set as if training ended here."""
+    if problem.network.standardize:
+        settle_statistics(problem, state.parameters, plan.n_scoring_threads)
+    loss, score = holdout.evaluate(problem, state.parameters, plan.n_scoring_threads)
+    if plan.verbose:
+        print(f"Validation score: {score:f}")
+    state.record_validation(loss, score, plan)
+
+
+def give_up(state, plan):
+    """Whether to stop after too many epochs without improvement, an adaptive learning rate being as low as it gets."""
+    message = (
+        f"{'Validation score' if plan.early_stopping else 'Training loss'} did not improve more than "
+        f"tol={plan.tol:f} for {plan.n_iter_no_change} consecutive epochs."
+    )
+    cut = plan.may_cut(state.t, state.n_cuts)
+    if cut:
+        state.n_cuts += 1
+        state.n_no_improvement = 0
+    if cut:
+        outcome = f"Setting learning rate to {plan.learning_rate(state.t, state.n_cuts):f}"
+    else:
+        outcome = "Learning rate too small. Stopping." if plan.schedule == "adaptive" else "Stopping."
+    if plan.verbose:
+        print(f"{message} {outcome}")
+    return not cut
 
 
 def run_epoch(problem, state, plan, generator, workspace):
     """One pass over the samples; the average of the batches' losses by weight, L2 included."""
-    n_samples = problem.X.shape[0]
-    rows = generator.permutation(n_samples) if plan.shuffle else np.arange(n_samples)
-    rows = rows.astype(np.intp, copy=False)
+    n_samples = len(problem.rows)
+    rows = problem.rows[generator.permutation(n_samples)] if plan.shuffle else problem.rows
+    solver = {**plan.solver, "learning_rate": plan.learning_rate(state.t, state.n_cuts)}
     # Forward, to the weights and to the activations.
     batch_work = 3 * problem.network.n_multiply_adds * plan.batch_size
     n_run = plan.batch_size * count_until_signals(batch_work)
@@ -183,7 +151,7 @@ def run_epoch(problem, state, plan, generator, workspace):
             plan.batch_size,
             problem.network,
             problem.objective,
-            plan.solver,
+            solver,
             state.parameters,
             state.moments,
             plan.n_threads,
@@ -196,18 +164,18 @@ def run_epoch(problem, state, plan, generator, workspace):
     return total_loss / total_weight
 
 
-def settle_statistics(problem, state, n_threads):
+def settle_statistics(problem, parameters, n_threads):
     """Replace the running averages by the means and variances of the training set's logits.
 
-    While it trains, running averages are all there is, and they trail the parameters; at the end one forward pass gives
-    the statistics of the parameters that are kept.
+    While it trains, running averages are all there is, and they trail the parameters; a forward pass gives the
+    statistics of the parameters as they are.
     """
-    logits = (
-        replace(problem.network, standardize=False).logits(problem.X, state.parameters, n_threads).astype(np.float64)
-    )
-    means = np.average(logits, axis=0, weights=problem.sample_weight)
-    variances = np.average((logits - means) ** 2, axis=0, weights=problem.sample_weight)
-    views = problem.network.views(state.parameters)
+    network = replace(problem.network, standardize=False)
+    logits = network.logits(problem.X, parameters, n_threads, problem.rows).astype(np.float64)
+    weights = problem.sample_weight[problem.rows]
+    means = np.average(logits, axis=0, weights=weights)
+    variances = np.average((logits - means) ** 2, axis=0, weights=weights)
+    views = problem.network.views(parameters)
     views["running_means"][:] = means
     views["running_variances"][:] = variances
 
@@ -218,43 +186,3 @@ def check_finite(loss, parameters, plan):
             f"Training diverged: the loss or a parameter is no longer finite. "
             f"Lower learning_rate_init={plan.solver['learning_rate']!r}, or scale X (see rescale)."
         )
-
-
-def useful_threads(n_threads, network, batch_size):
-    """Of `n_threads`, as many as have a group of the batch each, and work enough to be worth waking up for."""
-    n_groups = -(-batch_size // LANES)
-    n_multiply_adds = 3 * network.n_multiply_adds * batch_size
-    return max(1, min(n_threads, n_groups, int(n_multiply_adds // _THREAD_WORK)))
-
-
-def make_plan(estimator, network, n_samples, n_threads):
-    """The plan that an estimator's hyper-parameters ask for, on `n_samples` samples."""
-    batch_size = _AUTO_BATCH_SIZE if estimator.batch_size == "auto" else int(estimator.batch_size)
-    if estimator.batch_size != "auto" and batch_size > n_samples:
-        warnings.warn(
-            f"batch_size={batch_size} is larger than the {n_samples} samples: it is cut to them.", stacklevel=4
-        )
-    if estimator.standardize and min(batch_size, n_samples) == 1:
-        raise ValueError(
-            "standardize=True needs batches of two samples or more, as one has no deviation; "
-            f"batch_size={estimator.batch_size!r} with {n_samples} samples makes batches of one."
-        )
-    solver = {
-        "kind": SOLVERS[estimator.solver],
-        "learning_rate": float(estimator.learning_rate_init),
-        "beta_1": float(estimator.beta_1),
-        "beta_2": float(estimator.beta_2),
-        "epsilon": float(estimator.epsilon),
-        "momentum": float(estimator.momentum),
-        "nesterovs_momentum": bool(estimator.nesterovs_momentum),
-    }
-    return Plan(
-        solver=solver,
-        batch_size=min(batch_size, n_samples),
-        max_iter=int(estimator.max_iter),
-        shuffle=bool(estimator.shuffle),
-        tol=float(estimator.tol),
-        n_iter_no_change=estimator.n_iter_no_change,
-        verbose=bool(estimator.verbose),
-        n_threads=useful_threads(n_threads, network, batch_size),
-    )

@@ -1,11 +1,11 @@
 """Checks of hyper-parameters and sample weights: each error names the parameter, what came and what is taken."""
 
-from contextlib import contextmanager
-from math import inf, isfinite, isqrt
+from collections.abc import Mapping
+from math import inf, isfinite
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils import check_array, check_random_state
 
 from skcnn.kernels import LOSSES, SOLVERS
 
@@ -22,11 +22,18 @@ _REALS = {
     "beta_2": (0.0, 1.0, "[)"),
     "epsilon": (0.0, inf, "()"),
     "tol": (0.0, inf, "[)"),
+    "power_t": (0.0, inf, "[)"),
+    "validation_fraction": (0.0, 1.0, "()"),
 }
 
-_OPTIONS = {"loss": tuple(LOSSES), "solver": tuple(SOLVERS), "init": ("glorot_uniform", "uniform")}
+_OPTIONS = {
+    "loss": tuple(LOSSES),
+    "solver": tuple(SOLVERS),
+    "init": ("glorot_uniform", "uniform"),
+    "learning_rate": ("constant", "invscaling", "adaptive"),
+}
 
-_FLAGS = ("standardize", "fit_intercept", "shuffle", "nesterovs_momentum", "warm_start")
+_FLAGS = ("standardize", "fit_intercept", "shuffle", "nesterovs_momentum", "warm_start", "early_stopping")
 
 
 def check_parameters(estimator):
@@ -56,6 +63,7 @@ def check_parameters(estimator):
     if not (isinstance(estimator.n_iter_no_change, float) and estimator.n_iter_no_change == inf):
         check_integer("n_iter_no_change", estimator.n_iter_no_change, 1, otherwise=" or infinity")
     check_n_jobs(estimator.n_jobs)
+    check_class_weight(estimator.class_weight)
     if not isinstance(estimator.verbose, bool | np.bool_):
         check_integer("verbose", estimator.verbose, 0, otherwise=" or a boolean")
     if isinstance(estimator.random_state, bool | np.bool_):
@@ -68,6 +76,17 @@ def check_parameters(estimator):
         ) from error
 
 
+def check_class_weight(class_weight):
+    if class_weight is None or (isinstance(class_weight, str) and class_weight == "balanced"):
+        return
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(
+            f"class_weight must be None, 'balanced' or a dict of classes and their weights; got {class_weight!r}."
+        )
+    for label, weight in class_weight.items():
+        check_real(f"class_weight of {label!r}", weight, 0.0, inf, "[)")
+
+
 def check_n_jobs(n_jobs):
     if n_jobs is None:
         return
@@ -76,13 +95,6 @@ def check_n_jobs(n_jobs):
         raise ValueError(
             "n_jobs=0 is no number of threads; it takes None, a positive integer, or -1 for all processors."
         )
-
-
-def in_native_order(X):
-    """X, if it is an array of another byte order in this machine's: float32 of any order is to train in float32."""
-    if isinstance(X, np.ndarray) and not X.dtype.isnative and X.dtype.kind == "f":
-        return X.astype(X.dtype.newbyteorder("="))
-    return X
 
 
 def check_fits_dtype(estimator, dtype):
@@ -119,80 +131,33 @@ def check_real(name, value, low, high, boundaries):
     return float(value)
 
 
-def check_image_shape(image_shape, n_features):
-    """(height, width, n_channels) of a row of `n_features` values.
-
-    Without an `image_shape`, a square number of features is a square image, any other number a signal.
-    """
-    if image_shape is None:
-        side = isqrt(n_features)
-        return (side, side, 1) if side * side == n_features else (1, n_features, 1)
-    if not isinstance(image_shape, tuple | list) or len(image_shape) not in (2, 3):
-        raise ValueError(f"image_shape={image_shape!r} must be None, (height, width) or (height, width, n_channels).")
-    names = ("height", "width", "n_channels")
-    shape = tuple(
-        check_integer(f"image_shape's {name}", side, 1) for name, side in zip(names, image_shape, strict=False)
-    )
-    height, width, n_channels = (*shape, 1)[:3]
-    if height * width * n_channels != n_features:
-        raise ValueError(
-            f"image_shape={image_shape!r} means {height * width * n_channels} features a row, but X has {n_features}."
-        )
-    return height, width, n_channels
-
-
-def check_kernel_size(kernel_size, image_shape):
-    """(kernel_height, kernel_width): an int is cut to the image's sides, a tuple must fit."""
-    height, width, _ = image_shape
-    if not isinstance(kernel_size, tuple):
-        side = check_integer("kernel_size", kernel_size, 1, otherwise=" or a tuple (kernel_height, kernel_width)")
-        return min(side, height), min(side, width)
-    if len(kernel_size) != 2:
-        raise ValueError(f"kernel_size={kernel_size!r} must be an integer or (kernel_height, kernel_width).")
-    names = ("kernel_height", "kernel_width")
-    kernel_height, kernel_width = (
-        check_integer(f"kernel_size's {name}", side, 1) for name, side in zip(names, kernel_size, strict=True)
-    )
-    if kernel_height > height or kernel_width > width:
-        raise ValueError(
-            f"kernel_size={kernel_size!r} is larger than the image, whose (height, width) is {(height, width)}; "
-            "image_shape says what a row is."
-        )
-    return kernel_height, kernel_width
-
-
-def check_sample_weight(sample_weight, X, dtype):
+def check_sample_weight(sample_weight, n_samples, dtype, *, name="sample_weight"):
     """Weights of shape (n_samples,) in `dtype`, ones if None."""
     if sample_weight is None:
-        return np.ones(X.shape[0], dtype=dtype)
+        return np.ones(n_samples, dtype=dtype)
     shape = np.asarray(sample_weight).shape
-    if len(shape) != 1:
-        raise ValueError(f"sample_weight must be of shape (n_samples,); got shape {shape}.")
-    weights = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
-    check_consistent_length(X, weights)
+    if shape != (n_samples,):
+        raise ValueError(f"{name} must be of shape ({n_samples},), a weight for each sample; got shape {shape}.")
+    try:
+        weights = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name=name)
+    except ValueError as error:
+        raise ValueError(f"{name} must be finite numbers: {error}") from error
     if (weights < 0).any():
-        raise ValueError(f"sample_weight must not be negative; its least value is {weights.min()}.")
+        raise ValueError(f"{name} must not be negative; its least value is {weights.min()}.")
+    return fit_weights(weights, dtype, name)
+
+
+def fit_weights(weights, dtype, name):
+    """Weights in `dtype`, if their sum and at least one of them survive in it."""
     if not weights.any():
-        raise ValueError("sample_weight is zero for every sample: nothing is left to learn from.")
+        raise ValueError(f"{name} is zero for every sample: nothing is left.")
     # A batch's weights are summed, and each is divided by that sum.
     limits = np.finfo(dtype)
     with np.errstate(over="ignore"):
         total = weights.sum()
-    if total > limits.max or weights.max() < limits.tiny:
+    if not total <= limits.max or weights.max() < limits.tiny:
         raise ValueError(
-            f"sample_weight must sum to at most {limits.max} and have a value of {limits.tiny} or more, to survive in "
+            f"{name} must sum to at most {limits.max} and have a value of {limits.tiny} or more, to survive in "
             f"{np.dtype(dtype).name}, in which this X is trained; it sums to {total}."
         )
     return weights.astype(dtype)
-
-
-@contextmanager
-def restored_on_error(estimator):
-    """A failed fit leaves the estimator as it was."""
-    before = vars(estimator).copy()
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise

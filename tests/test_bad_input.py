@@ -82,7 +82,7 @@ DATA = [
     ("short y", lambda X, y: (X, y[:-1]), "inconsistent numbers of samples: [300, 299]"),
     ("no rows", lambda X, y: (X[:0], y[:0]), "0 sample(s)"),
     ("flat X", lambda X, y: (X[0], y), "Expected 2D array, got 1D array instead"),
-    ("2-D y", lambda X, y: (X, np.c_[y, y]), "y should be a 1d array"),
+    ("2-D y", lambda X, y: (X, np.c_[y, y]), "y must have one label a sample, or be an indicator"),
 ]
 
 
@@ -95,17 +95,18 @@ def test_data(quick, digits, make, message):
 WEIGHTS = [
     (-np.ones(300), "sample_weight must not be negative; its least value is"),
     (np.zeros(300), "sample_weight is zero for every sample"),
-    (np.ones(299), "inconsistent numbers of samples: [300, 299]"),
-    (np.ones((300, 1)), "sample_weight must be of shape (n_samples,); got shape (300, 1)"),
-    (2.0, "sample_weight must be of shape (n_samples,); got shape ()"),
+    (np.ones(299), "sample_weight must be of shape (300,), a weight for each sample; got shape (299,)"),
+    (np.ones((300, 1)), "sample_weight must be of shape (300,), a weight for each sample; got shape (300, 1)"),
+    (2.0, "sample_weight must be of shape (300,), a weight for each sample; got shape ()"),
     (np.full(300, 1e308), "to survive in float64, in which this X is trained; it sums to inf"),
     (np.full(300, 1e-320), "to survive in float64"),
     (np.full(300, np.nan), "Input sample_weight contains NaN"),
+    (np.full(300, "much"), "sample_weight must be finite numbers: could not convert string to float"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("weights", "message"), WEIGHTS, ids=["negative", "zero", "short", "2-D", "scalar", "huge", "tiny", "NaN"]
+    ("weights", "message"), WEIGHTS, ids=["negative", "zero", "short", "2-D", "scalar", "huge", "tiny", "NaN", "text"]
 )
 def test_sample_weight(quick, digits, weights, message):
     with pytest.raises(ValueError, match=re.escape(message)):

@@ -13,10 +13,13 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
 
 from skcnn import ConvSigmoidClassifier
 from skcnn.datasets import load_mnist_sample
+from tests.watcher import fit_watched
 
 
 def fit_unconverged(clf, X, y):
@@ -233,11 +236,11 @@ def test_standardisation_ends_with_the_training_sets_statistics(quick, digits, r
 
 
 def test_prediction_while_another_thread_fits(quick, digits):
-    """Between the two halves of a fit: the new number of features, but still the old network."""
+    """It is by the old model, to the last."""
     X, y = digits
     clf = quick().fit(X, y)
-    with pytest.raises(ValueError, match="X has 49 features, but the network takes 64"):
-        clf._fit(X[:, :49], y, None, on_epoch=lambda state: clf.predict(X[:2, :49]))
+    with pytest.raises(ValueError, match="X has 49 features, but ConvSigmoidClassifier is expecting 64"):
+        fit_watched(clf, X[:, :49], y, lambda state: clf.predict(X[:2, :49]))
 
 
 def test_concurrent_predictions(fitted, digits):
@@ -344,6 +347,45 @@ def test_warm_start_needs_the_same_network_and_classes(quick, digits):
         clf.set_params(n_filters=4).fit(X, y)
 
 
+@pytest.mark.parametrize("through", ["directly", "a pipeline", "a search"])
+def test_warnings_name_the_callers_line(quick, digits, through):
+    clf = quick(max_iter=1)
+    if through == "a pipeline":
+        clf = make_pipeline(clf)
+    elif through == "a search":
+        clf = GridSearchCV(clf, {"n_filters": [1]}, cv=2)
+    with pytest.warns(ConvergenceWarning) as caught:
+        clf.fit(*digits)
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_verbose_is_mlp_classifiers(capsys):
+    """Line by line, numbers aside, down to the least learning rate."""
+    X, y = [[3.0, 2.0], [1.0, 6.0]], [1, 0]
+    texts = []
+    for model in (MLPClassifier, ConvSigmoidClassifier):
+        model(solver="sgd", tol=0.5, n_iter_no_change=2, verbose=True, learning_rate="adaptive").fit(X, y)
+        texts.append(capsys.readouterr().out.splitlines()[-1])
+    assert texts[0] == texts[1]
+    assert texts[1].endswith("for 2 consecutive epochs. Learning rate too small. Stopping.")
+
+
+def test_a_failing_fit_does_not_disturb_predictions(quick, digits):
+    """The estimator is changed at the end, if at all."""
+    X, y = digits
+    clf = quick().fit(X, y)
+    before = vars(clf).copy()
+
+    def look(state):
+        assert clf.predict(X[:2]).shape == (2,)
+        assert all(vars(clf)[name] is value for name, value in before.items())
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fit_watched(clf, X[:, :49], y > 4, look)
+    assert vars(clf) == before
+
+
 def test_verbose(quick, digits, capsys):
     quick(max_iter=3).fit(*digits)
     assert capsys.readouterr().out == ""
@@ -361,7 +403,7 @@ def test_interrupted_training_keeps_the_model(quick, digits):
             raise KeyboardInterrupt
 
     with pytest.warns(UserWarning, match="Training interrupted by user"):
-        clf = quick()._fit(X, y, None, on_epoch=interrupt)
+        clf = fit_watched(quick(), X, y, interrupt)
     assert clf.n_iter_ == 3
     assert_array_equal(clf._parameters, quick(max_iter=3).fit(X, y)._parameters)
 

@@ -146,7 +146,7 @@ def test_interrupted(capsys, monkeypatch):
         if state.n_iter == n_epochs:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line.Progress, "update", interrupt)
+    monkeypatch.setattr(command_line.Progress, "begin", interrupt)
     n_epochs = 0
     assert command_line.main([]) == 130
     assert capsys.readouterr().err == "interrupted\n"

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from skcnn.kernels import batch_gradient, compute_logits, train_batches
+from skcnn.kernels import batch_gradient, train_batches
 from skcnn.network import Network
 from tests import reference
 from tests.reference import LOSSES, SMALL, SOLVER, random_problem
@@ -83,9 +83,7 @@ def test_outputs(changes):
     network = Network(**SMALL | changes)
     problem = random_problem(network, 17)
     parameters, X = problem["parameters"], problem["X"]
-    logits = np.empty((len(X), network.n_outputs))
-    compute_logits(X, network, parameters, 1, logits)
-    assert_close(logits, make_model(network, parameters)(X.reshape(-1, *network.image_shape)))
+    assert_close(network.logits(X, parameters, 1), make_model(network, parameters)(X.reshape(-1, *network.image_shape)))
 
 
 @every_network

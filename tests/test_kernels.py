@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from skcnn.kernels import LANES, batch_gradient, compute_logits, train_batches
+from skcnn.kernels import LANES, batch_gradient, forward, train_batches
 from skcnn.kernels import compiled as _kernels
 from skcnn.network import Network, aligned_empty
 from tests import reference
@@ -317,7 +317,7 @@ def test_solver_steps(solver, dtype, n_parameters, new_output):
 
 def predict_logits(network, parameters, X):
     logits = np.full((len(X), network.n_outputs), np.nan, parameters.dtype)
-    compute_logits(read_only(X), network, read_only(parameters), 1, logits)
+    forward(read_only(X), None, network, read_only(parameters), 1, logits, None)
     return logits
 
 

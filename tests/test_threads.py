@@ -11,10 +11,10 @@ from joblib import parallel_config
 from numpy.testing import assert_array_equal
 from threadpoolctl import threadpool_limits
 
-from skcnn.kernels import batch_gradient, compute_logits, train_batches
+from skcnn.kernels import batch_gradient, forward, train_batches
 from skcnn.network import Network
+from skcnn.plan import useful_threads
 from skcnn.threads import count_threads
-from skcnn.training import useful_threads
 from tests import reference
 from tests.reference import LOSSES, SOLVER, random_problem, read_only
 from tests.scripts import run_script
@@ -33,7 +33,7 @@ call_train_batches = partial(reference.call_train_batches, train_batches)
 @pytest.fixture
 def sixteen(monkeypatch):
     """Sixteen threads, if they are asked for, on however few processors and for however little work."""
-    monkeypatch.setattr("skcnn.training._THREAD_WORK", 1)
+    monkeypatch.setattr("skcnn.plan._THREAD_WORK", 1)
     with limited(16):
         yield
 
@@ -99,7 +99,7 @@ def test_compute_logits(choices, standardize, dtype, x_dtype):
 
     def logits(n_threads):
         out = np.full((333, network.n_outputs), np.nan, dtype)
-        compute_logits(X, network, read_only(problem["parameters"]), n_threads, out)
+        forward(X, None, network, read_only(problem["parameters"]), n_threads, out, None)
         return out
 
     expected = logits(1)

@@ -35,7 +35,15 @@ class Solver(TypedDict):
 
 def max_threads() -> int: ...
 def workspace_size(network: Network, n_rows: int, n_threads: int, itemsize: int) -> int: ...
-def compute_logits(X: Pixels, network: Network, parameters: Floats, n_threads: int, logits_out: Floats) -> None: ...
+def forward(
+    X: Pixels,
+    rows: Indices | None,
+    network: Network,
+    parameters: Floats,
+    n_threads: int,
+    logits_out: Floats,
+    hidden_out: Floats | None,
+) -> None: ...
 def batch_gradient(
     X: Pixels,
     targets: Floats,

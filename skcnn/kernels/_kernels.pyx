@@ -1,6 +1,6 @@
 """The compiled part: a group's forward and backward pass, whole runs of mini-batches, and a door to every kernel.
 
-`compute_logits`, `batch_gradient` and `train_batches` are what the package calls; what comes before does the work
+`forward`, `batch_gradient` and `train_batches` are what the package calls; what comes before does the work
 without the GIL. Nothing here checks its arguments: skcnn.network and skcnn.training do.
 """
 
@@ -282,14 +282,22 @@ def workspace_size(network, Py_ssize_t n_rows, Py_ssize_t n_threads, Py_ssize_t 
     return carve(&net, n_rows, n_threads, <double> 0).size
 
 
-def compute_logits(
-    const pixel[:, ::1] X, network, const floating[::1] parameters, Py_ssize_t n_threads, floating[:, ::1] logits_out,
+def forward(
+    const pixel[:, ::1] X, rows, network, const floating[::1] parameters, Py_ssize_t n_threads,
+    floating[:, ::1] logits_out, hidden_out,
 ):
-    """Logits of every row, standardised by the running averages where the network standardises."""
+    """Logits of the rows of X, standardised by the running averages where the network standardises.
+
+    `rows` are indices, or None for all; the hidden activations go to `hidden_out` (n_rows, n_hidden) if not None.
+    """
     cdef Network net = read_network(network)
-    cdef Py_ssize_t n_samples = X.shape[0]
-    cdef Py_ssize_t n_groups = count_groups(n_samples)
-    cdef Workspace at = carve(&net, min(n_samples, <Py_ssize_t> LANES), n_threads, <floating> 0)
+    cdef const Py_ssize_t[::1] order = rows
+    cdef floating[:, ::1] hidden = hidden_out
+    cdef Py_ssize_t n_rows = logits_out.shape[0]
+    cdef Py_ssize_t n_groups = count_groups(n_rows)
+    cdef Workspace at = carve(&net, min(n_rows, <Py_ssize_t> LANES), n_threads, <floating> 0)
+    cdef const Py_ssize_t* order_at = NULL if order is None else &order[0]
+    cdef floating* hidden_at = NULL if hidden is None else &hidden[0, 0]
     cdef char* memory = <char*> PyMem_Malloc(at.size * sizeof(floating) + CACHE_LINE)
     cdef floating* threads
     cdef Py_ssize_t g
@@ -299,33 +307,41 @@ def compute_logits(
     with nogil:
         if n_threads == 1 or n_groups == 1:
             for g in range(n_groups):
-                predict_group(&X[0, 0], n_samples, g, &net, &parameters[0], &at, threads, &logits_out[0, 0])
+                predict_group(&X[0, 0], order_at, n_rows, g, &net, &parameters[0], &at, threads, &logits_out[0, 0],
+                              hidden_at)
         else:
             for g in prange(n_groups, schedule="dynamic", num_threads=<int> n_threads):
-                predict_group(&X[0, 0], n_samples, g, &net, &parameters[0], &at,
-                              threads + threadid() * at.thread_stride, &logits_out[0, 0])
+                predict_group(&X[0, 0], order_at, n_rows, g, &net, &parameters[0], &at,
+                              threads + threadid() * at.thread_stride, &logits_out[0, 0], hidden_at)
     PyMem_Free(memory)
 
 
 cdef void predict_group(
-    const pixel* X, Py_ssize_t n_samples, Py_ssize_t g, const Network* net, const floating* parameters,
-    const Workspace* at, floating* thread, floating* logits_out,
+    const pixel* X, const Py_ssize_t* order, Py_ssize_t n_rows, Py_ssize_t g, const Network* net,
+    const floating* parameters, const Workspace* at, floating* thread, floating* logits_out, floating* hidden_out,
 ) noexcept nogil:
     cdef Py_ssize_t rows[LANES]
-    cdef Py_ssize_t size = group_size(n_samples, g)
+    cdef Py_ssize_t size = group_size(n_rows, g)
+    # One by one only if there is no whole group: among many rows, a row's bits do not depend on its place.
+    cdef bint one_by_one = n_rows <= FEW_IMAGES
     cdef floating* logits = thread + at.group
     cdef Mode mode = flush_subnormals()
     cdef Py_ssize_t lane, k
     for lane in range(size):
-        rows[lane] = g * LANES + lane
-    # One by one only if there is no whole group: among many rows, a row's bits do not depend on its place.
-    gather_and_forward(X, rows, size, n_samples <= FEW_IMAGES, net, parameters, at, thread, logits)
+        rows[lane] = g * LANES + lane if order == NULL else order[g * LANES + lane]
+    gather_and_forward(X, rows, size, one_by_one, net, parameters, at, thread, logits)
     if net.standardize:
         standardization.standardize_running(
             parameters + net.running_means, parameters + net.running_variances, net.n_outputs, logits)
     for lane in range(size):
         for k in range(net.n_outputs):
-            logits_out[rows[lane] * net.n_outputs + k] = logits[k * LANES + lane]
+            logits_out[(g * LANES + lane) * net.n_outputs + k] = logits[k * LANES + lane]
+    if hidden_out != NULL:
+        hidden_out += g * LANES * net.n_hidden
+        if one_by_one:
+            memcpy(hidden_out, thread + at.hidden, size * net.n_hidden * sizeof(floating))
+        else:
+            lanes.scatter(thread + at.hidden, net.n_hidden, size, hidden_out)
     restore_subnormals(mode)
 
 

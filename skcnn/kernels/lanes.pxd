@@ -119,6 +119,24 @@ cdef inline void gather(
         start += LANES
 
 
+cdef inline void scatter(
+    const floating* values, Py_ssize_t n_values, Py_ssize_t n_rows, floating* rows_out,
+) noexcept nogil:
+    """The way back of what is no image: rows_out[lane, i] = values[i, lane] for the first `n_rows` lanes."""
+    cdef floating square[LANES * LANES]
+    cdef Py_ssize_t start = 0
+    cdef Py_ssize_t i, lane
+    while start + LANES <= n_values:
+        transpose(values + start * LANES, square)
+        for lane in range(n_rows):
+            for i in range(LANES):
+                rows_out[lane * n_values + start + i] = square[lane * LANES + i]
+        start += LANES
+    for lane in range(n_rows):
+        for i in range(start, n_values):
+            rows_out[lane * n_values + i] = values[i * LANES + lane]
+
+
 cdef inline void gather_image(
     const pixel* image, Py_ssize_t n_channels, Py_ssize_t n_positions, floating rescale, floating* x_out,
 ) noexcept nogil:

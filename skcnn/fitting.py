@@ -1,0 +1,152 @@
+"""From an estimator and its data to a problem, a plan and a state, and from their training to a fitted estimator.
+
+The estimator is changed at the very end, in one go: an error on the way leaves an earlier fit as it was.
+"""
+
+from copy import copy
+from dataclasses import replace
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skcnn.callbacks import EpochCallbacks
+from skcnn.holdout import hold_out, read_validation_set
+from skcnn.images import read_images
+from skcnn.kernels import LOSSES
+from skcnn.network import make_network
+from skcnn.plan import make_plan
+from skcnn.state import fitted_attributes, initial_state, later_state
+from skcnn.targets import check_labels, find_labels, find_partial_labels
+from skcnn.threads import count_threads
+from skcnn.training import Problem, final_parameters, fit_loop
+from skcnn.validation import check_fits_dtype, check_parameters, check_sample_weight, fit_weights
+
+# What scikit-learn's validation notes of X, where there is something to note.
+_NOTED = ("n_features_in_", "feature_names_in_")
+
+
+def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), observer=None):
+    """`ConvSigmoidClassifier.fit`; `validation` is (X_val, y_val, sample_weight_val), an `observer` sees the epochs."""
+    check_parameters(estimator)
+    callbacks = EpochCallbacks.of(estimator) if observer is None else None
+    shell = copy(estimator)  # for scikit-learn's validation to note in
+    later = estimator.warm_start and hasattr(estimator, "_model")
+    pixels, y_read, given_shape = read_images(shell, X, y, reset=not later)
+    y_read = check_labels(y_read)
+    labels = find_labels(y_read)
+    network = make_network(estimator, pixels.shape[1], labels.n_outputs, known_shape(shell, given_shape, later))
+    dtype = training_dtype(pixels)
+    generator = check_random_state(estimator.random_state)
+    if later:
+        state = later_state(estimator, network, labels, dtype, "warm_start")
+    else:
+        state = initial_state(estimator, network, generator, dtype)
+    holdout = read_validation_set(shell, network, labels, dtype, *validation)
+    problem, weights = make_problem(estimator, pixels, y_read, sample_weight, labels, network, dtype)
+    if estimator.early_stopping and holdout is None:
+        # A warm start holds the same samples out: those of another split have been learnt from.
+        if state.split_seed is None:
+            state.split_seed = int(generator.randint(np.iinfo(np.int32).max))
+        problem, holdout = hold_out(float(estimator.validation_fraction), state.split_seed, problem, weights)
+    plan = make_plan(estimator, network, len(problem.rows), count_threads(estimator.n_jobs), incremental=False)
+
+    def attributes_of(state):
+        parameters = final_parameters(problem, state, plan, holdout)
+        state = replace(state, parameters=parameters).with_own_lists()
+        return noted(shell) | fitted_attributes(labels, plan, state, network)
+
+    if callbacks is not None:
+        observer = callbacks.begin_fit(X, y, sample_weight, attributes_of)
+    fit_loop(problem, state, plan, generator, holdout, observer)
+    store(estimator, shell, fitted_attributes(labels, plan, state, network, keep_moments=bool(estimator.warm_start)))
+    if callbacks is not None:
+        callbacks.end_fit()
+
+
+def partial_fit(estimator, X, y, sample_weight, classes):
+    """`ConvSigmoidClassifier.partial_fit`."""
+    check_parameters(estimator)
+    if estimator.early_stopping:
+        raise ValueError("partial_fit does not support early_stopping=True, as it never sees all the data.")
+    if isinstance(estimator.class_weight, str):
+        raise ValueError(
+            f"partial_fit does not support class_weight={estimator.class_weight!r}, as it never sees all the data; "
+            "it takes a dict of weights."
+        )
+    shell = copy(estimator)
+    later = hasattr(estimator, "_model")
+    X, y, given_shape = read_images(shell, X, y, reset=not later)
+    y = check_labels(y, known=later or classes is not None)
+    labels = find_partial_labels(estimator if later else None, y, classes)
+    network = make_network(estimator, X.shape[1], labels.n_outputs, known_shape(shell, given_shape, later))
+    generator = check_random_state(estimator.random_state)
+    if later:
+        dtype = estimator._model[1].dtype
+        state = later_state(estimator, network, labels, dtype, "partial_fit")
+    else:
+        dtype = training_dtype(X)
+        state = initial_state(estimator, network, generator, dtype)
+    problem, _ = make_problem(estimator, X, y, sample_weight, labels, network, dtype)
+    plan = make_plan(estimator, network, X.shape[0], count_threads(estimator.n_jobs), incremental=True)
+    fit_loop(problem, state, plan, generator)
+    store(estimator, shell, fitted_attributes(labels, plan, state, network, keep_moments=True))
+
+
+def known_shape(estimator, given_shape, later):
+    """The images' shape as they came or, where an earlier call goes on with rows, as they came then."""
+    goes_on = later and given_shape is None and estimator.image_shape is None
+    return estimator.image_shape_ if goes_on else given_shape
+
+
+def training_dtype(X):
+    return np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
+
+
+def make_problem(estimator, X, y, sample_weight, labels, network, dtype):
+    """The problem of learning all of X, and the samples' weights without their classes'."""
+    check_fits_dtype(estimator, dtype)
+    weights = check_sample_weight(sample_weight, X.shape[0], dtype)
+    problem = Problem(
+        X=X,
+        targets=labels.encode(y).astype(dtype, order="C"),
+        sample_weight=weigh_classes(estimator.class_weight, labels, y, weights),
+        rows=np.arange(X.shape[0], dtype=np.intp),
+        labels=labels,
+        network=network,
+        objective={"loss": LOSSES[estimator.loss], "alpha": float(estimator.alpha)},
+    )
+    return problem, weights
+
+
+def weigh_classes(class_weight, labels, y, weights):
+    """The samples' weights times those of their classes; "balanced" makes the sums over classes equal."""
+    if class_weight is None:
+        return weights
+    if labels.multilabel:
+        raise ValueError(
+            f"class_weight={class_weight!r} is for one class a sample, and y has several labels; weigh the samples."
+        )
+    classes = labels.classes.tolist()
+    codes = np.searchsorted(labels.classes, y)
+    if isinstance(class_weight, str):
+        totals = np.bincount(codes, weights, minlength=len(classes))
+        factors = np.divide(totals.sum(), len(classes) * totals, out=np.zeros(len(classes)), where=totals > 0)
+    else:
+        unknown = [label for label in class_weight if label not in classes]
+        if unknown:
+            raise ValueError(f"class_weight has weights of {unknown}, but the classes are {classes}.")
+        factors = np.array([float(class_weight.get(label, 1.0)) for label in classes])
+    with np.errstate(over="ignore"):
+        return fit_weights(weights * factors[codes], weights.dtype, "sample_weight times class_weight")
+
+
+def noted(shell):
+    """What scikit-learn's validation noted."""
+    return {name: getattr(shell, name) for name in _NOTED if hasattr(shell, name)}
+
+
+def store(estimator, shell, attributes):
+    """Make the estimator the fitted one."""
+    vars(estimator).update(noted(shell) | attributes)
+    for name in set(_NOTED) - set(noted(shell)):  # of an earlier fit
+        vars(estimator).pop(name, None)

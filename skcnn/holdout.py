@@ -1,0 +1,94 @@
+"""The validation set: a part of the training set held out, or the caller's own."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from skcnn.images import read_images
+from skcnn.kernels import LOSSES
+from skcnn.targets import check_labels
+from skcnn.validation import check_sample_weight
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """Samples that are scored after each epoch, and never learnt from."""
+
+    X: np.ndarray  # (n_samples, n_features)
+    targets: np.ndarray  # (n_samples, n_outputs)
+    sample_weight: np.ndarray  # (n_samples,), without class weights
+    rows: np.ndarray | None  # of these arrays; None for all
+
+    def evaluate(self, problem, parameters, n_threads):
+        """The weighted mean of the loss, without penalty and class weights, and the accuracy."""
+        rows = slice(None) if self.rows is None else self.rows
+        logits = problem.network.logits(self.X, parameters, n_threads, self.rows).astype(np.float64)
+        if not np.isfinite(logits).all():
+            name = "X_val" if self.rows is None else "X"
+            raise ValueError(
+                f"{name} holds values too large for {parameters.dtype.name}, in which this model computes."
+            )
+        targets, weights = self.targets[rows] != 0, self.sample_weight[rows]
+        if problem.objective["loss"] == LOSSES["log_loss"]:
+            losses = np.logaddexp(0, np.where(targets, -logits, logits))
+        else:
+            losses = (0.5 + 0.5 * np.tanh(0.5 * logits) - targets) ** 2 / 2
+        correct = problem.labels.are_correct(logits, targets)
+        return float(np.average(losses.sum(axis=1), weights=weights)), float(np.average(correct, weights=weights))
+
+
+def hold_out(fraction, seed, problem, weights):
+    """The problem of learning a part of its rows, and the rest as a `Holdout`, its samples' `weights` without classes'.
+
+    Classes are in proportion in both, unless a sample has several labels.
+
+    Raises
+    ------
+    ValueError
+        If there are too few samples for that, or one of the two has no weight.
+    """
+    labels, targets = problem.labels, problem.targets
+    n_samples = len(problem.rows)
+    classes = None if labels.multilabel else targets[:, 0] if labels.n_outputs == 1 else targets.argmax(axis=1)
+    try:
+        learnt, held = train_test_split(problem.rows, test_size=fraction, stratify=classes, random_state=seed)
+    except ValueError as error:
+        raise ValueError(
+            f"early_stopping=True cannot hold out validation_fraction={fraction} of {n_samples} samples in "
+            f"{len(labels.classes)} classes: {error} Take another fraction, or pass X_val and y_val."
+        ) from error
+    if len(held) < 2:
+        raise ValueError(
+            f"The validation set is too small: validation_fraction={fraction} of {n_samples} samples holds out "
+            f"{len(held)}, and two is the least."
+        )
+    for rows, name in ((learnt, "left to learn from"), (held, "held out to validate with")):
+        if not (problem.sample_weight if rows is learnt else weights)[rows].any():
+            raise ValueError(f"sample_weight is zero for every sample that early_stopping=True has {name}.")
+    learnt.sort()
+    held.sort()
+    return replace(problem, rows=learnt), Holdout(problem.X, targets, weights, held)
+
+
+def read_validation_set(estimator, network, labels, dtype, X_val, y_val, sample_weight_val):
+    """The caller's own validation set as a `Holdout`; None if there is none.
+
+    Raises
+    ------
+    ValueError
+        If only a part of it is given, or it does not go with the training set.
+    """
+    if X_val is None and y_val is None and sample_weight_val is None:
+        return None
+    if X_val is None or y_val is None:
+        missing = " and ".join(name for name, value in (("X_val", X_val), ("y_val", y_val)) if value is None)
+        raise ValueError(f"A validation set is X_val and y_val, perhaps with sample_weight_val; {missing} is missing.")
+    try:
+        X_val, y_val, _ = read_images(estimator, X_val, y_val, reset=False, image_shape=network.image_shape)
+        y_val = check_labels(y_val, known=True)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"X_val and y_val do not go with X and y: {error}") from error
+    weights = check_sample_weight(sample_weight_val, X_val.shape[0], dtype, name="sample_weight_val")
+    return Holdout(X_val, labels.encode(y_val, "y_val"), weights, None)

@@ -1,0 +1,122 @@
+"""X as rows of pixels: what comes in, and the shapes of images and filters."""
+
+from math import isqrt, prod
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from skcnn.validation import check_integer
+
+# What X is taken as it is in; anything else becomes the first.
+DTYPES = (np.float64, np.float32, np.uint8)
+
+
+def read_images(estimator, X, y="no_validation", *, reset, image_shape=None):
+    """X as rows, checked, with y if given, and the images' shape if they came as such.
+
+    Parameters
+    ----------
+    estimator : ConvSigmoidClassifier
+        Has `n_features_in_` and perhaps `feature_names_in_`, which X is held against, or gets them.
+    X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
+    y : array-like, optional
+    reset : bool
+        Whether the estimator gets those attributes.
+    image_shape : tuple of (height, width, n_channels), optional
+        What the images' shape has to be.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_features)
+        Of one of DTYPES, in rows.
+    y : ndarray or None
+    given_shape : tuple of (height, width) or (height, width, n_channels), or None
+        None if X came as rows.
+    """
+    X, given_shape = as_rows(X)
+    if image_shape is not None:
+        check_given_shape(given_shape, image_shape)
+    without_y = isinstance(y, str) and y == "no_validation"
+    options = {} if without_y else {"multi_output": True}
+    checked = validate_data(estimator, X, y, reset=reset, dtype=DTYPES, order="C", **options)
+    return (checked, None, given_shape) if without_y else (*checked, given_shape)
+
+
+def as_rows(X):
+    """X with each image a row, and the images' shape, None of rows.
+
+    Only arrays, and lists that make arrays, of three or four axes are images; everything else is left to the checks
+    of rows.
+    """
+    if isinstance(X, list | tuple):
+        try:
+            images = np.asarray(X)
+        except ValueError:  # ragged
+            return X, None
+        X = images if images.ndim > 2 and images.dtype.kind in "biuf" else X
+    n_axes = getattr(X, "ndim", 2)
+    if n_axes > 4:
+        raise ValueError(f"X has {n_axes} axes; it takes rows, 2 axes, or images, 3 or 4 with the channels.")
+    if n_axes < 3:
+        return in_native_order(X), None
+    images = np.asarray(X) if not isinstance(X, np.memmap) else X
+    return in_native_order(images.reshape(len(images), prod(images.shape[1:]))), images.shape[1:]
+
+
+def in_native_order(X):
+    """X, if it is an array of another byte order in this machine's: float32 of any order is to train in float32."""
+    if isinstance(X, np.ndarray) and not X.dtype.isnative and X.dtype.kind == "f":
+        return X.astype(X.dtype.newbyteorder("="))
+    return X
+
+
+def check_given_shape(given_shape, image_shape):
+    """Whether images that came as such, not as rows (it is None then), are of the expected shape."""
+    if given_shape is not None and (*given_shape, 1)[:3] != image_shape:
+        raise ValueError(f"X has images of shape {given_shape}, but the network takes images of shape {image_shape}.")
+
+
+def check_image_shape(image_shape, n_features, given_shape=None):
+    """(height, width, n_channels) of a row of `n_features` values.
+
+    Without an `image_shape`, images are taken as they came; of rows, a square number of features
+    is a square image, any other number a signal.
+    """
+    if image_shape is None and given_shape is not None:
+        return (*given_shape, 1)[:3]
+    if image_shape is None:
+        side = isqrt(n_features)
+        return (side, side, 1) if side * side == n_features else (1, n_features, 1)
+    if not isinstance(image_shape, tuple | list) or len(image_shape) not in (2, 3):
+        raise ValueError(f"image_shape={image_shape!r} must be None, (height, width) or (height, width, n_channels).")
+    names = ("height", "width", "n_channels")
+    shape = tuple(
+        check_integer(f"image_shape's {name}", side, 1) for name, side in zip(names, image_shape, strict=False)
+    )
+    height, width, n_channels = (*shape, 1)[:3]
+    if height * width * n_channels != n_features:
+        raise ValueError(
+            f"image_shape={image_shape!r} means {height * width * n_channels} features a row, but X has {n_features}."
+        )
+    check_given_shape(given_shape, (height, width, n_channels))
+    return height, width, n_channels
+
+
+def check_kernel_size(kernel_size, image_shape):
+    """(kernel_height, kernel_width): an int is cut to the image's sides, a tuple must fit."""
+    height, width, _ = image_shape
+    if not isinstance(kernel_size, tuple):
+        side = check_integer("kernel_size", kernel_size, 1, otherwise=" or a tuple (kernel_height, kernel_width)")
+        return min(side, height), min(side, width)
+    if len(kernel_size) != 2:
+        raise ValueError(f"kernel_size={kernel_size!r} must be an integer or (kernel_height, kernel_width).")
+    names = ("kernel_height", "kernel_width")
+    kernel_height, kernel_width = (
+        check_integer(f"kernel_size's {name}", side, 1) for name, side in zip(names, kernel_size, strict=True)
+    )
+    if kernel_height > height or kernel_width > width:
+        raise ValueError(
+            f"kernel_size={kernel_size!r} is larger than the image, whose (height, width) is {(height, width)}; "
+            "image_shape says what a row is."
+        )
+    return kernel_height, kernel_width

@@ -1,0 +1,89 @@
+"""How to train: what an estimator's hyper-parameters ask for."""
+
+from dataclasses import dataclass
+
+from skcnn.kernels import LANES, SOLVERS
+from skcnn.notices import warn
+
+# Multiply-adds below which a thread costs more than it brings: some ten microseconds of work.
+_THREAD_WORK = 5e5
+
+# What batch_size="auto" means; chosen by benchmarks/defaults.py.
+_AUTO_BATCH_SIZE = 32
+
+# An adaptive learning rate is cut by the first, and not once it is at most the second; as MLPClassifier does.
+_CUT = 5.0
+_LEAST_RATE = 1e-6
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The solver, its learning rate, and when to stop."""
+
+    solver: dict
+    schedule: str  # "constant", "invscaling" or "adaptive"
+    power_t: float
+    batch_size: int
+    max_iter: int
+    shuffle: bool
+    tol: float
+    n_iter_no_change: float
+    early_stopping: bool
+    incremental: bool  # partial_fit: one epoch, and nothing that ends a fit
+    verbose: bool
+    n_threads: int  # for a batch
+    n_scoring_threads: int  # for a pass over many rows
+
+    def learning_rate(self, t, n_cuts):
+        """Of an epoch that starts after `t` samples, and after `n_cuts` of an adaptive rate."""
+        if self.schedule == "invscaling":
+            return self.solver["learning_rate"] * (t + 1.0) ** -self.power_t
+        return self.solver["learning_rate"] / _CUT**n_cuts
+
+    def may_cut(self, t, n_cuts):
+        """Whether the learning rate is to be cut, where training would stop otherwise."""
+        return self.schedule == "adaptive" and self.learning_rate(t, n_cuts) > _LEAST_RATE
+
+
+def useful_threads(n_threads, network, batch_size):
+    """Of `n_threads`, as many as have a group of the batch each, and work enough to be worth waking up for."""
+    n_groups = -(-batch_size // LANES)
+    n_multiply_adds = 3 * network.n_multiply_adds * batch_size
+    return max(1, min(n_threads, n_groups, int(n_multiply_adds // _THREAD_WORK)))
+
+
+def make_plan(estimator, network, n_samples, n_threads, *, incremental):
+    """The plan that an estimator's hyper-parameters ask for, on `n_samples` samples."""
+    batch_size = _AUTO_BATCH_SIZE if estimator.batch_size == "auto" else int(estimator.batch_size)
+    if not incremental and estimator.batch_size != "auto" and batch_size > n_samples:
+        warn(f"batch_size={batch_size} is larger than the {n_samples} samples: it is cut to them.")
+    if estimator.standardize and min(batch_size, n_samples) == 1:
+        raise ValueError(
+            "standardize=True needs batches of two samples or more, as one has no deviation; "
+            f"batch_size={estimator.batch_size!r} with {n_samples} samples makes batches of one."
+        )
+    solver = {
+        "kind": SOLVERS[estimator.solver],
+        "learning_rate": float(estimator.learning_rate_init),
+        "beta_1": float(estimator.beta_1),
+        "beta_2": float(estimator.beta_2),
+        "epsilon": float(estimator.epsilon),
+        "momentum": float(estimator.momentum),
+        "nesterovs_momentum": bool(estimator.nesterovs_momentum),
+    }
+    return Plan(
+        solver=solver,
+        # MLPClassifier has schedules for "sgd" alone, Adam's steps being adapted anyway.
+        schedule=estimator.learning_rate if estimator.solver == "sgd" else "constant",
+        power_t=float(estimator.power_t),
+        batch_size=min(batch_size, n_samples),
+        max_iter=1 if incremental else int(estimator.max_iter),
+        shuffle=bool(estimator.shuffle),
+        tol=float(estimator.tol),
+        n_iter_no_change=estimator.n_iter_no_change,
+        early_stopping=bool(estimator.early_stopping),
+        incremental=incremental,
+        verbose=bool(estimator.verbose),
+        n_threads=useful_threads(n_threads, network, batch_size),
+        n_scoring_threads=n_threads,
+    )

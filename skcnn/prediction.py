@@ -1,0 +1,151 @@
+"""Predictions of a fitted network."""
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from skcnn.images import read_images
+from skcnn.kernels import LANES
+from skcnn.network import restore_network
+from skcnn.targets import Labels
+from skcnn.threads import count_threads
+
+# Of a single output's logit in the two classes' log odds against them.
+_SIGNS = np.array([1, -1], dtype=np.int8)
+
+
+class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """From images to labels, probabilities and features.
+
+    `_model` is (the network's state, parameters, classes, multilabel).
+    """
+
+    def decision_function(self, X):
+        """Logits: what the last sigmoid is taken of.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
+            Images as in `fit`.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
+            For two classes, the logit of `classes_[1]`.
+
+        Raises
+        ------
+        NotFittedError
+            If there has been no `fit`.
+        ValueError
+            If X has another number of features, or holds NaN or infinity.
+        """
+        _, logits, _ = self._forward(X)
+        return logits[:, 0] if logits.shape[1] == 1 else logits
+
+    def _forward(self, X, *, with_hidden=False):
+        """Labels, logits and, if wanted, hidden activations of images."""
+        check_is_fitted(self)
+        state, parameters, classes, multilabel = self._model
+        network = restore_network(state)
+        X, _, _ = read_images(self, X, reset=False, image_shape=network.image_shape)
+        if X.shape[1] != network.n_features:  # another thread is in `fit`
+            raise ValueError(f"X has {X.shape[1]} features, but the network takes {network.n_features}.")
+        n_threads = count_threads(self.n_jobs) if X.shape[0] > LANES else 1
+        logits, hidden = network.forward(X, parameters, n_threads, with_hidden=with_hidden)
+        if not np.isfinite(logits).all():
+            raise ValueError(f"X holds values too large for {parameters.dtype.name}, in which this model computes.")
+        return Labels(classes, multilabel), logits, hidden
+
+    def predict(self, X):
+        """The most probable class of each image; of several labels a sample, those more probable than not.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
+            Images as in `fit`.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels from `classes_`, or an indicator of 0 and 1.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As in `decision_function`.
+        """
+        labels, logits, _ = self._forward(X)
+        return labels.decode(logits)
+
+    def predict_log_proba(self, X):
+        """Logarithms of the class probabilities; see `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
+            Images as in `fit`.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+            In the order of `classes_`.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As in `decision_function`.
+        """
+        labels, logits, _ = self._forward(X)
+        if labels.n_outputs == 1:
+            return -np.logaddexp(0, logits * _SIGNS)
+        log_p = -np.logaddexp(0, -logits)
+        if labels.multilabel:
+            return log_p
+        return log_p - np.logaddexp.reduce(log_p, axis=1, keepdims=True)
+
+    def predict_proba(self, X):
+        """Probabilities: the outputs' sigmoids, scaled to sum to 1 where there are more than two classes.
+
+        The scaling is done on logarithms, so that a row whose sigmoids all vanish has probabilities too.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
+            Images as in `fit`.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+            In the order of `classes_`; rows sum to 1 unless a sample may have several labels.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As in `decision_function`.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def transform(self, X):
+        """The hidden activations: features for another estimator, an SVM say, that a Pipeline puts behind this one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
+            Images as in `fit`.
+
+        Returns
+        -------
+        hidden : ndarray of shape (n_samples, n_hidden)
+            Sigmoids of the convolution, between 0 and 1, in the order (filter, row, column).
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As in `decision_function`.
+        """
+        return self._forward(X, with_hidden=True)[2]
+
+    @property
+    def _n_features_out(self):
+        return restore_network(self._model[0]).n_hidden

@@ -1,0 +1,146 @@
+"""What training changes, and what of it a later call goes on from."""
+
+from dataclasses import dataclass, field, replace
+from math import inf, nan
+
+import numpy as np
+
+from skcnn.network import restore_network
+
+
+@dataclass
+class State:
+    """Parameters, the solver's memory, and the history."""
+
+    parameters: np.ndarray
+    moments: np.ndarray  # (2, n_trainable) for Adam, (1, n_trainable) for SGD
+    n_steps: int = 0  # solver steps since the moments were zero
+    n_batches: int = 0  # batches in the running averages
+    n_cuts: int = 0  # of an adaptive learning rate
+    t: int = 0  # samples seen
+    n_iter: int = 0  # epochs of this call
+    loss_curve: list = field(default_factory=list)
+    best_loss: float = inf
+    validation_loss_curve: list = field(default_factory=list)
+    validation_scores: list = field(default_factory=list)
+    best_score: float = -inf  # of the validation set; with early stopping, of the parameters that are kept
+    best_parameters: np.ndarray | None = None  # with early stopping
+    split_seed: int | None = None  # of the part of X that is held out
+    n_no_improvement: int = 0
+
+    def with_own_lists(self):
+        """The same with a history that goes on no longer."""
+        return replace(
+            self,
+            loss_curve=list(self.loss_curve),
+            validation_loss_curve=list(self.validation_loss_curve),
+            validation_scores=list(self.validation_scores),
+        )
+
+    @property
+    def loss(self):
+        return self.loss_curve[-1] if self.loss_curve else nan
+
+    def record(self, loss, n_samples, plan):
+        """Book an epoch; and, unless the validation score decides, whether it improved on the best by over `tol`."""
+        self.n_iter += 1
+        self.t += n_samples
+        self.loss_curve.append(loss)
+        if not plan.early_stopping:
+            self.n_no_improvement = self.n_no_improvement + 1 if loss > self.best_loss - plan.tol else 0
+        self.best_loss = min(self.best_loss, loss)
+
+    def record_validation(self, loss, score, plan):
+        """The same of the validation set, after `record`; with early stopping the best parameters are kept."""
+        self.validation_loss_curve.append(loss)
+        self.validation_scores.append(score)
+        if plan.early_stopping:
+            self.n_no_improvement = self.n_no_improvement + 1 if score < self.best_score + plan.tol else 0
+            if score > self.best_score:
+                self.best_parameters = self.parameters.copy()
+        self.best_score = max(self.best_score, score)
+
+
+def zero_moments(network, solver, dtype):
+    n_moments = 2 if solver == "adam" else 1
+    return np.zeros((n_moments, network.n_trainable), dtype=dtype)
+
+
+def initial_state(estimator, network, generator, dtype):
+    return State(
+        network.initial_parameters(estimator.init, generator, dtype), zero_moments(network, estimator.solver, dtype)
+    )
+
+
+def later_state(estimator, network, labels, dtype, what):
+    """The state that the estimator's last fit ended in, for `what` ("warm_start" or "partial_fit") to go on from.
+
+    Raises
+    ------
+    ValueError
+        If that fit had other classes or another network.
+    """
+    if labels.multilabel != estimator._multilabel or not np.array_equal(labels.classes, estimator.classes_):
+        raise ValueError(
+            f"{what} needs the classes of the last fit, {estimator.classes_!r}; now they are {labels.classes!r}."
+        )
+    last, parameters, *_ = estimator._model
+    if network != restore_network(last):
+        raise ValueError(f"{what} needs the network of the last fit, {restore_network(last)}; now it is {network}.")
+    zeros = zero_moments(network, estimator.solver, dtype)
+    moments = estimator._moments
+    kept = moments is not None and moments.shape == zeros.shape
+    parameters = parameters.astype(dtype)
+    warm = what == "warm_start"
+    # The parameters are the best ones so far if the last training stopped early, and are to be held against later ones.
+    best_score = estimator._best_score if warm and estimator.early_stopping else None
+    return State(
+        parameters=parameters,
+        moments=moments.astype(dtype) if kept else zeros,
+        n_steps=estimator._n_steps if kept else 0,
+        n_batches=estimator._n_batches,
+        # MLPClassifier's fit, too, begins with the whole learning rate; its partial_fit goes on with the last.
+        n_cuts=0 if warm else estimator._n_cuts,
+        t=estimator.t_,
+        # A stream's history may be long, and only ever grows: it is not copied with each chunk.
+        loss_curve=list(estimator.loss_curve_) if warm else estimator.loss_curve_,
+        best_loss=inf if estimator.best_loss_ is None else estimator.best_loss_,
+        validation_loss_curve=list(estimator.validation_loss_curve_ or []),
+        validation_scores=list(estimator.validation_scores_ or []),
+        best_score=-inf if best_score is None else best_score,
+        best_parameters=None if best_score is None else parameters.copy(),
+        split_seed=estimator._split_seed,
+        n_no_improvement=estimator._n_no_improvement,
+    )
+
+
+def fitted_attributes(labels, plan, state, network, *, keep_moments=False):
+    """What the estimator stores of a state: arrays and numbers, whose names end in _ where they are public."""
+    stopped_early = plan.early_stopping and state.best_parameters is not None
+    best_score = state.best_score if stopped_early else max(state.validation_scores, default=None)
+    return {
+        "classes_": labels.classes,
+        "_multilabel": labels.multilabel,
+        "image_shape_": network.image_shape,
+        "kernel_size_": network.kernel_size,
+        "n_outputs_": network.n_outputs,
+        "n_layers_": 3,
+        "n_iter_": state.n_iter,
+        "t_": state.t,
+        "learning_rate_": plan.learning_rate(state.t, state.n_cuts),
+        "loss_": state.loss,
+        "best_loss_": None if plan.early_stopping else state.best_loss,
+        "loss_curve_": state.loss_curve,
+        "validation_loss_curve_": state.validation_loss_curve or None,
+        "validation_scores_": state.validation_scores or None,
+        "best_validation_score_": best_score,
+        # In one, so that a prediction in another thread never meets one half of an old model.
+        "_model": (network.to_state(), state.parameters, labels.classes, labels.multilabel),
+        "_n_steps": state.n_steps,
+        "_n_batches": state.n_batches,
+        "_n_cuts": state.n_cuts,
+        "_n_no_improvement": state.n_no_improvement,
+        "_best_score": state.best_score if stopped_early else None,
+        "_split_seed": state.split_seed,
+        "_moments": state.moments if keep_moments else None,
+    }

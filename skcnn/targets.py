@@ -1,0 +1,132 @@
+"""Labels to targets, one column an output, and logits back to labels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils.multiclass import check_classification_targets
+
+from skcnn.notices import warn
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the outputs stand for.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        In their order; with several labels a sample, the numbers of these.
+    multilabel : bool
+        Whether a sample may have any number of the labels, rather than one class.
+    """
+
+    classes: np.ndarray
+    multilabel: bool
+
+    @property
+    def n_outputs(self):
+        return 1 if len(self.classes) == 2 and not self.multilabel else len(self.classes)
+
+    def encode(self, y, name="y"):
+        """Boolean targets of shape (n_samples, n_outputs) of labels, called `name` in errors."""
+        if is_multilabel(y) != self.multilabel:
+            wanted = f"an indicator of {len(self.classes)} labels" if self.multilabel else "one label a sample"
+            raise ValueError(f"{name} must be {wanted}, as the model was started with; got shape {y.shape}.")
+        if self.multilabel:
+            if y.shape[1] != len(self.classes):
+                raise ValueError(f"{name} must have {len(self.classes)} labels a sample; got {y.shape[1]}.")
+            return y != 0
+        try:
+            codes = np.minimum(np.searchsorted(self.classes, y), len(self.classes) - 1)
+            known = self.classes[codes] == y
+        except TypeError:  # labels that do not compare with the classes
+            known = np.zeros(len(y), dtype=bool)
+        if not known.all():
+            unknown = np.unique(y[~known].astype(str))[:10].tolist()
+            raise ValueError(f"{name} has labels that are not among the classes {self.classes.tolist()}: {unknown}.")
+        return codes[:, np.newaxis] == (1 if self.n_outputs == 1 else np.arange(len(self.classes)))
+
+    def decode(self, logits):
+        """Of each row of logits, the most probable class, or an indicator of the labels more probable than not."""
+        if self.multilabel:
+            return (logits > 0).astype(int)
+        return self.classes[(logits[:, 0] > 0).astype(np.intp) if self.n_outputs == 1 else logits.argmax(axis=1)]
+
+    def are_correct(self, logits, targets):
+        """Of each row, whether `decode` finds its labels, all of them."""
+        if self.n_outputs == 1 or self.multilabel:
+            return ((logits > 0) == targets).all(axis=1)
+        return logits.argmax(axis=1) == targets.argmax(axis=1)
+
+
+def check_labels(y, *, known=False):
+    """y as an array, of one axis if a sample has one label; what is no kind of labels is a ValueError.
+
+    What kind of values they are is not asked of labels whose classes are `known`: `Labels.encode` looks them up.
+    """
+    y = y.toarray() if hasattr(y, "toarray") else y
+    if y.dtype.kind in "iuf" and not y.dtype.isnative:
+        y = y.astype(y.dtype.newbyteorder("="))
+    if is_multilabel(y):
+        if y.ndim != 2 or not ((y == 0) | (y == 1)).all():
+            raise ValueError(
+                "y must have one label a sample, or be an indicator of 0 and 1 with a column for each label; got other "
+                f"values in shape {y.shape}."
+            )
+        return y
+    if y.ndim == 2:
+        warn("A column-vector y was passed when a 1d array was expected; it is taken as one.", DataConversionWarning)
+        y = y.ravel()
+    if not known:
+        check_classification_targets(y)
+    return y
+
+
+def is_multilabel(y):
+    return y.ndim > 1 and y.shape[1] > 1
+
+
+def find_labels(y):
+    """The `Labels` that y, checked, is made of."""
+    if is_multilabel(y):
+        return Labels(np.arange(y.shape[1]), True)
+    return make_labels(np.unique(y), "y")
+
+
+def find_partial_labels(fitted, y, classes):
+    """The `Labels` of `partial_fit`, from a `fitted` estimator or, in the first call, from `classes`."""
+    if classes is not None:
+        classes = check_classes(classes)
+    if fitted is not None:
+        labels = Labels(fitted.classes_, fitted._multilabel)
+    elif is_multilabel(y):
+        labels = find_labels(y)
+    elif classes is None:
+        raise ValueError("classes must be passed in the first call of partial_fit: all that there will be.")
+    else:
+        labels = make_labels(classes, "classes")
+    if classes is not None and not np.array_equal(classes, labels.classes):
+        raise ValueError(f"classes={classes.tolist()} are not those of the model, {labels.classes.tolist()}.")
+    return labels
+
+
+def check_classes(classes):
+    """The caller's classes, sorted."""
+    array = np.asarray(classes)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"classes={classes!r} must be a list or an array of labels.")
+    try:
+        array = np.unique(array)
+    except TypeError as error:
+        raise ValueError(f"classes={classes!r} must be labels of one kind, that can be sorted.") from error
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"classes={classes!r} must not hold NaN or infinity.")
+    return array
+
+
+def make_labels(classes, name):
+    """The `Labels` of sorted classes, of which there must be two or more."""
+    if len(classes) < 2:
+        raise ValueError(f"{name} must have at least two classes; got one class only: {classes.tolist()[0]!r}.")
+    return Labels(classes, False)

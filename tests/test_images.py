@@ -1,0 +1,86 @@
+"""X as images of three or four axes: taken as they are, wherever rows are."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.model_selection import cross_val_score
+
+
+def test_images_are_their_rows(quick, digits):
+    X, y = digits
+    clf = quick().fit(X.reshape(300, 8, 8), y)
+    expected = quick().fit(X, y)
+    assert_array_equal(clf._parameters, expected._parameters)
+    assert clf.n_features_in_ == 64
+    for method in ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform"):
+        assert_array_equal(getattr(clf, method)(X.reshape(300, 8, 8)), getattr(expected, method)(X))
+        assert_array_equal(getattr(clf, method)(X), getattr(expected, method)(X))
+    assert clf.score(X.reshape(300, 8, 8, 1), y) == expected.score(X, y)
+
+
+@pytest.mark.parametrize("shape", [(4, 16), (16, 4), (4, 4, 4), (8, 8, 1), (1, 64), (2, 16, 2)], ids=str)
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64", "int64", ">f4"])
+def test_their_shape_is_taken_from_them(quick, digits, shape, dtype):
+    X, y = (digits[0] * 16).astype(dtype), digits[1]
+    parameters = {"rescale": 1 / 16, "kernel_size": 2}
+    clf = quick(**parameters).fit(X.reshape(300, *shape), y)
+    assert clf.image_shape_ == (*shape, 1)[:3]
+    expected = quick(**parameters, image_shape=shape).fit(X, y)
+    assert_array_equal(clf._parameters, expected._parameters)
+    assert clf.coefs_[0].dtype == ("float32" if dtype in ("uint8", "float32", ">f4") else "float64")
+
+
+def test_lists_of_images(quick, digits):
+    X, y = digits
+    images = X.reshape(300, 8, 8)
+    expected = quick().fit(X, y)
+    assert_array_equal(quick().fit(images.tolist(), y)._parameters, expected._parameters)
+    assert_array_equal(expected.predict(list(images[:3])), expected.predict(X[:3]))
+
+
+def test_transposed_and_strided_images(quick, digits):
+    X, y = digits
+    images = np.zeros((300, 16, 8))
+    images[:, ::2] = X.reshape(300, 8, 8).swapaxes(1, 2)
+    clf = quick().fit(images[:, ::2].swapaxes(1, 2), y)
+    assert_array_equal(clf._parameters, quick().fit(X, y)._parameters)
+
+
+def test_a_read_only_memory_map_of_images(quick, digits, tmp_path):
+    X, y = (digits[0] * 16).astype(np.uint8), digits[1]
+    np.save(tmp_path / "X.npy", X.reshape(300, 8, 8))
+    images = np.load(tmp_path / "X.npy", mmap_mode="r")
+    assert_array_equal(quick().fit(images, y)._parameters, quick().fit(X, y)._parameters)
+
+
+def test_chunks_and_cross_validation(quick, digits):
+    X, y = digits
+    images = X.reshape(300, 8, 4, 2)
+    clf = quick().partial_fit(images[:100], y[:100], classes=np.arange(10))
+    clf.partial_fit(X[100:], y[100:])
+    assert clf.image_shape_ == (8, 4, 2)
+    assert len(cross_val_score(quick(), images, y, cv=2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((5, 4, 16)), r"X has images of shape \(4, 16\), but the network takes .* \(8, 8, 1\)"),
+        (np.zeros((5, 8, 9)), r"X has images of shape \(8, 9\)"),
+        (np.zeros((5, 8, 8, 2)), r"X has images of shape \(8, 8, 2\)"),
+        (np.zeros((5, 8, 8, 1, 1)), "X has 5 axes; it takes rows, 2 axes, or images"),
+        (np.full((5, 8, 8), np.nan), "NaN"),
+        ([[[1, 2], [3]], [[4]]], "inhomogeneous"),
+        (np.zeros((0, 8, 8)), r"0 sample\(s\)"),
+    ],
+)
+def test_bad_images(fitted, images, message):
+    with pytest.raises(ValueError, match=message):
+        fitted.predict(images)
+
+
+def test_images_that_contradict_image_shape(quick, digits):
+    X, y = digits
+    with pytest.raises(ValueError, match=r"X has images of shape \(8, 8\), but the network takes .* \(4, 16, 1\)"):
+        quick(image_shape=(4, 16)).fit(X.reshape(300, 8, 8), y)
+    assert quick(image_shape=(8, 8)).fit(X.reshape(300, 8, 8), y).image_shape_ == (8, 8, 1)

@@ -1,0 +1,114 @@
+"""From one way of training to another: nothing learnt is lost, and the best score is that of the model."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skcnn.fitting import fit
+from skcnn.training import Observer
+
+# Ways to train once more: plainly, with a validation set to look at, or to stop early by (the caller's own or a part).
+WAYS = ["partial_fit", "fit", "watched", "stopped", "stopped by a part"]
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def train(clf, way, X, y, validation):
+    clf.set_params(early_stopping=way.startswith("stopped"))
+    if way == "partial_fit":
+        return clf.partial_fit(X, y, classes=np.arange(10))
+    return clf.fit(X, y, **(validation if way in ("watched", "stopped") else {}))
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+@pytest.mark.parametrize("ways", list(product(WAYS, WAYS)), ids=" then ".join)
+def test_two_trainings(quick, digits, ways, solver, standardize):
+    X, y = digits
+    data = X[:200], y[:200], {"X_val": X[200:], "y_val": y[200:]}
+    clf = quick(max_iter=3, solver=solver, standardize=standardize, warm_start=True, tol=0.0, learning_rate_init=0.02)
+    train(clf, ways[0], *data)
+    before, n_epochs = clf._parameters.copy(), len(clf.loss_curve_)
+    train(clf, ways[1], *data)
+    assert len(clf.loss_curve_) == n_epochs + clf.n_iter_
+    if not ways[1].startswith("stopped"):
+        assert not np.array_equal(clf._parameters, before)
+    if ways[1] == "watched":
+        assert clf.score(X[200:], y[200:]) == clf.validation_scores_[-1]
+    if ways[1] == "stopped":
+        assert clf.score(X[200:], y[200:]) == clf.best_validation_score_
+
+
+def test_early_stopping_again_after_chunks_that_spoil_the_model(quick, digits):
+    """What was best before them does not count any more."""
+    X, y = digits
+    validation = {"X_val": X[200:], "y_val": y[200:]}
+    clf = quick(max_iter=30, early_stopping=True, warm_start=True, tol=0.0, learning_rate_init=0.02)
+    good = clf.fit(X[:200], y[:200], **validation).best_validation_score_
+    clf.set_params(early_stopping=False, learning_rate_init=30.0).partial_fit(X[:200], (y[:200] + 1) % 10)
+    clf.set_params(early_stopping=True, max_iter=1, learning_rate_init=1e-6).fit(X[:200], y[:200], **validation)
+    assert clf.best_validation_score_ == clf.score(X[200:], y[200:]) < good
+
+
+def test_a_warm_start_with_another_validation_set_scores_anew(quick, digits):
+    X, y = digits
+    other = np.random.RandomState(0).permutation(10)
+    clf = quick(max_iter=20, early_stopping=True, warm_start=True, tol=0.0, learning_rate_init=0.02)
+    clf.fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
+    clf.fit(X[:200], other[y[:200]], X_val=X[200:], y_val=other[y[200:]])
+    assert clf.best_validation_score_ == clf.score(X[200:], other[y[200:]])
+
+
+def test_a_warm_start_holds_the_same_samples_out(quick, digits):
+    clf = quick(max_iter=1, early_stopping=True, warm_start=True, random_state=None).fit(*digits)
+    seed = clf._split_seed
+    assert clf.fit(*digits)._split_seed == seed
+    assert clf.set_params(warm_start=False).fit(*digits)._split_seed != seed
+
+
+def test_a_warm_start_after_an_interrupted_first_epoch(quick, digits):
+    class Interrupt(Observer):
+        def begin(self, state):
+            raise KeyboardInterrupt
+
+    clf = quick(early_stopping=True, warm_start=True)
+    with pytest.warns(UserWarning, match="interrupted"):
+        fit(clf, *digits, observer=Interrupt())
+    assert clf.best_validation_score_ is None
+    assert clf.fit(*digits).best_validation_score_ == max(clf.validation_scores_)
+
+
+def test_a_warm_start_wants_the_same_columns(quick, digits):
+    pd = pytest.importorskip("pandas")
+    X, y = digits
+    frame = pd.DataFrame(X, columns=[f"pixel{i}" for i in range(64)])
+    clf = quick(warm_start=True).fit(frame, y)
+    with pytest.raises(ValueError, match="feature names should match"):
+        clf.fit(frame[frame.columns[::-1]], y)
+    assert clf.set_params(warm_start=False).fit(X, y).n_features_in_ == 64
+    assert not hasattr(clf, "feature_names_in_")
+
+
+def test_rows_go_on_as_the_images_they_were(quick, digits):
+    X, y = digits
+    clf = quick(warm_start=True).fit(X.reshape(300, 4, 16), y)
+    assert clf.fit(X, y).image_shape_ == clf.partial_fit(X, y).image_shape_ == (4, 16, 1)
+
+
+def test_a_long_stream_is_not_copied_with_each_chunk(quick, digits):
+    X, y = digits
+    clf = quick().partial_fit(X, y, classes=np.arange(10))
+    curve = clf.loss_curve_
+    assert clf.partial_fit(X, y).loss_curve_ is curve
+    assert len(curve) == 2
+
+
+def test_the_history_of_a_failed_fit_is_not_kept(quick, digits):
+    X, y = digits
+    clf = quick(warm_start=True).fit(X, y)
+    curve, parameters = list(clf.loss_curve_), clf._parameters.copy()
+    with pytest.raises(ValueError, match="Training diverged"):
+        clf.set_params(learning_rate_init=1e300).fit(X, y)
+    assert clf.loss_curve_ == curve
+    assert_array_equal(clf._parameters, parameters)

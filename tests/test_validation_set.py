@@ -1,0 +1,199 @@
+"""Early stopping and the caller's own validation set: what is scored, on what, and what is kept."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+
+from skcnn import ConvSigmoidClassifier
+from tests.reference import output_loss
+from tests.watcher import fit_watched
+
+losses = pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+
+
+@pytest.fixture
+def split(digits):
+    """Training and validation set."""
+    X, y = digits
+    return X[:200], y[:200], {"X_val": X[200:], "y_val": y[200:]}
+
+
+def split_of(seed, y, fraction):
+    return train_test_split(np.arange(len(y)), test_size=fraction, stratify=y, random_state=seed)
+
+
+def one_hot(clf, y):
+    return (y[:, np.newaxis] == (clf.classes_[1:] if clf.n_outputs_ == 1 else clf.classes_)).astype(float)
+
+
+@losses
+@pytest.mark.parametrize("n_classes", [2, 10])
+def test_curves_of_ones_own_validation_set(quick, split, rng, loss, n_classes):
+    """Without penalty and class weights, with the set's own weights; and learning is not changed by it."""
+    X, y, validation = split
+    y, y_val = y % n_classes, validation["y_val"] % n_classes
+    weights = rng.randint(0, 3, size=len(y_val)).astype(float)
+    clf = quick(loss=loss, alpha=1.0, class_weight={0: 3.0})
+    clf.fit(X, y, X_val=validation["X_val"], y_val=y_val, sample_weight_val=weights)
+    assert_array_equal(clf._parameters, quick(loss=loss, alpha=1.0, class_weight={0: 3.0}).fit(X, y)._parameters)
+    assert len(clf.validation_loss_curve_) == len(clf.validation_scores_) == clf.n_iter_
+    logits = clf.decision_function(validation["X_val"]).reshape(len(y_val), -1)
+    assert_allclose(clf.validation_loss_curve_[-1], output_loss(logits, one_hot(clf, y_val), weights, loss)[0])
+    assert clf.validation_scores_[-1] == clf.score(validation["X_val"], y_val, weights)
+    assert clf.best_validation_score_ == max(clf.validation_scores_)
+    assert clf.best_loss_ == min(clf.loss_curve_)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_early_stopping_keeps_the_best_epoch(quick, split):
+    X, y, validation = split
+    clf = quick(max_iter=100, early_stopping=True, tol=0.0, n_iter_no_change=3, learning_rate_init=0.05)
+    seen = []
+    fit_watched(clf, X, y, lambda state: seen.append(state.parameters.copy()), validation=(*validation.values(), None))
+    best = int(np.argmax(clf.validation_scores_))
+    assert best < len(seen) - 1, "a test of nothing: the last epoch was the best"
+    assert_array_equal(clf._parameters, seen[best])
+    assert clf.score(*validation.values()) == clf.best_validation_score_ == clf.validation_scores_[best]
+
+
+def test_the_part_held_out_is_stratified_and_not_learnt_from(quick, digits):
+    X, y = digits
+    clf = quick(early_stopping=True, validation_fraction=0.2, shuffle=False, max_iter=1, tol=0.0)
+    with pytest.warns(ConvergenceWarning):
+        clf.fit(X, y)
+    learnt, held = (np.sort(part) for part in split_of(clf._split_seed, y, 0.2))
+    assert clf.t_ == 240
+    assert clf.validation_scores_ == [accuracy_score(y[held], clf.predict(X[held]))]
+    with pytest.warns(ConvergenceWarning):
+        expected = quick(shuffle=False, max_iter=1).fit(X[learnt], y[learnt])
+    assert_array_equal(clf._parameters, expected._parameters)
+
+
+def test_ones_own_set_takes_the_place_of_the_split(quick, split):
+    X, y, validation = split
+    parameters = {"max_iter": 4, "early_stopping": True, "n_iter_no_change": 2}
+    clf = quick(**parameters).fit(X, y, **validation)
+    assert clf.t_ == clf.n_iter_ * 200
+    assert len(clf.validation_scores_) == clf.n_iter_ == 4
+
+
+def test_standardised_scores_are_those_of_the_kept_model(quick, split):
+    """Running averages are settled before each score, so that the best one is what the model then reaches."""
+    X, y, validation = split
+    clf = quick(standardize=True, early_stopping=True, max_iter=8, n_iter_no_change=8, learning_rate_init=0.05)
+    with pytest.warns(ConvergenceWarning):
+        clf.fit(X, y, **validation)
+    assert clf.score(*validation.values()) == clf.best_validation_score_
+    assert_allclose(clf.decision_function(X).mean(axis=0), 0, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_warm_start_keeps_the_best_of_all_fits(quick, split):
+    """Epochs that make it worse do not count, even if they are all that a later fit has."""
+    X, y, validation = split
+    clf = quick(max_iter=8, early_stopping=True, tol=0.0, warm_start=True, learning_rate_init=0.02).fit(
+        X, y, **validation
+    )
+    best, score = clf._parameters.copy(), clf.best_validation_score_
+    clf.set_params(learning_rate_init=10.0, max_iter=1, n_iter_no_change=100)
+    clf.fit(X, y, **validation)
+    assert clf.validation_scores_[-1] < score
+    assert clf.best_validation_score_ == score
+    assert_array_equal(clf._parameters, best)
+
+
+def test_interrupted_early_stopping_keeps_the_best(quick, split):
+    X, y, validation = split
+
+    def interrupt(state):
+        if state.n_iter == 6:
+            raise KeyboardInterrupt
+
+    clf = quick(max_iter=12, early_stopping=True, tol=0.0, learning_rate_init=0.05)
+    with pytest.warns(UserWarning, match="interrupted"):
+        fit_watched(clf, X, y, interrupt, validation=(*validation.values(), None))
+    assert clf.score(*validation.values()) == clf.best_validation_score_
+
+
+def test_verbose_prints_the_score(quick, split, capsys):
+    X, y, validation = split
+    clf = quick(max_iter=3, verbose=True, early_stopping=True).fit(X, y, **validation)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"Iteration 1, loss = {clf.loss_curve_[0]:.8f}"
+    assert lines[1] == f"Validation score: {clf.validation_scores_[0]:f}"
+    assert lines[-1].startswith("Validation score did not improve more than tol=")
+    assert lines[-1].endswith(" for 1 consecutive epochs. Stopping.")
+
+
+def test_the_validation_set_is_not_copied_out_of_x(quick, digits, monkeypatch):
+    """It is scored by its row numbers."""
+    from skcnn.holdout import Holdout
+
+    seen = []
+    evaluate = Holdout.evaluate
+    monkeypatch.setattr(Holdout, "evaluate", lambda self, *args: seen.append(self.X) or evaluate(self, *args))
+    X, y = digits
+    with pytest.warns(ConvergenceWarning):
+        quick(max_iter=1, early_stopping=True).fit(X, y)
+    assert np.shares_memory(seen[0], X)
+
+
+def test_through_a_pipeline(quick, split):
+    """`transform_input` has the steps before transform X_val as they transform X."""
+    X, y, validation = split
+    raw = {"X_val": validation["X_val"] * 255, "y_val": validation["y_val"]}
+    with config_context(enable_metadata_routing=True):
+        clf = quick().set_fit_request(X_val=True, y_val=True)
+        pipeline = make_pipeline(MinMaxScaler(), clf, transform_input=["X_val"]).fit(X * 255, y, **raw)
+        scaler = MinMaxScaler().fit(X * 255)
+    expected = quick().fit(scaler.transform(X * 255), y, X_val=scaler.transform(raw["X_val"]), y_val=raw["y_val"])
+    assert pipeline[-1].validation_scores_ == expected.validation_scores_
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"X_val": None}, "X_val is missing"),
+        ({"y_val": None}, "y_val is missing"),
+        ({"X_val": None, "y_val": None, "sample_weight_val": np.ones(100)}, "X_val and y_val is missing"),
+        ({"X_val": np.zeros((100, 49))}, "X_val and y_val do not go with X and y: X has 49 features.* 64"),
+        ({"X_val": np.zeros((100, 16, 4))}, r"images of shape \(16, 4\), but the network takes .* \(8, 8, 1\)"),
+        ({"y_val": np.zeros(99)}, "inconsistent numbers of samples"),
+        ({"y_val": np.full(100, 11)}, "y_val has labels that are not among the classes"),
+        ({"y_val": np.full(100, "seven")}, "y_val has labels that are not among the classes"),
+        ({"y_val": np.ones((100, 10), int)}, "y_val must be one label a sample"),
+        ({"X_val": np.full((100, 64), np.nan)}, "NaN"),
+        ({"sample_weight_val": -np.ones(100)}, "sample_weight_val must not be negative"),
+        ({"sample_weight_val": np.zeros(100)}, "sample_weight_val is zero"),
+    ],
+)
+def test_bad_validation_sets(quick, split, changes, message):
+    X, y, validation = split
+    clf = quick().fit(X, y)
+    before = clf._parameters.copy()
+    with pytest.raises(ValueError, match=message):
+        clf.fit(X, y, **(validation | changes))
+    assert_array_equal(clf._parameters, before)
+
+
+@pytest.mark.parametrize("part", ["learn from", "validate with"])
+def test_weights_that_leave_a_part_empty(digits, part):
+    X, y = digits[0][:20], np.arange(20) % 2
+    clf = ConvSigmoidClassifier(early_stopping=True, random_state=0, max_iter=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        _, held = split_of(clf.fit(X, y)._split_seed, y, 0.1)
+    weights = np.zeros(20) if part == "learn from" else np.ones(20)
+    weights[held] = 1.0 if part == "learn from" else 0.0
+    with pytest.raises(
+        ValueError, match=f"sample_weight is zero for every sample that early_stopping=True has .*{part}"
+    ):
+        clf.fit(X, y, weights)
