@@ -53,7 +53,8 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         Raise it when the training score is far above the validation score.
     class_weight : dict of {label: weight} or "balanced", default=None
         Factors of the samples' weights, by class; "balanced" makes all classes weigh the same, for data where one is
-        rare and matters. Labels that a dict leaves out have 1. Not for several labels a sample.
+        rare and matters. Labels that a dict leaves out have 1. Not for several labels a sample. Validation scores do
+        not know of it: with `early_stopping`, pass a validation set with `sample_weight_val`.
     batch_size : int or "auto", default="auto"
         Samples in a mini-batch; "auto" is 32, or all samples if there are fewer. Larger batches take less time an
         epoch, above all with several threads, and more epochs.
@@ -73,13 +74,14 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
     random_state : int, RandomState instance or None, default=None
         Draws initial weights, the samples held out and the samples' order; an int makes results repeat bit for bit.
     tol : float, default=1e-3
-        Training stops once the loss (with `early_stopping`, the validation score) failed to improve by more than
-        `tol` on its best for more than `n_iter_no_change` epochs in a row.
+        Training stops once the loss failed to improve on its best by more than `tol`, or with `early_stopping` the
+        validation score by at least `tol`, for more than `n_iter_no_change` epochs in a row.
     n_iter_no_change : int or inf, default=10
         See `tol`. Infinity always trains for `max_iter` epochs.
     early_stopping : bool, default=False
         Whether the accuracy on a validation set decides when to stop, and which epoch's parameters are kept: those of
-        the best. The set is the one passed to `fit`, otherwise a part of X. Use it when more epochs do harm.
+        the best. The set is the one passed to `fit`, otherwise a part of X, which is not learnt from then. Use it when
+        more epochs do harm, as with wrong labels; on small clean sets it costs accuracy.
     validation_fraction : float, default=0.1
         The part of X that `early_stopping` holds out, classes in proportion (unless a sample has several labels).
     verbose : bool, default=False
@@ -87,7 +89,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
     warm_start : bool, default=False
         Whether `fit` continues from the last fit's parameters, solver state and count of epochs without improvement:
         after one that converged, a further `fit` stops after an epoch that improves nothing. The solver's moments
-        stay in the model then, and in pickles.
+        stay in the model then, and in pickles. An int as `random_state` starts the samples' orders over.
     n_jobs : int, default=None
         Threads of `fit` and predictions, which come to the same bits: None is 1 (or what `joblib.parallel_config`
         says), -1 all processors, at most what OMP_NUM_THREADS, threadpoolctl or a joblib worker allow.
