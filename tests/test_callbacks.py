@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
 
@@ -123,6 +123,15 @@ def test_teardown_after_a_failed_fit(quick, digits):
 def test_a_progress_bar(quick, digits, capsys):
     pytest.importorskip("rich")
     quick(max_iter=3).set_callbacks(callback.ProgressBar()).fit(*digits)
+    assert "ConvSigmoidClassifier" in capsys.readouterr().out
+
+
+def test_a_progress_bar_around_a_search(quick, digits, capsys):
+    """It passes itself on to the classifier in the pipeline."""
+    pytest.importorskip("rich")
+    pipeline = make_pipeline(StandardScaler(), quick(max_iter=3))
+    search = GridSearchCV(pipeline, {"convsigmoidclassifier__alpha": [1e-4, 1e-2]}, cv=2)
+    search.set_callbacks(callback.ProgressBar(max_propagation_depth=None)).fit(*digits)
     assert "ConvSigmoidClassifier" in capsys.readouterr().out
 
 

@@ -103,6 +103,13 @@ def test_learning_rate_over_a_warm_start(learning_rate):
         assert after == pytest.approx(clf.learning_rate_init / (8 + 1) ** 0.25, rel=1e-15)
 
 
+def test_a_learning_rate_that_vanishes():
+    """No overflow, and no step."""
+    clf = fit_quietly(dense(2, solver="sgd", learning_rate="invscaling", power_t=1000.0, max_iter=3), *TINY)
+    assert clf.learning_rate_ == 0.0
+    assert np.isfinite(clf.loss_)
+
+
 def test_several_labels_a_sample():
     X, y = make_multilabel_classification(n_samples=50, random_state=0, return_indicator=True)
     clf = fit_quietly(dense(20, n_filters=50, alpha=1e-5, learning_rate_init=0.02, tol=0.0), X, y)
