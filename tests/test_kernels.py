@@ -356,6 +356,22 @@ def test_training_and_prediction_share_one_forward_pass(loss, standardize):
     np.testing.assert_allclose(value, expected, rtol=1e-14)
 
 
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("x_dtype", X_DTYPES)
+@every_dtype
+def test_some_rows_in_several_runs(monkeypatch, n_threads, x_dtype, dtype):
+    """By their numbers, with hidden activations: the same bits as of these rows by themselves, in one run."""
+    network = Network(**SMALL | {"image_shape": (6, 5, 2)}, rescale=0.5)
+    problem = random_problem(network, 150, dtype)
+    X = np.abs(4 * problem["X"]).astype(x_dtype)
+    rows = np.random.default_rng(0).permutation(150)[:117].astype(np.intp)
+    expected = network.forward(X[rows], problem["parameters"], 1, with_hidden=True)
+    monkeypatch.setattr("skcnn.network._RUN_WORK", 1)
+    actual = network.forward(read_only(X), problem["parameters"], n_threads, rows=read_only(rows), with_hidden=True)
+    for one, other in zip(actual, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 # ---- whole networks of every shape; up to eight images of a last group go one by one, more of them as lanes ----
 
 
