@@ -325,7 +325,7 @@ def predict_logits(network, parameters, X):
 @every_way
 @pytest.mark.parametrize("x_dtype", X_DTYPES)
 @every_dtype
-def test_compute_logits(n_samples, standardize, x_dtype, dtype):
+def test_forward(n_samples, standardize, x_dtype, dtype):
     network = Network(**SMALL | {"image_shape": (6, 5, 2)}, rescale=0.5, standardize=standardize)
     problem = random_problem(network, n_samples, dtype)
     parameters, X = problem["parameters"], (3 * np.abs(problem["X"])).astype(x_dtype)

@@ -92,7 +92,7 @@ def test_train_batches(choices, standardize, dtype, kind, loss, batch_size):
 @every_way
 @every_dtype
 @pytest.mark.parametrize("x_dtype", ["uint8", "float32", "float64"])
-def test_compute_logits(choices, standardize, dtype, x_dtype):
+def test_forward(choices, standardize, dtype, x_dtype):
     network = Network(**choices, standardize=standardize)
     problem = random_problem(network, 333, dtype)
     X = read_only((3 * np.abs(problem["X"])).astype(x_dtype))
