@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
@@ -101,7 +102,6 @@ def test_an_epoch_interrupted_by_a_callback(quick, digits):
 
 def test_frames_are_shown_as_frames(quick, digits):
     """A scorer then finds the names that the model was fitted with."""
-    pd = pytest.importorskip("pandas")
     X, y = digits
     frame = pd.DataFrame(X, columns=[f"pixel{i}" for i in range(64)])
     monitor = callback.ScoringMonitor(scoring="accuracy")
@@ -121,14 +121,12 @@ def test_teardown_after_a_failed_fit(quick, digits):
 
 
 def test_a_progress_bar(quick, digits, capsys):
-    pytest.importorskip("rich")
     quick(max_iter=3).set_callbacks(callback.ProgressBar()).fit(*digits)
     assert "ConvSigmoidClassifier" in capsys.readouterr().out
 
 
 def test_a_progress_bar_around_a_search(quick, digits, capsys):
     """It passes itself on to the classifier in the pipeline."""
-    pytest.importorskip("rich")
     pipeline = make_pipeline(StandardScaler(), quick(max_iter=3))
     search = GridSearchCV(pipeline, {"convsigmoidclassifier__alpha": [1e-4, 1e-2]}, cv=2)
     search.set_callbacks(callback.ProgressBar(max_propagation_depth=None)).fit(*digits)

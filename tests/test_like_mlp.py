@@ -19,6 +19,7 @@ import warnings
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits, load_iris, make_classification, make_multilabel_classification
@@ -303,7 +304,6 @@ def test_partial_fit_of_a_model_from_a_file(tmp_path):
 
 
 def test_feature_names_with_early_stopping():
-    pd = pytest.importorskip("pandas")
     X = pd.DataFrame(np.random.RandomState(0).randn(20, 2), columns=["colname_a", "colname_b"])
     clf = fit_quietly(dense(2, early_stopping=True, validation_fraction=0.2, max_iter=20), X, np.arange(20) % 2)
     assert clf.feature_names_in_.tolist() == ["colname_a", "colname_b"]

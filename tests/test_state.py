@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skops.io
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skcnn import ConvSigmoidClassifier
@@ -61,12 +62,11 @@ def test_state_is_plain(large):
 
 
 def test_skops(large, tmp_path):
-    io = pytest.importorskip("skops.io")
     X, y = large
     clf = large_model(early_stopping=True, validation_fraction=0.2).fit(X, y)
-    io.dump(clf, tmp_path / "model.skops")
-    assert io.get_untrusted_types(file=tmp_path / "model.skops") == ["skcnn.ConvSigmoidClassifier"]
-    again = io.load(tmp_path / "model.skops", trusted=["skcnn.ConvSigmoidClassifier"])
+    skops.io.dump(clf, tmp_path / "model.skops")
+    assert skops.io.get_untrusted_types(file=tmp_path / "model.skops") == ["skcnn.ConvSigmoidClassifier"]
+    again = skops.io.load(tmp_path / "model.skops", trusted=["skcnn.ConvSigmoidClassifier"])
     assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
     assert again.validation_scores_ == clf.validation_scores_
 

@@ -42,7 +42,6 @@ def test_feature_names(fitted):
 
 
 def test_frames(quick, digits):
-    pytest.importorskip("pandas")
     X, y = digits
     clf = quick().set_output(transform="pandas").fit(X, y)
     assert clf.transform(X).columns.tolist() == clf.get_feature_names_out().tolist()

@@ -3,6 +3,7 @@
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
@@ -80,7 +81,6 @@ def test_a_warm_start_after_an_interrupted_first_epoch(quick, digits):
 
 
 def test_a_warm_start_wants_the_same_columns(quick, digits):
-    pd = pytest.importorskip("pandas")
     X, y = digits
     frame = pd.DataFrame(X, columns=[f"pixel{i}" for i in range(64)])
     clf = quick(warm_start=True).fit(frame, y)
