@@ -160,3 +160,35 @@ cdef void backward(
     else:
         backward_images(net, parameters, thread + at.x, thread + at.hidden, n_rows, d_logits, thread + at.rows,
                         thread + at.sums, gradient_out)
+
+
+# ---- prediction ----
+
+
+cdef void predict_group(
+    const pixel* X, const Py_ssize_t* order, Py_ssize_t n_rows, Py_ssize_t g, const Network* net,
+    const floating* parameters, const Workspace* at, floating* thread, floating* logits_out, floating* hidden_out,
+) noexcept nogil:
+    cdef Py_ssize_t rows[LANES]
+    cdef Py_ssize_t size = group_size(n_rows, g)
+    # One by one only if there is no whole group: among many rows, a row's bits do not depend on its place.
+    cdef bint one_by_one = n_rows <= FEW_IMAGES
+    cdef floating* logits = thread + at.group
+    cdef Mode mode = flush_subnormals()
+    cdef Py_ssize_t lane, k
+    for lane in range(size):
+        rows[lane] = g * LANES + lane if order == NULL else order[g * LANES + lane]
+    gather_and_forward(X, rows, size, one_by_one, net, parameters, at, thread, logits)
+    if net.standardize:
+        standardization.standardize_running(
+            parameters + net.running_means, parameters + net.running_variances, net.n_outputs, logits)
+    for lane in range(size):
+        for k in range(net.n_outputs):
+            logits_out[(g * LANES + lane) * net.n_outputs + k] = logits[k * LANES + lane]
+    if hidden_out != NULL:
+        hidden_out += g * LANES * net.n_hidden
+        if one_by_one:
+            memcpy(hidden_out, thread + at.hidden, size * net.n_hidden * sizeof(floating))
+        else:
+            lanes.scatter(thread + at.hidden, net.n_hidden, size, hidden_out)
+    restore_subnormals(mode)
