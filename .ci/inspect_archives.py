@@ -15,6 +15,7 @@ EXPECTED = {
     "skcnn/fitting.py",
     "skcnn/holdout.py",
     "skcnn/images.py",
+    "skcnn/layers.py",
     "skcnn/network.py",
     "skcnn/notices.py",
     "skcnn/plan.py",

@@ -180,10 +180,14 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         kernel_size=5,
         *,
         image_shape=None,
+        padding="valid",
+        pool_size=1,
+        activation="sigmoid",
+        augment=0,
         loss="log_loss",
         standardize=False,
         fit_intercept=True,
-        init="glorot_uniform",
+        init="auto",
         rescale=1.0,
         solver="adam",
         alpha=1e-4,
@@ -211,6 +215,10 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         self.n_filters = n_filters
         self.kernel_size = kernel_size
         self.image_shape = image_shape
+        self.padding = padding
+        self.pool_size = pool_size
+        self.activation = activation
+        self.augment = augment
         self.loss = loss
         self.standardize = standardize
         self.fit_intercept = fit_intercept

@@ -24,18 +24,18 @@ class FittedNetwork:
 
     @property
     def coefs_(self):
-        """Filters, and output weights (n_hidden, n_outputs)."""
+        """The filters of each layer, and output weights (n_hidden, n_outputs)."""
         views = self._views()
-        return [views["filters"], views["weights"].T]
+        return [view for name, view in views.items() if name.startswith("filters_")] + [views["weights"].T]
 
     @property
     def intercepts_(self):
-        """Intercepts of the filters and of the outputs."""
+        """Intercepts of the filters of each layer, and of the outputs."""
         views = self._views()
-        return [views["filter_intercepts"], views["intercepts"]]
+        return [view for name, view in views.items() if name.endswith("intercepts") or "_intercepts_" in name]
 
     @property
     def filters_(self):
-        """Filters as images: (n_filters, kernel_height, kernel_width), and n_channels if there are several."""
-        filters = np.moveaxis(self._views()["filters"], 1, -1)
+        """The first layer's filters as images: (n_filters, kernel_height, kernel_width), and n_channels if there are several."""
+        filters = np.moveaxis(self._views()["filters_0"], 1, -1)
         return filters[..., 0] if filters.shape[-1] == 1 else filters

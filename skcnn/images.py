@@ -100,23 +100,3 @@ def check_image_shape(image_shape, n_features, given_shape=None):
         )
     check_given_shape(given_shape, (height, width, n_channels))
     return height, width, n_channels
-
-
-def check_kernel_size(kernel_size, image_shape):
-    """(kernel_height, kernel_width): an int is cut to the image's sides, a tuple must fit."""
-    height, width, _ = image_shape
-    if not isinstance(kernel_size, tuple):
-        side = check_integer("kernel_size", kernel_size, 1, otherwise=" or a tuple (kernel_height, kernel_width)")
-        return min(side, height), min(side, width)
-    if len(kernel_size) != 2:
-        raise ValueError(f"kernel_size={kernel_size!r} must be an integer or (kernel_height, kernel_width).")
-    names = ("kernel_height", "kernel_width")
-    kernel_height, kernel_width = (
-        check_integer(f"kernel_size's {name}", side, 1) for name, side in zip(names, kernel_size, strict=True)
-    )
-    if kernel_height > height or kernel_width > width:
-        raise ValueError(
-            f"kernel_size={kernel_size!r} is larger than the image, whose (height, width) is {(height, width)}; "
-            "image_shape says what a row is."
-        )
-    return kernel_height, kernel_width

@@ -6,8 +6,9 @@ from math import prod, sqrt
 
 import numpy as np
 
-from skcnn.images import check_image_shape, check_kernel_size
-from skcnn.kernels import LANES, TAP_BLOCK, forward, workspace_size
+from skcnn.images import check_image_shape
+from skcnn.kernels import ACTIVATIONS, LANES, forward, workspace_size
+from skcnn.layers import plan_layers, stack_layers
 
 # Multiply-adds of a thread that go by before Python has a look at signals: some 0.05 s on slow CPUs.
 _RUN_WORK = 5e8
@@ -15,16 +16,22 @@ _RUN_WORK = 5e8
 
 @dataclass(frozen=True)
 class Network:
-    """One convolution, sigmoid, one dense layer: everything that a forward pass needs but the parameters.
+    """Convolutional layers and a dense one: everything that a forward pass needs but the parameters.
 
     Parameters
     ----------
     image_shape : tuple of (height, width, n_channels)
-    n_filters : int
+    n_filters : tuple of int
+        Of each convolutional layer.
     kernel_size : tuple of (kernel_height, kernel_width)
-        At most the image's sides.
+        Of each layer, at most the sides of what it reads.
     n_outputs : int
         1 for two classes, otherwise one per class.
+    pool_size : tuple of (pool_height, pool_width), default=None
+        Of each layer; None pools nowhere.
+    padding : {"valid", "same"}
+    activation : {"sigmoid", "tanh", "relu"}
+        Of the convolutional layers.
     rescale : float
         Every pixel is multiplied by it as it is read.
     fit_intercept : bool
@@ -34,63 +41,64 @@ class Network:
     """
 
     image_shape: tuple
-    n_filters: int
+    n_filters: tuple
     kernel_size: tuple
     n_outputs: int
+    pool_size: tuple | None = None
+    padding: str = "valid"
+    activation: str = "sigmoid"
     rescale: float = 1.0
     fit_intercept: bool = True
     standardize: bool = False
+
+    @cached_property
+    def layers(self):
+        """The convolutional layers."""
+        pool_size = self.pool_size or ((1, 1),) * len(self.n_filters)
+        return stack_layers(self.image_shape, self.n_filters, self.kernel_size, pool_size, self.padding)
 
     @cached_property
     def n_features(self):
         return prod(self.image_shape)
 
     @cached_property
-    def out_shape(self):
-        """(out_height, out_width) of the "valid" convolution."""
-        height, width, _ = self.image_shape
-        kernel_height, kernel_width = self.kernel_size
-        return height - kernel_height + 1, width - kernel_width + 1
+    def hidden_shape(self):
+        """(height, width, n_filters) of what the dense layer reads."""
+        return self.layers[-1].out_shape
 
     @cached_property
     def n_hidden(self):
-        return self.n_filters * prod(self.out_shape)
-
-    @cached_property
-    def n_taps(self):
-        return self.image_shape[2] * prod(self.kernel_size)
+        return prod(self.hidden_shape)
 
     @cached_property
     def n_multiply_adds(self):
         """Of one image's forward pass."""
-        return self.n_hidden * (self.n_taps + self.n_outputs)
+        return sum(layer.n_multiply_adds for layer in self.layers) + self.n_hidden * self.n_outputs
+
+    @cached_property
+    def activation_code(self):
+        return ACTIVATIONS[self.activation]
 
     @cached_property
     def taps(self):
-        """Offset of each filter element (channel, kernel row, kernel column) in a group's interleaved images.
-
-        Zeros fill it up to a multiple of TAP_BLOCK.
-        """
+        """All layers' taps, one after the other, those of a layer before its d_taps."""
         return self.pixel_taps * LANES
 
     @cached_property
     def pixel_taps(self):
         """The same in a single image."""
-        height, width, n_channels = self.image_shape
-        channel, u, v = np.ogrid[:n_channels, : self.kernel_size[0], : self.kernel_size[1]]
-        taps = np.zeros(-(-self.n_taps // TAP_BLOCK) * TAP_BLOCK, dtype=np.intp)
-        taps[: self.n_taps] = ((channel * height + u) * width + v).ravel()
-        return taps
+        return np.concatenate([taps for layer in self.layers for taps in (layer.taps, layer.d_taps)])
 
     # ---- the parameter vector ----
 
     @cached_property
     def _shapes(self):
-        n_channels = self.image_shape[2]
+        shapes = {}
+        for number, layer in enumerate(self.layers):
+            shapes[f"filters_{number}"] = layer.filters_shape
+            shapes[f"filter_intercepts_{number}"] = (layer.n_filters,)
         statistics = self.n_outputs if self.standardize else 0
-        return {
-            "filters": (self.n_filters, n_channels, *self.kernel_size),
-            "filter_intercepts": (self.n_filters,),
+        return shapes | {
             "weights": (self.n_outputs, self.n_hidden),
             "intercepts": (self.n_outputs,),
             "running_means": (statistics,),
@@ -104,13 +112,23 @@ class Network:
         return tuple(int(start) for start in np.cumsum([0, *sizes[:-1]]))
 
     @cached_property
+    def geometry(self):
+        """Of each layer, the numbers of skcnn.kernels.geometry.Layer, and where its filters and intercepts begin."""
+        return [(*layer.geometry, *self.offsets[2 * i : 2 * i + 2]) for i, layer in enumerate(self.layers)]
+
+    @cached_property
+    def dense_offsets(self):
+        """Where weights, intercepts, running means and running variances begin."""
+        return self.offsets[-4:]
+
+    @cached_property
     def n_trainable(self):
         """Parameters that the solver moves: all but the running averages, which come last."""
-        return self.offsets[4]
+        return self.offsets[-2]
 
     @cached_property
     def n_parameters(self):
-        return self.offsets[5] + prod(self._shapes["running_variances"])
+        return self.offsets[-1] + prod(self._shapes["running_variances"])
 
     def views(self, parameters):
         """The parts of the parameter vector by name, as views."""
@@ -122,20 +140,23 @@ class Network:
 
         Parameters
         ----------
-        init : {"glorot_uniform", "uniform"}
+        init : {"auto", "glorot_uniform", "he_uniform", "uniform"}
             Filters and weights are drawn from U(-b, b) with b = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio,
-            2010), the fans of a filter being its taps times the channels it reads and writes; or from U(0, 1).
+            2010) or b = sqrt(6 / fan_in) (He et al., 2015), the fans of a filter being its taps times the channels
+            it reads and writes; or from U(0, 1). "auto" is He's for the filters before a relu, Glorot's for all else.
         random_state : numpy.random.RandomState
         dtype : numpy dtype
         """
         parameters = np.zeros(self.n_parameters, dtype=dtype)
         views = self.views(parameters)
         fans = {
-            "filters": self.n_taps + self.n_filters * prod(self.kernel_size),
-            "weights": self.n_hidden + self.n_outputs,
+            f"filters_{number}": (layer.n_taps, layer.n_filters * prod(layer.kernel_size))
+            for number, layer in enumerate(self.layers)
         }
-        for name, fan in fans.items():
-            bound = sqrt(6.0 / fan)
+        fans["weights"] = self.n_hidden, self.n_outputs
+        for name, (fan_in, fan_out) in fans.items():
+            he = init == "he_uniform" or (init == "auto" and name != "weights" and self.activation == "relu")
+            bound = sqrt(6.0 / (fan_in if he else fan_in + fan_out))
             low, high = (0.0, 1.0) if init == "uniform" else (-bound, bound)
             views[name][:] = random_state.uniform(low, high, size=views[name].shape)
         views["running_variances"][:] = 1.0
@@ -193,11 +214,17 @@ def _restore_network(items):
 def make_network(estimator, n_features, n_outputs, given_shape=None):
     """The network that an estimator's hyper-parameters ask for, on rows of `n_features` values."""
     image_shape = check_image_shape(estimator.image_shape, n_features, given_shape)
+    n_filters, kernel_size, pool_size = plan_layers(
+        image_shape, estimator.n_filters, estimator.kernel_size, estimator.pool_size, estimator.padding
+    )
     return Network(
         image_shape=image_shape,
-        n_filters=int(estimator.n_filters),
-        kernel_size=check_kernel_size(estimator.kernel_size, image_shape),
+        n_filters=n_filters,
+        kernel_size=kernel_size,
         n_outputs=n_outputs,
+        pool_size=pool_size,
+        padding=estimator.padding,
+        activation=estimator.activation,
         rescale=float(estimator.rescale),
         fit_intercept=bool(estimator.fit_intercept),
         standardize=bool(estimator.standardize),

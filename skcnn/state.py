@@ -114,6 +114,11 @@ def later_state(estimator, network, labels, dtype, what):
     )
 
 
+def of_layers(sizes):
+    """The layers' sizes as a hyper-parameter has them: a list, or the only one."""
+    return list(sizes) if len(sizes) > 1 else sizes[0]
+
+
 def fitted_attributes(labels, plan, state, network, *, keep_moments=False):
     """What the estimator stores of a state: arrays and numbers, whose names end in _ where they are public."""
     stopped_early = plan.early_stopping and state.best_parameters is not None
@@ -122,9 +127,10 @@ def fitted_attributes(labels, plan, state, network, *, keep_moments=False):
         "classes_": labels.classes,
         "_multilabel": labels.multilabel,
         "image_shape_": network.image_shape,
-        "kernel_size_": network.kernel_size,
+        "kernel_size_": of_layers(network.kernel_size),
+        "pool_size_": of_layers(network.pool_size),
         "n_outputs_": network.n_outputs,
-        "n_layers_": 3,
+        "n_layers_": len(network.layers) + 2,
         "n_iter_": state.n_iter,
         "t_": state.t,
         "learning_rate_": plan.learning_rate(state.t, state.n_cuts),

@@ -7,10 +7,10 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import check_array, check_random_state
 
-from skcnn.kernels import LOSSES, SOLVERS
+from skcnn.kernels import ACTIVATIONS, LOSSES, MAX_LAYERS, SOLVERS
 
 # Smallest allowed value of each integer.
-_INTEGERS = {"n_filters": 1, "max_iter": 1}
+_INTEGERS = {"max_iter": 1}
 
 # Bounds of each number, and whether they belong to the interval.
 _REALS = {
@@ -27,9 +27,11 @@ _REALS = {
 }
 
 _OPTIONS = {
+    "padding": ("valid", "same"),
+    "activation": tuple(ACTIVATIONS),
     "loss": tuple(LOSSES),
     "solver": tuple(SOLVERS),
-    "init": ("glorot_uniform", "uniform"),
+    "init": ("auto", "glorot_uniform", "he_uniform", "uniform"),
     "learning_rate": ("constant", "invscaling", "adaptive"),
 }
 
@@ -46,6 +48,8 @@ def check_parameters(estimator):
     ValueError
         If a number is out of bounds or not finite, or a string is not among the known ones.
     """
+    check_n_filters(estimator.n_filters)
+    check_augment(estimator.augment)
     for name, low in _INTEGERS.items():
         check_integer(name, getattr(estimator, name), low)
     for name, (low, high, boundaries) in _REALS.items():
@@ -74,6 +78,32 @@ def check_parameters(estimator):
         raise ValueError(
             f"random_state={estimator.random_state!r} must be None, an integer of at least 0 or a RandomState."
         ) from error
+
+
+def is_sequence(value):
+    return isinstance(value, list | tuple | np.ndarray)
+
+
+def check_n_filters(n_filters):
+    """Whether it is a number of filters or a sequence of them, one for each layer."""
+    if not is_sequence(n_filters):
+        check_integer("n_filters", n_filters, 1, otherwise=" or a sequence of integers, one for each layer")
+        return
+    if not 0 < len(n_filters) <= MAX_LAYERS:
+        raise ValueError(f"n_filters={n_filters!r} must be an integer or a sequence of 1 to {MAX_LAYERS} integers.")
+    for i, n in enumerate(n_filters):
+        check_integer(f"n_filters[{i}]", n, 1)
+
+
+def check_augment(augment):
+    """Whether it is a largest shift in pixels, or one of rows and one of columns."""
+    if not isinstance(augment, tuple):
+        check_integer("augment", augment, 0, otherwise=" or a tuple (rows, columns)")
+        return
+    if len(augment) != 2:
+        raise ValueError(f"augment={augment!r} must be an integer or (rows, columns).")
+    for what, shift in zip(("rows", "columns"), augment, strict=True):
+        check_integer(f"augment's {what}", shift, 0)
 
 
 def check_class_weight(class_weight):

@@ -1,9 +1,10 @@
 """The network in plain NumPy, float64 and as obvious as possible: what the compiled kernels are tested against.
 
 Nothing here comes from skcnn, and nothing is clever: no lanes, no groups, no work done in place. `parameters` are a
-dict of `filters` (n_filters, n_channels, kernel_height, kernel_width), `filter_intercepts` (n_filters,), `weights`
-(n_outputs, n_hidden) and `intercepts` (n_outputs,); gradients are dicts of the same keys. `images` are (n_samples,
-height, width, n_channels).
+dict, in the order of skcnn's vector: of each layer, from 0, `filters_0` (n_filters, n_channels, kernel_height,
+kernel_width) and `filter_intercepts_0` (n_filters,), then `weights` (n_outputs, n_hidden) and `intercepts`
+(n_outputs,); gradients are dicts of the same keys. `images`, and what any layer reads, are (n_samples, height, width,
+n_channels).
 """
 
 import numpy as np
@@ -34,6 +35,55 @@ def correlate_backward(images, d_correlated, filters):
     return np.einsum("nfij,nijcuv->fcuv", d_correlated, seen, optimize=True), d_correlated.sum(axis=(0, 2, 3))
 
 
+def correlate_backward_images(d_correlated, filters):
+    """Gradient of the images: every value goes back to all the pixels that it was made of."""
+    n_samples, _, out_height, out_width = d_correlated.shape
+    _, n_channels, kernel_height, kernel_width = filters.shape
+    d_images = np.zeros((n_samples, out_height + kernel_height - 1, out_width + kernel_width - 1, n_channels))
+    for u in range(kernel_height):
+        for v in range(kernel_width):
+            d_images[:, u : u + out_height, v : v + out_width] += np.einsum(
+                "nfij,fc->nijc", d_correlated, filters[:, :, u, v]
+            )
+    return d_images
+
+
+def pad_same(images, kernel_height, kernel_width):
+    """Zeros around the images for a convolution of their size; of an odd number, the larger half comes behind."""
+    pads = [((side - 1) // 2, side // 2) for side in (kernel_height, kernel_width)]
+    return np.pad(images, [(0, 0), *pads, (0, 0)])
+
+
+def crop_same(padded, kernel_height, kernel_width):
+    """What pad_same was given."""
+    above, before = (kernel_height - 1) // 2, (kernel_width - 1) // 2
+    below, behind = kernel_height // 2, kernel_width // 2
+    return padded[:, above : padded.shape[1] - below, before : padded.shape[2] - behind]
+
+
+def pools(maps, pool_height, pool_width):
+    """Maps (n_samples, n_filters, height, width) as (..., pooled_height, pooled_width, pool), whole pools only."""
+    n_samples, n_filters, height, width = maps.shape
+    rows, columns = height // pool_height, width // pool_width
+    whole = maps[:, :, : rows * pool_height, : columns * pool_width]
+    split = whole.reshape(n_samples, n_filters, rows, pool_height, columns, pool_width)
+    return split.swapaxes(3, 4).reshape(n_samples, n_filters, rows, columns, pool_height * pool_width)
+
+
+def max_pool(maps, pool_height, pool_width):
+    return pools(maps, pool_height, pool_width).max(axis=-1)
+
+
+def max_pool_backward(maps, pool_height, pool_width, d_pooled):
+    """Gradient of the maps: that of a pool goes to the first of its largest values."""
+    d_maps = np.zeros_like(maps)
+    first = pools(maps, pool_height, pool_width).argmax(axis=-1)
+    for at in np.ndindex(d_pooled.shape):
+        u, v = divmod(first[at], pool_width)
+        d_maps[at[0], at[1], at[2] * pool_height + u, at[3] * pool_width + v] = d_pooled[at]
+    return d_maps
+
+
 def sigmoid(x):
     """1 / (1 + exp(-x)) in any shape, without overflow."""
     return 0.5 * (1 + np.tanh(0.5 * x))
@@ -42,6 +92,18 @@ def sigmoid(x):
 def sigmoid_backward(values, d_values):
     """Gradient of x, given the sigmoid's `values` and their gradient, all of one shape."""
     return d_values * values * (1 - values)
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+# By name: the function, and the gradient of its argument from its values and their gradient.
+ACTIVATIONS = {
+    "sigmoid": (sigmoid, sigmoid_backward),
+    "tanh": (np.tanh, lambda values, d_values: d_values * (1 - values**2)),
+    "relu": (relu, lambda values, d_values: d_values * (values > 0)),
+}
 
 
 def dense(hidden, weights, intercepts):
@@ -88,34 +150,72 @@ def output_loss(logits, targets, sample_weight, loss):
     return (share * values).sum(), share * d_logits
 
 
+def layer_forward(images, filters, intercepts, activation, padding, pool_size):
+    """A layer's output, laid out as its input, and what its way back needs."""
+    if padding == "same":
+        images = pad_same(images, *filters.shape[2:])
+    maps = ACTIVATIONS[activation][0](correlate(images, filters, intercepts))
+    return max_pool(maps, *pool_size).transpose(0, 2, 3, 1), (images, maps)
+
+
+def layer_backward(known, d_out, filters, activation, padding, pool_size):
+    """Gradients of a layer's filters, intercepts and input, given that of its output."""
+    images, maps = known
+    d_maps = max_pool_backward(maps, *pool_size, d_out.transpose(0, 3, 1, 2))
+    d_correlated = ACTIVATIONS[activation][1](maps, d_maps)
+    d_images = correlate_backward_images(d_correlated, filters)
+    if padding == "same":
+        d_images = crop_same(d_images, *filters.shape[2:])
+    return *correlate_backward(images, d_correlated, filters), d_images
+
+
 def loss_and_gradient(
-    parameters, images, targets, sample_weight, *, loss, alpha=0.0, standardized=False, fit_intercept=True
+    parameters,
+    images,
+    targets,
+    sample_weight,
+    *,
+    loss,
+    alpha=0.0,
+    standardized=False,
+    fit_intercept=True,
+    activation="sigmoid",
+    padding="valid",
+    pool_size=None,
 ):
     """Loss of a batch, a number, its gradient, a dict, and the logits' (means, variances) over the batch."""
     total_weight = sample_weight.sum()
+    n_layers = sum(name.startswith("filters_") for name in parameters)
+    choices = [(activation, padding, size) for size in pool_size or [(1, 1)] * n_layers]
     # Forward.
-    correlated = correlate(images, parameters["filters"], parameters["filter_intercepts"])
-    activations = sigmoid(correlated)
-    hidden = activations.reshape(len(images), -1)
+    known, maps = [], images
+    for number in range(n_layers):
+        filters = parameters[f"filters_{number}"], parameters[f"filter_intercepts_{number}"]
+        maps, layer_known = layer_forward(maps, *filters, *choices[number])
+        known.append(layer_known)
+    hidden = maps.transpose(0, 3, 1, 2).reshape(len(images), -1)
     logits = dense(hidden, parameters["weights"], parameters["intercepts"])
     outputs, *statistics = standardize(logits, sample_weight)
     if not standardized:
         outputs = logits
     value, d_outputs = output_loss(outputs, targets, sample_weight, loss)
     # Backward.
+    gradient = dict.fromkeys(parameters)
     d_logits = standardize_backward(logits, sample_weight, d_outputs) if standardized else d_outputs
-    d_weights, d_intercepts, d_hidden = dense_backward(hidden, parameters["weights"], d_logits)
-    d_correlated = sigmoid_backward(activations, d_hidden.reshape(activations.shape))
-    d_filters, d_filter_intercepts = correlate_backward(images, d_correlated, parameters["filters"])
-    gradient = {
-        "filters": d_filters + alpha / total_weight * parameters["filters"],
-        "filter_intercepts": d_filter_intercepts * fit_intercept,
-        "weights": d_weights + alpha / total_weight * parameters["weights"],
-        # Standardising takes these out again; what is left of their gradient is rounding noise.
-        "intercepts": d_intercepts * (fit_intercept and not standardized),
-    }
-    for name in ("filters", "weights"):
-        value += alpha / 2 * (parameters[name] ** 2).sum() / total_weight
+    gradient["weights"], d_intercepts, d_hidden = dense_backward(hidden, parameters["weights"], d_logits)
+    # Standardising takes these intercepts out again; what is left of their gradient is rounding noise.
+    gradient["intercepts"] = d_intercepts * (fit_intercept and not standardized)
+    d_maps = d_hidden.reshape(maps.transpose(0, 3, 1, 2).shape).transpose(0, 2, 3, 1)
+    for number in reversed(range(n_layers)):
+        name = f"filters_{number}"
+        gradient[name], d_filter_intercepts, d_maps = layer_backward(
+            known[number], d_maps, parameters[name], *choices[number]
+        )
+        gradient[f"filter_intercepts_{number}"] = d_filter_intercepts * fit_intercept
+    for name, coefficients in parameters.items():
+        if name.startswith(("filters", "weights")):
+            gradient[name] = gradient[name] + alpha / total_weight * coefficients
+            value += alpha / 2 * (coefficients**2).sum() / total_weight
     return value, gradient, statistics
 
 
@@ -158,8 +258,9 @@ STEPS = ((adam_step, 2), (sgd_step, 1))
 def network_gradient(network, parameters, X, targets, sample_weight, *, loss, alpha=0.0):
     """Loss of a batch, the whole gradient as one vector, and the batch's means and variances as another."""
     images = X.astype(float).reshape(-1, *network.image_shape) * network.rescale
+    trainable = {k: v.astype(float) for k, v in network.views(parameters).items() if not k.startswith("running_")}
     value, gradient, statistics = loss_and_gradient(
-        {name: view.astype(float) for name, view in network.views(parameters).items()},
+        trainable,
         images,
         targets.astype(float),
         sample_weight.astype(float),
@@ -167,6 +268,9 @@ def network_gradient(network, parameters, X, targets, sample_weight, *, loss, al
         alpha=alpha,
         standardized=network.standardize,
         fit_intercept=network.fit_intercept,
+        activation=network.activation,
+        padding=network.padding,
+        pool_size=network.pool_size,
     )
     return value, np.concatenate([part.ravel() for part in gradient.values()]), np.concatenate(statistics)
 
@@ -195,7 +299,7 @@ def train(network, parameters, X, targets, sample_weight, *, orders, batch_size,
 
 # ---- what the tests share: problems, comparison, and the compiled passes called with plain arguments ----
 
-SMALL = {"image_shape": (6, 5, 1), "n_filters": 3, "kernel_size": (3, 2), "n_outputs": 3}
+SMALL = {"image_shape": (6, 5, 1), "n_filters": (3,), "kernel_size": ((3, 2),), "n_outputs": 3}
 
 
 def random_problem(network, n_samples, dtype="float64", *, weighted=False):
@@ -205,7 +309,9 @@ def random_problem(network, n_samples, dtype="float64", *, weighted=False):
     views = network.views(parameters)
     views["running_variances"][:] **= 2
     if not network.fit_intercept:
-        views["filter_intercepts"][:] = views["intercepts"][:] = 0
+        for name in views:
+            if "intercepts" in name:
+                views[name][:] = 0
     # Powers of two, so that the weighted mean of a lone logit is that logit to the bit.
     weights = rng.choice([0.5, 1.0, 2.0, 4.0], size=n_samples) * (np.arange(n_samples) % 4 != 1)
     problem = {

@@ -29,7 +29,7 @@ assert_close = partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12)
 NETWORKS = {
     "1 output": {"n_outputs": 1},
     "3 outputs, channels": {"image_shape": (6, 5, 2)},
-    "signal": {"image_shape": (1, 20, 1), "kernel_size": (1, 4)},
+    "signal": {"image_shape": (1, 20, 1), "kernel_size": ((1, 4),)},
     "no intercept": {"fit_intercept": False},
 }
 every_network = pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
@@ -47,25 +47,26 @@ def _float64():
 
 
 def to_keras(network, parameters):
-    """The trainable parameters as Keras's arrays: kernel and bias of Conv2D, then of Dense."""
+    """The trainable parameters as Keras's arrays: kernel and bias of each Conv2D, then of Dense."""
     views = network.views(parameters)
-    weights = views["weights"].reshape(network.n_outputs, network.n_filters, *network.out_shape)
-    arrays = [views["filters"].transpose(2, 3, 1, 0), views["filter_intercepts"]]
-    arrays += [weights.transpose(2, 3, 1, 0).reshape(network.n_hidden, network.n_outputs), views["intercepts"]]
+    arrays = []
+    for number in range(len(network.layers)):
+        arrays += [views[f"filters_{number}"].transpose(2, 3, 1, 0), views[f"filter_intercepts_{number}"]]
+    height, width, n_filters = network.hidden_shape
+    weights = views["weights"].reshape(network.n_outputs, n_filters, height, width).transpose(2, 3, 1, 0)
+    arrays += [weights.reshape(network.n_hidden, network.n_outputs), views["intercepts"]]
     return [array for array in arrays if array.ndim > 1 or network.fit_intercept]
 
 
 def make_model(network, parameters):
     """The network up to its logits."""
-    use_bias = network.fit_intercept
-    model = keras.Sequential(
-        [
-            keras.Input(network.image_shape),
-            keras.layers.Conv2D(network.n_filters, network.kernel_size, activation="sigmoid", use_bias=use_bias),
-            keras.layers.Flatten(),
-            keras.layers.Dense(network.n_outputs, use_bias=use_bias),
-        ]
-    )
+    options = {"use_bias": network.fit_intercept}
+    layers = [keras.Input(network.image_shape)]
+    for layer in network.layers:
+        how = {"activation": network.activation, "padding": network.padding}
+        layers.append(keras.layers.Conv2D(layer.n_filters, layer.kernel_size, **how, **options))
+        layers.append(keras.layers.MaxPooling2D(layer.pool_size))
+    model = keras.Sequential([*layers, keras.layers.Flatten(), keras.layers.Dense(network.n_outputs, **options)])
     for variable, array in zip(model.trainable_variables, to_keras(network, parameters), strict=True):
         variable.assign(array)
     return model

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from skcnn.kernels import LANES, batch_gradient, forward, train_batches
+from skcnn.kernels import ACTIVATIONS, LANES, batch_gradient, forward, train_batches
 from skcnn.kernels import compiled as _kernels
+from skcnn.layers import Layer
 from skcnn.network import Network, aligned_empty
 from tests import reference
 from tests.reference import LOSSES, SMALL, SOLVER, STEPS, assert_close, random_problem, read_only
 
+SIGMOID = ACTIVATIONS["sigmoid"]
 DTYPES = ("float32", "float64")
 X_DTYPES = ("uint8", *DTYPES)
 
@@ -93,10 +95,12 @@ def test_gather(image_shape, kernel_size, x_dtype, dtype, n_rows, new_output):
     rows = rng.integers(n_samples, size=n_rows)
     rows[-1] = rows[0]
     height, width, n_channels = image_shape
-    x = new_output(dtype, n_channels, height, width, LANES)
-    _kernels.gather(read_only(images.reshape(n_samples, -1)), read_only(rows), rescale, x)
-    expected = np.zeros((LANES, n_channels, height, width), dtype)
-    expected[:n_rows] = np.moveaxis(images[rows], -1, 1).astype(dtype) * np.dtype(dtype).type(rescale)
+    row, start = width + 2, width + 3  # with zeros around
+    x = new_output(dtype, n_channels, height + 2, row, LANES)
+    x[:] = 0
+    _kernels.gather(read_only(images.reshape(n_samples, -1)), read_only(rows), rescale, height, width, start, x)
+    expected = np.zeros((LANES, n_channels, height + 2, row), dtype)
+    expected[:n_rows, :, 1:-1, 1:-1] = np.moveaxis(images[rows], -1, 1).astype(dtype) * np.dtype(dtype).type(rescale)
     np.testing.assert_array_equal(from_lanes(x), expected)
 
 
@@ -107,20 +111,20 @@ def test_gather(image_shape, kernel_size, x_dtype, dtype, n_rows, new_output):
 @pytest.mark.parametrize("n_filters", [1, 2, 3, 5], ids="{} filters".format)
 @every_dtype
 def test_convolution(image_shape, kernel_size, n_filters, dtype, new_output):
-    network = Network(image_shape, n_filters, kernel_size, n_outputs=1)
+    layer = Layer(image_shape, n_filters, kernel_size, (1, 1), "valid")
     images, filters, intercepts, d_out = random_arrays(
         dtype,
         (LANES, *image_shape),
         (n_filters, image_shape[2], *kernel_size),
         n_filters,
-        (LANES, n_filters, *network.out_shape),
+        (LANES, n_filters, *layer.conv_shape),
     )
-    x, taps, flat = to_lanes(np.moveaxis(images, -1, 1)), read_only(network.taps), (n_filters, network.n_taps)
-    out = new_output(dtype, n_filters, *network.out_shape, LANES)
+    x, taps, flat = to_lanes(np.moveaxis(images, -1, 1)), read_only(layer.taps * LANES), (n_filters, layer.n_taps)
+    out = new_output(dtype, n_filters, *layer.conv_shape, LANES)
     # The gradients accumulate: what was there stays in the sum.
     d_filters, d_intercepts = new_output(dtype, *flat, fill=0.5), new_output(dtype, n_filters, fill=-0.5)
     _kernels.convolution_forward(x, filters.reshape(flat), intercepts, taps, out)
-    sums = new_output(dtype, _kernels.sums_size(n_filters, network.n_taps, dtype))
+    sums = new_output(dtype, _kernels.sums_size(n_filters, layer.n_taps, dtype))
     _kernels.convolution_backward(x, to_lanes(d_out), taps, sums, d_filters, d_intercepts)
     assert_close(from_lanes(out), reference.correlate(*doubles(images, filters, intercepts)))
     expected = reference.correlate_backward(*doubles(images, d_out, filters))
@@ -142,7 +146,7 @@ def test_sigmoid_forward_is_accurate_to_four_units_in_the_last_place(dtype, orde
     if order == "shuffled":  # two values share a division: other pairs
         np.random.default_rng(0).shuffle(x)
     values = x.copy()
-    _kernels.sigmoid_forward(values)
+    _kernels.activate(SIGMOID, values)
     expected = expit(x.astype(np.longdouble))
     errors = np.abs(values - expected) / np.spacing(expected.astype(dtype))
     worst = errors.argmax()
@@ -156,7 +160,7 @@ def test_sigmoid_forward_of_extremes(dtype):
     for x, value in expected.items():
         for n_values in (1, 2, 64):
             values = np.full(n_values, x, dtype)
-            _kernels.sigmoid_forward(values)
+            _kernels.activate(SIGMOID, values)
             np.testing.assert_allclose(values, np.full(n_values, value), rtol=4 * np.finfo(dtype).eps)
 
 
@@ -167,9 +171,9 @@ def test_sigmoid_of_any_length(dtype, n_values, new_output):
     x, d_values[:] = random_arrays(dtype, n_values, n_values)
     values[:] = x
     expected = reference.sigmoid_backward(expit(x.astype(float)), d_values.astype(float))
-    _kernels.sigmoid_forward(values)
+    _kernels.activate(SIGMOID, values)
     assert_close(values, expit(x.astype(float)))
-    _kernels.sigmoid_backward(read_only(values), d_values)
+    _kernels.activate_backward(SIGMOID, read_only(values), d_values)
     assert_close(d_values, expected)
 
 
@@ -332,7 +336,7 @@ def test_forward(n_samples, standardize, x_dtype, dtype):
     logits = predict_logits(network, parameters, X)
     views = network.views(parameters.astype(float))
     images = X.reshape(-1, *network.image_shape) * 0.5
-    hidden = reference.sigmoid(reference.correlate(images, views["filters"], views["filter_intercepts"]))
+    hidden = reference.sigmoid(reference.correlate(images, views["filters_0"], views["filter_intercepts_0"]))
     expected = reference.dense(hidden.reshape(n_samples, -1), views["weights"], views["intercepts"])
     if standardize:
         expected = (expected - views["running_means"]) / np.sqrt(views["running_variances"] + 1e-12)
@@ -381,7 +385,7 @@ def test_some_rows_in_several_runs(monkeypatch, n_threads, x_dtype, dtype):
 @every_dtype
 @pytest.mark.parametrize("n_samples", [3, 8, 9, 24], ids="batch of {}".format)
 def test_batch_gradient_of_every_shape(image_shape, kernel_size, n_filters, n_outputs, dtype, n_samples):
-    network = Network(image_shape, n_filters, kernel_size, n_outputs)
+    network = Network(image_shape, (n_filters,), (kernel_size,), n_outputs)
     problem = random_problem(network, n_samples, dtype, weighted=True)
     value, gradient = call_batch_gradient(network, **problem, loss="log_loss", alpha=0.3)
     expected, d_expected, _ = reference.network_gradient(network, **problem, loss="log_loss", alpha=0.3)

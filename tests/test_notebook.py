@@ -17,7 +17,7 @@ from skcnn.network import Network
 from tests import reference
 from tests.reference import assert_close, im2col, network_gradient, sigmoid, sigmoid_backward, standardize
 
-NETWORK = Network((28, 28, 1), 3, (5, 5), 1, rescale=1 / 255, fit_intercept=False, standardize=True)
+NETWORK = Network((28, 28, 1), (3,), ((5, 5),), 1, rescale=1 / 255, fit_intercept=False, standardize=True)
 
 call_batch_gradient = partial(reference.call_batch_gradient, batch_gradient)
 
@@ -44,7 +44,7 @@ def forward(problem):
     """The notebook's arrays by their names, forward through its layers."""
     views = NETWORK.views(problem["parameters"])
     patches = im2col(problem["X"].reshape(-1, 28, 28) / 255, 5, 5)
-    activations = sigmoid(np.einsum("npuv,fuv->nfp", patches, views["filters"][:, 0]))
+    activations = sigmoid(np.einsum("npuv,fuv->nfp", patches, views["filters_0"][:, 0]))
     hidden = activations.reshape(len(patches), -1)
     logits = hidden @ views["weights"].T
     standardized, _, variances = standardize(logits, problem["sample_weight"])
@@ -105,7 +105,7 @@ def test_shapes(forward):
 
 def test_patches_and_correlation_are_the_same_forward_pass(problem, forward):
     images = problem["X"].reshape(-1, *NETWORK.image_shape) / 255
-    correlated = reference.correlate(images, NETWORK.views(problem["parameters"])["filters"], np.zeros(3))
+    correlated = reference.correlate(images, NETWORK.views(problem["parameters"])["filters_0"], np.zeros(3))
     assert_close(sigmoid(correlated).reshape(200, 3, 576), forward["activations"])
 
 
@@ -121,7 +121,7 @@ def test_loss_and_gradient(problem, dtype):
 
 def test_gradient_of_the_filters_by_patches(forward, errors, gradient):
     by_patches = np.einsum("nfp,npuv->fuv", errors["d_correlated"].reshape(200, 3, 576), forward["patches"])
-    assert_close(gradient["filters"][:, 0], by_patches, factor=100)
+    assert_close(gradient["filters_0"][:, 0], by_patches, factor=100)
 
 
 # ---- its mistakes ----
@@ -155,7 +155,7 @@ def test_standardization_has_a_derivative(forward, errors):
 def test_a_product_of_averages_is_not_the_average_of_products(forward, errors, gradient):
     own = errors["d_correlated"].reshape(200, 3, 576)
     averages = 200 * np.einsum("fp,puv->fuv", own.mean(axis=0), forward["patches"].mean(axis=0))
-    assert relative_difference(averages, gradient["filters"][:, 0]) > 0.1
+    assert relative_difference(averages, gradient["filters_0"][:, 0]) > 0.1
 
 
 def test_resize_mixes_filters_and_positions(forward):
@@ -170,13 +170,13 @@ def test_each_image_has_its_own_error(forward, errors, gradient):
     """Not the first image's patches times the sum of all errors."""
     summed = errors["d_correlated"].reshape(200, 3, 576).sum(axis=0)
     first = np.einsum("fp,puv->fuv", summed, forward["patches"][0])
-    assert relative_difference(first, gradient["filters"][:, 0]) > 0.1
+    assert relative_difference(first, gradient["filters_0"][:, 0]) > 0.1
 
 
 def test_each_tap_has_its_own_update(gradient):
     """One value, collected after the loops, would be the same for every tap."""
-    assert gradient["filters"].shape == (3, 1, 5, 5)
-    assert len(np.unique(gradient["filters"])) == 75
+    assert gradient["filters_0"].shape == (3, 1, 5, 5)
+    assert len(np.unique(gradient["filters_0"])) == 75
 
 
 def test_the_learning_rate_has_a_name():

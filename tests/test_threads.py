@@ -42,10 +42,10 @@ def sixteen(monkeypatch):
 
 # One slice of the parameter vector, and four of them, the last one incomplete.
 NETWORKS = {
-    "small": {"image_shape": (6, 5, 1), "n_filters": 3, "kernel_size": (3, 2), "n_outputs": 3},
-    "four slices": {"image_shape": (16, 14, 2), "n_filters": 5, "kernel_size": (3, 3), "n_outputs": 16},
+    "small": {"image_shape": (6, 5, 1), "n_filters": (3,), "kernel_size": ((3, 2),), "n_outputs": 3},
+    "four slices": {"image_shape": (16, 14, 2), "n_filters": (5,), "kernel_size": ((3, 3),), "n_outputs": 16},
     "no intercept": {
-        "image_shape": (9, 9, 1), "n_filters": 4, "kernel_size": (2, 2), "n_outputs": 1, "fit_intercept": False
+        "image_shape": (9, 9, 1), "n_filters": (4,), "kernel_size": ((2, 2),), "n_outputs": 1, "fit_intercept": False
     },
 }  # fmt: skip
 every_network = pytest.mark.parametrize("choices", NETWORKS.values(), ids=NETWORKS)
@@ -187,9 +187,9 @@ def test_the_environment_limits():
 
 def test_no_more_threads_than_are_of_use():
     """Each has sixteen images at least, and work that takes longer than to wake it up."""
-    network = Network((28, 28, 1), 8, (5, 5), 10)
+    network = Network((28, 28, 1), (8,), ((5, 5),), 10)
     assert [useful_threads(8, network, batch_size) for batch_size in (1, 16, 17, 32, 128, 1000)] == [1, 1, 2, 2, 8, 8]
-    assert useful_threads(8, Network((3, 3, 1), 2, (2, 2), 1), 1000) == 1
+    assert useful_threads(8, Network((3, 3, 1), (2,), ((2, 2),), 1), 1000) == 1
 
 
 NATIVE_THREADS = """

@@ -44,8 +44,10 @@ def choose_level(wanted, built, supported):
 LEVEL = choose_level(os.environ.get("SKCNN_CPU"), LEVELS, supported_levels())
 compiled = import_module("skcnn.kernels._kernels" + ("" if LEVEL == "baseline" else f"_{LEVEL}"))
 
+ACTIVATIONS = compiled.ACTIVATIONS
 LANES = compiled.N_LANES
 LOSSES = compiled.LOSSES
+MAX_LAYERS = compiled.N_MAX_LAYERS
 SOLVERS = compiled.SOLVERS
 TAP_BLOCK = compiled.N_TAP_BLOCK
 batch_gradient = compiled.batch_gradient

@@ -6,25 +6,28 @@ without the GIL. Nothing here checks its arguments: skcnn.network and skcnn.trai
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cython.parallel cimport prange, threadid
+from libc.stdint cimport uint16_t
 from libc.string cimport memcpy, memset
 
-from skcnn.kernels cimport activations, convolution, dense, lanes, losses, solvers, standardization
+from skcnn.kernels cimport activations, convolution, dense, lanes, losses, pooling, solvers, standardization
 from skcnn.kernels.blocks cimport SUM_FILTERS, TILE_FILTERS
+from skcnn.kernels.geometry cimport MAX_LAYERS, Layer, Network
 from skcnn.kernels.lanes cimport CACHE_LINE, LANES, floating, pixel
 from skcnn.kernels.slices cimport Step, add, finish_slice
 from skcnn.kernels.subnormals cimport Mode, flush_subnormals, restore_subnormals
 from skcnn.kernels.workspace cimport (
     FEW_IMAGES,
+    ROWS_BYTES,
     SLICE,
     Group,
-    Network,
     Workspace,
+    block_rows,
     carve,
     carve_group,
     count_groups,
     count_slices,
     count_slots,
-    flat_stride,
+    flat_run,
     group_size,
     image_stride,
 )
@@ -40,14 +43,16 @@ cdef extern from *:
     int omp_get_max_threads() nogil
 
 cdef enum:
-    # Rows of a filter that go forward together.
+    # Rows of a filter that go forward together, after pooling.
     ROW_BLOCK = 4
     # Bytes of images that are fetched ahead, at most.
     PREFETCH_BYTES = 1 << 18
 
 # What Python calls these constants.
 N_LANES = LANES
+N_MAX_LAYERS = MAX_LAYERS
 N_TAP_BLOCK = convolution.TAP_BLOCK
+ACTIVATIONS = {"sigmoid": activations.SIGMOID, "tanh": activations.TANH, "relu": activations.RELU}
 LOSSES = {"log_loss": losses.LOG_LOSS, "squared_error": losses.SQUARED_ERROR}
 SOLVERS = {"adam": solvers.ADAM, "sgd": solvers.SGD}
 
@@ -64,18 +69,42 @@ cdef enum Pass:
 cdef Network read_network(network) except *:
     """The C view of `network`, which must outlive it: it owns the taps."""
     cdef Network c
+    cdef Layer* layer
     cdef const Py_ssize_t[::1] taps = network.taps
     cdef const Py_ssize_t[::1] pixel_taps = network.pixel_taps
-    c.taps = &taps[0]
-    c.n_taps = network.n_taps
-    c.pixel_taps = &pixel_taps[0]
-    c.height, c.width, c.n_channels = network.image_shape
-    c.n_filters = network.n_filters
-    c.out_height, c.out_width = network.out_shape
+    cdef Py_ssize_t n_taps = 0
+    c.n_layers = c.n_maps = c.n_places = c.n_turned = c.n_sums = 0
+    for geometry in network.geometry:
+        layer = &c.layers[c.n_layers]
+        (
+            layer.n_channels, layer.height, layer.width, layer.row, layer.plane, layer.start, layer.n_taps,
+            layer.n_filters, layer.out_height, layer.out_width, layer.pool_height, layer.pool_width,
+            layer.pooled_height, layer.pooled_width, layer.d_plane, layer.d_start,
+            layer.filters, layer.intercepts,
+        ) = geometry
+        layer.pooled = layer.pool_height * layer.pool_width > 1
+        layer.taps, layer.pixel_taps = &taps[n_taps], &pixel_taps[n_taps]
+        n_taps += convolution.sums_taps(layer.n_taps) - 1
+        layer.d_taps, layer.pixel_d_taps = &taps[n_taps], &pixel_taps[n_taps]
+        n_taps += layer.n_filters * (layer.n_taps // layer.n_channels)
+        layer.maps, layer.places, layer.turned, layer.sums = c.n_maps, c.n_places, c.n_turned, c.n_sums
+        c.n_maps += layer.n_channels * layer.plane
+        c.n_places += layer.n_filters * layer.pooled_height * layer.pooled_width
+        c.n_turned += layer.n_filters * layer.n_taps + layer.n_channels if c.n_layers else 0
+        c.n_sums += layer.n_filters * convolution.sums_taps(layer.n_taps)
+        c.n_layers += 1
+    # What the dense layer reads lies close together.
+    layer = &c.layers[c.n_layers]
+    layer.maps, layer.start = c.n_maps, 0
+    layer.row = c.layers[c.n_layers - 1].pooled_width
+    layer.plane = layer.row * c.layers[c.n_layers - 1].pooled_height
+    c.n_features = network.n_features
     c.n_hidden = network.n_hidden
+    c.n_maps += c.n_hidden
     c.n_outputs = network.n_outputs
-    c.filters, c.filter_intercepts, c.weights, c.intercepts, c.running_means, c.running_variances = network.offsets
+    c.weights, c.intercepts, c.running_means, c.running_variances = network.dense_offsets
     c.n_trainable = network.n_trainable
+    c.activation = network.activation_code
     c.rescale = network.rescale
     c.fit_intercept = network.fit_intercept
     c.standardize = network.standardize
@@ -102,14 +131,16 @@ cdef double run_slot(
     cdef Group group = carve_group(net, 1 if passing == BOTH else n_groups)
     cdef floating* known = thread + at.group if passing == BOTH else batch
     cdef floating* sums = thread + at.sums
-    cdef Py_ssize_t n_features = net.n_channels * net.height * net.width
-    cdef Py_ssize_t n_ahead = PREFETCH_BYTES // (n_features * <Py_ssize_t> sizeof(pixel))
-    cdef Py_ssize_t g, size, output
+    cdef Py_ssize_t width = convolution.sums_width(<floating> 0)
+    cdef const Layer* layer
+    cdef Py_ssize_t n_ahead = PREFETCH_BYTES // (net.n_features * <Py_ssize_t> sizeof(pixel))
+    cdef Py_ssize_t g, i, size, output
     cdef double value = 0
     cdef Mode mode = flush_subnormals()
     if passing != FORWARD:
         memset(gradient_out, 0, net.n_trainable * sizeof(floating))
-        memset(sums, 0, convolution.sums_size(net.n_filters, net.n_taps, <floating> 0) * sizeof(floating))
+        memset(sums, 0, net.n_sums * width * sizeof(floating))
+        turn_all_filters(net, parameters, thread + at.turned)
     for g in range(slot * n_groups // n_slots, (slot + 1) * n_groups // n_slots):
         size = group_size(n_rows, g)
         output = 0 if passing == BOTH else g * net.n_outputs * LANES
@@ -118,7 +149,7 @@ cdef double run_slot(
                                known + group.logits + output)
             if n_rows + (g + 1) * LANES <= n_left and n_rows <= n_ahead:
                 # The same place in the next batch: most likely the same thread will come by.
-                lanes.prefetch_rows(X, rows + n_rows + g * LANES, LANES, n_features)
+                lanes.prefetch_rows(X, rows + n_rows + g * LANES, LANES, net.n_features)
         if passing != BACKWARD:
             lanes.gather_outputs(
                 targets, sample_weight, rows + g * LANES, size, net.n_outputs, known + group.targets + output,
@@ -129,8 +160,11 @@ cdef double run_slot(
         if passing != FORWARD:
             backward(net, size, parameters, known + group.d_logits + output, at, thread, gradient_out)
     if passing != FORWARD:
-        convolution.convolution_backward_end(
-            sums, net.n_taps, net.n_filters, gradient_out + net.filters, gradient_out + net.filter_intercepts)
+        for i in range(net.n_layers):
+            layer = &net.layers[i]
+            convolution.convolution_backward_end(
+                sums + layer.sums * width, layer.n_taps, layer.n_filters, gradient_out + layer.filters,
+                gradient_out + layer.intercepts)
     restore_subnormals(mode)
     return value
 
@@ -278,8 +312,8 @@ def workspace_size(network, Py_ssize_t n_rows, Py_ssize_t n_threads, Py_ssize_t 
     """Values, of `itemsize` bytes, of scratch memory for batches of up to `n_rows` rows."""
     cdef Network net = read_network(network)
     if itemsize == sizeof(float):
-        return carve(&net, n_rows, n_threads, <float> 0).size
-    return carve(&net, n_rows, n_threads, <double> 0).size
+        return carve(&net, n_rows, n_threads, True, <float> 0).size
+    return carve(&net, n_rows, n_threads, True, <double> 0).size
 
 
 def forward(
@@ -295,7 +329,7 @@ def forward(
     cdef floating[:, ::1] hidden = hidden_out
     cdef Py_ssize_t n_rows = logits_out.shape[0]
     cdef Py_ssize_t n_groups = count_groups(n_rows)
-    cdef Workspace at = carve(&net, min(n_rows, <Py_ssize_t> LANES), n_threads, <floating> 0)
+    cdef Workspace at = carve(&net, min(n_rows, <Py_ssize_t> LANES), n_threads, False, <floating> 0)
     cdef const Py_ssize_t* order_at = NULL if order is None else &order[0]
     cdef floating* hidden_at = NULL if hidden is None else &hidden[0, 0]
     cdef char* memory = <char*> PyMem_Malloc(at.size * sizeof(floating) + CACHE_LINE)
@@ -328,7 +362,7 @@ def batch_gradient(
     """
     cdef Network net = read_network(network)
     cdef Py_ssize_t n_rows = rows.shape[0]
-    cdef Workspace at = carve(&net, n_rows, n_threads, <floating> 0)
+    cdef Workspace at = carve(&net, n_rows, n_threads, True, <floating> 0)
     cdef double total_weight, value
     cdef Mode mode
     with nogil:
@@ -358,7 +392,7 @@ def train_batches(
     sum of weights, and both numbers as they are now.
     """
     cdef Network net = read_network(network)
-    cdef Workspace at = carve(&net, batch_size, n_threads, <floating> 0)
+    cdef Workspace at = carve(&net, batch_size, n_threads, True, <floating> 0)
     cdef Step step
     cdef Py_ssize_t n_rows = rows.shape[0]
     cdef Py_ssize_t batch, start, size

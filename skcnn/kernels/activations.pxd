@@ -1,4 +1,4 @@
-"""The logistic sigmoid, 1 / (1 + exp(-x)), by an exponential that vectorises."""
+"""The activations: sigmoid and tanh, by an exponential that vectorises, and relu."""
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
@@ -11,6 +11,11 @@ cdef union Bits32:
 cdef union Bits64:
     int64_t integer
     double real
+
+cdef enum Activation:
+    SIGMOID = 0
+    TANH = 1
+    RELU = 2
 
 cdef enum:
     # A bit that the integer k below never has, unless x is NaN: k & FENCE is 0, which compilers do not find out (the
@@ -79,8 +84,10 @@ cdef inline floating clamp(floating x) noexcept nogil:
     return -limit if x < -limit else x
 
 
-cdef inline void sigmoid_forward(const floating* values, Py_ssize_t n_values, floating* out) noexcept nogil:
-    """out = 1 / (1 + exp(-values)); may be the same array.
+cdef inline void logistic(
+    const floating* values, Py_ssize_t n_values, floating steepness, floating height, floating base, floating* out,
+) noexcept nogil:
+    """out = base + height / (1 + exp(-steepness * values)), all three constants; may be the same array.
 
     Divisions take longest, so that two values share one: 1 / a = b / (a * b), 1 / b = a / (a * b).
     """
@@ -88,18 +95,50 @@ cdef inline void sigmoid_forward(const floating* values, Py_ssize_t n_values, fl
     cdef Py_ssize_t i
     cdef floating a, b, inverse
     for i in range(half):
-        a = <floating> 1 + exponential(-clamp(values[i]))
-        b = <floating> 1 + exponential(-clamp(values[half + i]))
         # A bare 1 would be a double in C, and the division with it.
-        inverse = <floating> 1 / (a * b)
-        out[i] = b * inverse
-        out[half + i] = a * inverse
+        a = <floating> 1 + exponential(-clamp(steepness * values[i]))
+        b = <floating> 1 + exponential(-clamp(steepness * values[half + i]))
+        inverse = height / (a * b)
+        out[i] = base + b * inverse
+        out[half + i] = base + a * inverse
     if n_values % 2:
-        out[n_values - 1] = <floating> 1 / (<floating> 1 + exponential(-clamp(values[n_values - 1])))
+        i = n_values - 1
+        out[i] = base + height / (<floating> 1 + exponential(-clamp(steepness * values[i])))
 
 
-cdef inline void sigmoid_backward(const floating* values, Py_ssize_t n_values, floating* d_values_out) noexcept nogil:
-    """Of value = 1 / (1 + exp(-x)), in place: d_values_out *= value * (1 - value)."""
+cdef inline void activate(
+    int activation, const floating* values, Py_ssize_t n_values, floating* out,
+) noexcept nogil:
+    """out = 1 / (1 + exp(-values)), tanh(values) = 2 / (1 + exp(-2 * values)) - 1 or max(values, 0).
+
+    May be the same array. NaN stays NaN.
+    """
     cdef Py_ssize_t i
-    for i in range(n_values):
-        d_values_out[i] = d_values_out[i] * values[i] * (<floating> 1 - values[i])
+    if activation == SIGMOID:
+        logistic(values, n_values, <floating> 1, <floating> 1, <floating> 0, out)
+    elif activation == TANH:
+        logistic(values, n_values, <floating> 2, <floating> 2, <floating> -1, out)
+    else:
+        for i in range(n_values):
+            out[i] = <floating> 0 if values[i] < 0 else values[i]
+
+
+cdef inline void activate_backward(
+    int activation, const floating* values, Py_ssize_t n_values, const floating* d_values, floating* d_out,
+) noexcept nogil:
+    """The gradient of x, given that of values = activation(x); may be the same array.
+
+    SIGMOID    d_out = d_values * values * (1 - values)
+    TANH       d_out = d_values * (1 - values**2)
+    RELU       d_out = d_values where values > 0, and 0 elsewhere
+    """
+    cdef Py_ssize_t i
+    if activation == SIGMOID:
+        for i in range(n_values):
+            d_out[i] = d_values[i] * values[i] * (<floating> 1 - values[i])
+    elif activation == TANH:
+        for i in range(n_values):
+            d_out[i] = d_values[i] * (<floating> 1 - values[i] * values[i])
+    else:
+        for i in range(n_values):
+            d_out[i] = d_values[i] if values[i] > 0 else <floating> 0

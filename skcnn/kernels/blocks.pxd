@@ -8,34 +8,34 @@ Numbers of values are counted in bytes where both float types share a constant.
 cdef extern from *:
     """
     #if defined(__AVX512F__)
-      #define SKCNN_TILE_BYTES 384
+      #define SKCNN_TILE_BYTES 1536
       #define SKCNN_TILE_FILTERS 4
       #define SKCNN_SUM_BYTES 64
       #define SKCNN_SUM_FILTERS 4
       #define SKCNN_DENSE_SUMS 10
       #define SKCNN_HIDDEN_BLOCK 8
     #elif defined(__AVX__)
-      #define SKCNN_TILE_BYTES 128
-      #define SKCNN_TILE_FILTERS 3
+      #define SKCNN_TILE_BYTES 384
+      #define SKCNN_TILE_FILTERS 6
       #define SKCNN_SUM_BYTES 32
       #define SKCNN_SUM_FILTERS 2
       #define SKCNN_DENSE_SUMS 5
       #define SKCNN_HIDDEN_BLOCK 5
     #else
-      #define SKCNN_TILE_BYTES 64
+      #define SKCNN_TILE_BYTES 192
       #define SKCNN_TILE_FILTERS 3
       #define SKCNN_SUM_BYTES 32
       #define SKCNN_SUM_FILTERS 2
       #define SKCNN_DENSE_SUMS 4
       #define SKCNN_HIDDEN_BLOCK 3
     #endif
-    #define SKCNN_TILE_SUMS (SKCNN_TILE_FILTERS * SKCNN_TILE_BYTES / 4)
+    #define SKCNN_TILE_SUMS (SKCNN_TILE_BYTES / 4)
     """
     enum:
-        # Convolution forward: neighbouring values of one filter, and filters.
+        # Convolution forward: sums, and filters that they may be of.
         TILE_BYTES "SKCNN_TILE_BYTES"
+        TILE_SUMS "SKCNN_TILE_SUMS"  # in values, at most
         TILE_FILTERS "SKCNN_TILE_FILTERS"
-        TILE_SUMS "SKCNN_TILE_SUMS"  # at most, in values
         # Convolution backward: sums of one tap of one filter, and filters.
         SUM_BYTES "SKCNN_SUM_BYTES"
         SUM_FILTERS "SKCNN_SUM_FILTERS"

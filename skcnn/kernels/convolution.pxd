@@ -9,12 +9,20 @@ A single image, not interleaved with others, is one run from its first output to
 row of outputs and the beginning of the next being of no use.
 """
 
+from libc.string cimport memset
+
 from skcnn.kernels.blocks cimport SUM_BYTES, SUM_FILTERS, TILE_BYTES, TILE_FILTERS, TILE_SUMS
 from skcnn.kernels.lanes cimport LANES, floating
 
 cdef enum:
     # Taps whose gradients are summed in one pass over a run.
     TAP_BLOCK = 5
+
+
+cdef inline Py_ssize_t even_part(Py_ssize_t n_left, Py_ssize_t n_most) noexcept nogil:
+    """The next part of `n_left` that are to be done in as few parts of at most `n_most` as may be, and as equal."""
+    cdef Py_ssize_t n_parts = (n_left + n_most - 1) // n_most
+    return (n_left + n_parts - 1) // n_parts
 
 
 cdef inline void convolution_tile(
@@ -27,9 +35,10 @@ cdef inline void convolution_tile(
     way around it (n_taps >= 1).
     """
     cdef floating total[TILE_SUMS]
+    cdef floating weights[TILE_FILTERS]
+    cdef Py_ssize_t size = min(n_values, SUM_BYTES // <Py_ssize_t> sizeof(floating))  # of a register
     cdef Py_ssize_t tap = 0
-    cdef Py_ssize_t f, p
-    cdef floating weight
+    cdef Py_ssize_t f, p, i
     cdef const floating* shifted
     for f in range(n_filters):
         for p in range(n_values):
@@ -37,9 +46,12 @@ cdef inline void convolution_tile(
     while True:
         shifted = x + taps[tap]
         for f in range(n_filters):
-            weight = filters[f * n_taps + tap]
-            for p in range(n_values):
-                total[f * n_values + p] += weight * shifted[p]
+            weights[f] = filters[f * n_taps + tap]
+        # Register by register: so each is loaded once, and makes room for the next.
+        for p in range(n_values // size):
+            for f in range(n_filters):
+                for i in range(size):
+                    total[f * n_values + p * size + i] += weights[f] * shifted[p * size + i]
         tap += 1
         if tap >= n_taps:
             break
@@ -48,31 +60,53 @@ cdef inline void convolution_tile(
             out[f * stride + p] = total[f * n_values + p]
 
 
-cdef inline void convolution_tiles(
+cdef inline void convolution_span(
     const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* filters, const floating* intercepts,
-    Py_ssize_t n_filters, Py_ssize_t n_values, Py_ssize_t run, Py_ssize_t stride, floating* out,
+    Py_ssize_t n_filters, Py_ssize_t n_most, Py_ssize_t n_units, Py_ssize_t unit, Py_ssize_t stride, floating* out,
 ) noexcept nogil:
-    """A whole run in tiles; the last one reaches back over the one before rather than past the end."""
-    cdef Py_ssize_t p = 0
-    cdef Py_ssize_t start
-    while p < run:
-        start = p if p + n_values <= run else run - n_values
-        convolution_tile(x + start, taps, n_taps, filters, intercepts, n_filters, n_values, stride, out + start)
-        p += n_values
+    """A tile of `n_units` <= `n_most` units; all but n_units are constants."""
+    if n_units == 1:
+        convolution_tile(x, taps, n_taps, filters, intercepts, n_filters, unit, stride, out)
+    elif n_most >= 2 and n_units == 2:
+        convolution_tile(x, taps, n_taps, filters, intercepts, n_filters, 2 * unit, stride, out)
+    elif n_most >= 3 and n_units == 3:
+        convolution_tile(x, taps, n_taps, filters, intercepts, n_filters, 3 * unit, stride, out)
+    elif n_most >= 4 and n_units == 4:
+        convolution_tile(x, taps, n_taps, filters, intercepts, n_filters, 4 * unit, stride, out)
+    elif n_most >= 5 and n_units == 5:
+        convolution_tile(x, taps, n_taps, filters, intercepts, n_filters, 5 * unit, stride, out)
+    elif n_most >= 6:
+        convolution_tile(x, taps, n_taps, filters, intercepts, n_filters, 6 * unit, stride, out)
 
 
 cdef inline void convolution_block(
     const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* filters, const floating* intercepts,
     Py_ssize_t n_filters, Py_ssize_t run, Py_ssize_t stride, floating* out,
 ) noexcept nogil:
-    """A run of a block of filters; n_filters is a constant where this is called."""
-    cdef Py_ssize_t n_values = TILE_BYTES // <Py_ssize_t> sizeof(floating)
-    if run >= n_values:
-        convolution_tiles(x, taps, n_taps, filters, intercepts, n_filters, n_values, run, stride, out)
-    elif run >= LANES:
-        convolution_tiles(x, taps, n_taps, filters, intercepts, n_filters, LANES, run, stride, out)
-    else:  # one image, and a small one
-        convolution_tiles(x, taps, n_taps, filters, intercepts, n_filters, 1, run, stride, out)
+    """A run of a block of filters, a constant number, in tiles as large as may be and as equal.
+
+    They are made of units of LANES values, or of half as many if no more fit. What is left behind the last unit, which only
+    a single image's run has, is done by a tile that reaches back.
+    """
+    cdef Py_ssize_t n_values = TILE_BYTES // n_filters // <Py_ssize_t> sizeof(floating)
+    cdef Py_ssize_t unit = LANES if n_values >= LANES else LANES // 2
+    cdef Py_ssize_t n_most = min(<Py_ssize_t> 6, n_values // unit)
+    cdef Py_ssize_t n_units = run // unit
+    cdef Py_ssize_t n_left = run
+    cdef Py_ssize_t n
+    while n_units:
+        n = even_part(n_units, n_most)
+        convolution_span(x, taps, n_taps, filters, intercepts, n_filters, n_most, n, unit, stride, out)
+        x += n * unit
+        out += n * unit
+        n_left -= n * unit
+        n_units -= n
+    if n_left and run >= unit:
+        n_left -= unit
+        convolution_tile(x + n_left, taps, n_taps, filters, intercepts, n_filters, unit, stride, out + n_left)
+    elif n_left:  # one image, and a small one
+        for n in range(n_left):
+            convolution_tile(x + n, taps, n_taps, filters, intercepts, n_filters, 1, stride, out + n)
 
 
 cdef inline void convolution_forward(
@@ -81,24 +115,45 @@ cdef inline void convolution_forward(
 ) noexcept nogil:
     """out[f, j] = intercepts[f] + sum over u, v, ch of x[ch, i + u, j + v] * filters[f, ch, u, v], in every lane.
 
-    `x` begins at the pixel (0, i, 0), `out` at the output (0, i, 0).
+    `x` begins at the pixel (0, i, 0), `out` at the output (0, i, 0); there are at most TILE_FILTERS filters.
     """
-    cdef Py_ssize_t f = 0
-    cdef Py_ssize_t n
-    while f < n_filters:
-        n = min(n_filters - f, <Py_ssize_t> TILE_FILTERS)
-        if n == 4:
-            convolution_block(x, taps, n_taps, filters + f * n_taps, intercepts + f, 4, run, stride, out + f * stride)
-        elif n == 3:
-            convolution_block(x, taps, n_taps, filters + f * n_taps, intercepts + f, 3, run, stride, out + f * stride)
-        elif n == 2:
-            convolution_block(x, taps, n_taps, filters + f * n_taps, intercepts + f, 2, run, stride, out + f * stride)
-        else:
-            convolution_block(x, taps, n_taps, filters + f * n_taps, intercepts + f, 1, run, stride, out + f * stride)
-        f += n
+    if TILE_FILTERS >= 6 and n_filters == 6:
+        convolution_block(x, taps, n_taps, filters, intercepts, 6, run, stride, out)
+    elif TILE_FILTERS >= 5 and n_filters == 5:
+        convolution_block(x, taps, n_taps, filters, intercepts, 5, run, stride, out)
+    elif TILE_FILTERS >= 4 and n_filters == 4:
+        convolution_block(x, taps, n_taps, filters, intercepts, 4, run, stride, out)
+    elif n_filters == 3:
+        convolution_block(x, taps, n_taps, filters, intercepts, 3, run, stride, out)
+    elif n_filters == 2:
+        convolution_block(x, taps, n_taps, filters, intercepts, 2, run, stride, out)
+    else:
+        convolution_block(x, taps, n_taps, filters, intercepts, 1, run, stride, out)
 
 
-# ---- the gradient: sums over all pixels of all images of a slot ----
+# ---- the gradient of what a layer reads: a correlation again, of the gradient with the filters turned round ----
+
+
+cdef inline void turn_filters(
+    const floating* filters, Py_ssize_t n_filters, Py_ssize_t n_channels, Py_ssize_t size, floating* turned_out,
+) noexcept nogil:
+    """turned_out[ch, f, size - 1 - t] = filters[f, ch, t], t counting a filter's `size` elements of one channel.
+
+    Behind them come n_channels zeros, for what the forward pass takes for intercepts. With d surrounded by zeros,
+
+        x_gradient[ch, i, j] = sum over f, u, v of d[f, i - u, j - v] * filters[f, ch, u, v]
+
+    is convolution_forward with them.
+    """
+    cdef Py_ssize_t f, ch, t
+    for f in range(n_filters):
+        for ch in range(n_channels):
+            for t in range(size):
+                turned_out[(ch * n_filters + f) * size + size - 1 - t] = filters[(f * n_channels + ch) * size + t]
+    memset(turned_out + n_channels * n_filters * size, 0, n_channels * sizeof(floating))
+
+
+# ---- the gradient of the filters: sums over all pixels of all images of a slot ----
 #
 # While they are summed, the gradients of a filter's taps and, last, of its intercept are kept as `sums_width` partial
 # sums each; only convolution_backward_end adds these up. sums[filter, tap, partial sum] has the taps filled up to whole
@@ -120,17 +175,16 @@ cdef inline Py_ssize_t sums_size(Py_ssize_t n_filters, Py_ssize_t n_taps, floati
 
 
 cdef inline void convolution_backward_taps(
-    const floating* x, const Py_ssize_t* taps, const floating* d_out,
-    Py_ssize_t n_filters, Py_ssize_t run, Py_ssize_t d_stride, Py_ssize_t sums_stride, floating* sums_out,
+    const floating* x, const Py_ssize_t* taps, const floating* d_out, Py_ssize_t n_filters, Py_ssize_t n_rows,
+    Py_ssize_t run, Py_ssize_t x_row, Py_ssize_t d_row, Py_ssize_t d_stride, Py_ssize_t sums_stride, floating* sums_out,
 ) noexcept nogil:
-    """A run's share in TAP_BLOCK taps of `n_filters` filters, a constant."""
+    """The runs' share in TAP_BLOCK taps of `n_filters` filters, a constant."""
     cdef Py_ssize_t width = sums_width(<floating> 0)
     cdef floating total[SUM_FILTERS * TAP_BLOCK * LANES]
     cdef floating d[SUM_FILTERS * LANES]
     cdef floating pixels[LANES]
     cdef const floating* shifted[TAP_BLOCK]
-    cdef Py_ssize_t p = 0
-    cdef Py_ssize_t f, t, i
+    cdef Py_ssize_t p, f, t, i
     for t in range(TAP_BLOCK):
         shifted[t] = x + taps[t]
     for f in range(n_filters):
@@ -138,18 +192,26 @@ cdef inline void convolution_backward_taps(
             for i in range(width):
                 total[(f * TAP_BLOCK + t) * width + i] = sums_out[f * sums_stride + t * width + i]
     while True:
-        for f in range(n_filters):
-            for i in range(width):
-                d[f * width + i] = d_out[f * d_stride + p + i]
-        for t in range(TAP_BLOCK):
-            for i in range(width):
-                pixels[i] = shifted[t][p + i]
+        p = 0
+        while True:
             for f in range(n_filters):
                 for i in range(width):
-                    total[(f * TAP_BLOCK + t) * width + i] += d[f * width + i] * pixels[i]
-        p += width
-        if p >= run:
+                    d[f * width + i] = d_out[f * d_stride + p + i]
+            for t in range(TAP_BLOCK):
+                for i in range(width):
+                    pixels[i] = shifted[t][p + i]
+                for f in range(n_filters):
+                    for i in range(width):
+                        total[(f * TAP_BLOCK + t) * width + i] += d[f * width + i] * pixels[i]
+            p += width
+            if p + width > run:
+                break
+        n_rows -= 1
+        if n_rows == 0:
             break
+        d_out += d_row
+        for t in range(TAP_BLOCK):
+            shifted[t] += x_row
     for f in range(n_filters):
         for t in range(TAP_BLOCK):
             for i in range(width):
@@ -157,49 +219,71 @@ cdef inline void convolution_backward_taps(
 
 
 cdef inline void convolution_backward_intercept(
-    const floating* d_out, Py_ssize_t run, floating* sums_out,
+    const floating* d_out, Py_ssize_t n_rows, Py_ssize_t run, Py_ssize_t d_row, floating* sums_out,
 ) noexcept nogil:
     cdef Py_ssize_t width = sums_width(<floating> 0)
     cdef floating total[LANES]
-    cdef Py_ssize_t p = 0
-    cdef Py_ssize_t i
+    cdef Py_ssize_t p, i, j
     for i in range(width):
         total[i] = sums_out[i]
-    while True:
-        for i in range(width):
-            total[i] += d_out[p + i]
-        p += width
-        if p >= run:
-            break
+    for j in range(n_rows):
+        p = 0
+        while True:
+            for i in range(width):
+                total[i] += d_out[j * d_row + p + i]
+            p += width
+            if p + width > run:
+                break
     for i in range(width):
         sums_out[i] = total[i]
 
 
-cdef inline void convolution_backward_block(
-    const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* d_out,
-    Py_ssize_t n_filters, Py_ssize_t run, Py_ssize_t d_stride, floating* sums_out,
+cdef inline void convolution_backward_rest(
+    const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* d_out, Py_ssize_t n_values,
+    floating* sums_out,
 ) noexcept nogil:
-    """A run of a block of filters; n_filters is a constant where this is called."""
+    """What is left behind the last whole vector of a single image's run, of one filter."""
+    cdef Py_ssize_t width = sums_width(<floating> 0)
+    cdef Py_ssize_t tap, p
+    for p in range(n_values):
+        for tap in range(n_taps):
+            sums_out[tap * width] += d_out[p] * x[taps[tap] + p]
+        sums_out[(sums_taps(n_taps) - 1) * width] += d_out[p]
+
+
+cdef inline void convolution_backward_block(
+    const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* d_out, Py_ssize_t n_filters,
+    Py_ssize_t n_rows, Py_ssize_t run, Py_ssize_t x_row, Py_ssize_t d_row, Py_ssize_t d_stride, floating* sums_out,
+) noexcept nogil:
+    """Runs of a block of filters; n_filters is a constant where this is called."""
     cdef Py_ssize_t width = sums_width(<floating> 0)
     cdef Py_ssize_t sums_stride = sums_taps(n_taps) * width
+    cdef Py_ssize_t whole = run - run % width
     cdef Py_ssize_t tap = 0
     cdef Py_ssize_t f
-    while tap < n_taps:
-        convolution_backward_taps(x, taps + tap, d_out, n_filters, run, d_stride, sums_stride,
+    while tap < n_taps and whole:
+        convolution_backward_taps(x, taps + tap, d_out, n_filters, n_rows, whole, x_row, d_row, d_stride, sums_stride,
                                   sums_out + tap * width)
         tap += TAP_BLOCK
     for f in range(n_filters):
-        convolution_backward_intercept(d_out + f * d_stride, run, sums_out + (f + 1) * sums_stride - width)
+        if whole:
+            convolution_backward_intercept(
+                d_out + f * d_stride, n_rows, whole, d_row, sums_out + (f + 1) * sums_stride - width)
+        if whole < run:
+            convolution_backward_rest(
+                x + whole, taps, n_taps, d_out + f * d_stride + whole, run - whole, sums_out + f * sums_stride)
 
 
 cdef inline void convolution_backward(
-    const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* d_out,
-    Py_ssize_t n_filters, Py_ssize_t run, Py_ssize_t d_stride, floating* sums_out,
+    const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* d_out, Py_ssize_t n_filters,
+    Py_ssize_t n_rows, Py_ssize_t run, Py_ssize_t x_row, Py_ssize_t d_row, Py_ssize_t d_stride, floating* sums_out,
 ) noexcept nogil:
-    """Of out[f, j] = intercepts[f] + sum of x[ch, i + u, j + v] * filters[f, ch, u, v], accumulated in partial sums:
+    """Of out[f, i, j] = intercepts[f] + sum of x[ch, i + u, j + v] * filters[f, ch, u, v], accumulated in partial sums:
 
-    d_filters[f, ch, u, v] += sum over j, lanes of d_out[f, j] * x[ch, i + u, j + v]
-    d_intercepts[f] += sum over j, lanes of d_out[f, j]
+    d_filters[f, ch, u, v] += sum over i, j, lanes of d_out[f, i, j] * x[ch, i + u, j + v]
+    d_intercepts[f] += sum over i, j, lanes of d_out[f, i, j]
+
+    for `n_rows` rows, `x_row` and `d_row` values apart; a single image is one row.
     """
     cdef Py_ssize_t width = sums_width(<floating> 0)
     cdef Py_ssize_t sums_stride = sums_taps(n_taps) * width
@@ -209,16 +293,16 @@ cdef inline void convolution_backward(
     while f < n_filters:
         n = min(n_filters - f, n_block)
         if n == 4:
-            convolution_backward_block(x, taps, n_taps, d_out + f * d_stride, 4, run, d_stride,
+            convolution_backward_block(x, taps, n_taps, d_out + f * d_stride, 4, n_rows, run, x_row, d_row, d_stride,
                                        sums_out + f * sums_stride)
         elif n == 3:
-            convolution_backward_block(x, taps, n_taps, d_out + f * d_stride, 3, run, d_stride,
+            convolution_backward_block(x, taps, n_taps, d_out + f * d_stride, 3, n_rows, run, x_row, d_row, d_stride,
                                        sums_out + f * sums_stride)
         elif n == 2:
-            convolution_backward_block(x, taps, n_taps, d_out + f * d_stride, 2, run, d_stride,
+            convolution_backward_block(x, taps, n_taps, d_out + f * d_stride, 2, n_rows, run, x_row, d_row, d_stride,
                                        sums_out + f * sums_stride)
         else:
-            convolution_backward_block(x, taps, n_taps, d_out + f * d_stride, 1, run, d_stride,
+            convolution_backward_block(x, taps, n_taps, d_out + f * d_stride, 1, n_rows, run, x_row, d_row, d_stride,
                                        sums_out + f * sums_stride)
         f += n
 

@@ -265,18 +265,18 @@ cdef inline void dense_image_forward(
 
 
 cdef inline void dense_images_backward_weights(
-    const floating* hidden, Py_ssize_t n_images, const floating* d_logits, Py_ssize_t n_hidden, Py_ssize_t n_outputs,
-    floating* d_weights_out,
+    const floating* hidden, Py_ssize_t stride, Py_ssize_t n_images, const floating* d_logits, Py_ssize_t n_hidden,
+    Py_ssize_t n_outputs, floating* d_weights_out,
 ) noexcept nogil:
-    """d_weights_out[k, h] += sum over images of d_logits[k] * hidden[h]."""
+    """d_weights_out[k, h] += sum over images, `stride` values apart, of d_logits[k] * hidden[h]."""
     cdef Py_ssize_t h = 0
     while h + LANES <= n_hidden:
         dense_backward_squares(
-            hidden + h, n_hidden, n_images, d_logits, n_hidden, LANES, n_outputs, d_weights_out + h)
+            hidden + h, stride, n_images, d_logits, n_hidden, LANES, n_outputs, d_weights_out + h)
         h += LANES
     if h < n_hidden:
         dense_backward_squares(
-            hidden + h, n_hidden, n_images, d_logits, n_hidden, n_hidden - h, n_outputs, d_weights_out + h)
+            hidden + h, stride, n_images, d_logits, n_hidden, n_hidden - h, n_outputs, d_weights_out + h)
 
 
 cdef inline void dense_image_backward_hidden(

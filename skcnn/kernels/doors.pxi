@@ -2,9 +2,15 @@
 # dimensions are taken from the arrays.
 
 
-def gather(const pixel[:, ::1] X, const Py_ssize_t[::1] rows, double rescale, floating[:, :, :, ::1] x_out):
-    lanes.gather(&X[0, 0], &rows[0], rows.shape[0], x_out.shape[0], x_out.shape[1] * x_out.shape[2],
-                 <floating> rescale, &x_out[0, 0, 0, 0])
+def gather(
+    const pixel[:, ::1] X, const Py_ssize_t[::1] rows, double rescale, Py_ssize_t height, Py_ssize_t width,
+    Py_ssize_t start, floating[:, :, :, ::1] x_out,
+):
+    """Into planes that are larger than the images, `start` positions from their beginning."""
+    cdef Py_ssize_t n_channels = x_out.shape[0]
+    cdef Py_ssize_t row = x_out.shape[2]
+    lanes.gather(&X[0, 0], &rows[0], rows.shape[0], n_channels * height * width, n_channels, width, row,
+                 x_out.shape[1] * row, <floating> rescale, &x_out[0, 0, 0, 0] + start * LANES)
 
 
 def convolution_forward(
@@ -12,10 +18,14 @@ def convolution_forward(
     const Py_ssize_t[::1] taps, floating[:, :, :, ::1] out,
 ):
     cdef Py_ssize_t run = out.shape[2] * LANES
-    cdef Py_ssize_t i
-    for i in range(out.shape[1]):
-        convolution.convolution_forward(&x[0, i, 0, 0], &taps[0], filters.shape[1], &filters[0, 0], &intercepts[0],
-                                        out.shape[0], run, out.shape[1] * run, &out[0, i, 0, 0])
+    cdef Py_ssize_t f = 0
+    cdef Py_ssize_t n, i
+    while f < filters.shape[0]:
+        n = convolution.even_part(filters.shape[0] - f, <Py_ssize_t> TILE_FILTERS)
+        for i in range(out.shape[1]):
+            convolution.convolution_forward(&x[0, i, 0, 0], &taps[0], filters.shape[1], &filters[f, 0], &intercepts[f],
+                                            n, run, out.shape[1] * run, &out[f, i, 0, 0])
+        f += n
 
 
 def convolution_backward(
@@ -24,14 +34,23 @@ def convolution_backward(
 ):
     """`sums` are scratch memory of sums_size(n_filters, n_taps) values."""
     cdef Py_ssize_t run = d_out.shape[2] * LANES
-    cdef Py_ssize_t n_filters = d_out.shape[0]
     cdef Py_ssize_t n_taps = d_filters_out.shape[1]
-    cdef Py_ssize_t i
+    cdef Py_ssize_t sums_stride = convolution.sums_size(1, n_taps, <floating> 0)
+    cdef Py_ssize_t n_most = max(<Py_ssize_t> 1, ROWS_BYTES // (SUM_FILTERS * run * <Py_ssize_t> sizeof(floating)))
+    cdef Py_ssize_t f = 0
+    cdef Py_ssize_t n, i, n_rows
     sums[:] = 0
-    for i in range(d_out.shape[1]):
-        convolution.convolution_backward(&x[0, i, 0, 0], &taps[0], n_taps, &d_out[0, i, 0, 0], n_filters, run,
-                                         d_out.shape[1] * run, &sums[0])
-    convolution.convolution_backward_end(&sums[0], n_taps, n_filters, &d_filters_out[0, 0],
+    while f < d_out.shape[0]:
+        n = min(d_out.shape[0] - f, <Py_ssize_t> SUM_FILTERS)
+        i = 0
+        while i < d_out.shape[1]:
+            n_rows = convolution.even_part(d_out.shape[1] - i, n_most)
+            convolution.convolution_backward(
+                &x[0, i, 0, 0], &taps[0], n_taps, &d_out[f, i, 0, 0], n, n_rows, run, x.shape[2] * LANES, run,
+                d_out.shape[1] * run, &sums[f * sums_stride])
+            i += n_rows
+        f += n
+    convolution.convolution_backward_end(&sums[0], n_taps, d_out.shape[0], &d_filters_out[0, 0],
                                          &d_intercepts_out[0])
 
 
@@ -41,12 +60,42 @@ def sums_size(Py_ssize_t n_filters, Py_ssize_t n_taps, dtype):
     return convolution.sums_size(n_filters, n_taps, <double> 0)
 
 
-def sigmoid_forward(floating[::1] values_out):
-    activations.sigmoid_forward(&values_out[0], values_out.shape[0], &values_out[0])
+def turn_filters(const floating[:, :, ::1] filters, floating[:, ::1] turned_out, floating[::1] zeros_out):
+    """`filters` are (n_filters, n_channels, size), `zeros_out` lie behind `turned_out` (n_channels, n_filters * size)."""
+    convolution.turn_filters(&filters[0, 0, 0], filters.shape[0], filters.shape[1], filters.shape[2],
+                             &turned_out[0, 0])
 
 
-def sigmoid_backward(const floating[::1] values, floating[::1] d_values_out):
-    activations.sigmoid_backward(&values[0], values.shape[0], &d_values_out[0])
+def max_pool_forward(
+    const floating[:, :, ::1] values, Py_ssize_t pool_height, Py_ssize_t pool_width, floating[:, :, ::1] out,
+    uint16_t[:, :, ::1] places_out,
+):
+    """Lanes are the last axis, 16 or 1 of them."""
+    cdef Py_ssize_t row = values.shape[1] * values.shape[2]
+    cdef Py_ssize_t i
+    for i in range(out.shape[0]):
+        pooling.max_pool_forward(&values[i * pool_height, 0, 0], row, pool_height, pool_width, out.shape[1],
+                                 out.shape[2], &out[i, 0, 0], &places_out[i, 0, 0])
+
+
+def max_pool_backward(
+    const floating[:, :, ::1] d_out, const uint16_t[:, :, ::1] places, Py_ssize_t pool_height, Py_ssize_t pool_width,
+    floating[:, :, ::1] d_values_out,
+):
+    """What no pool has is left as it is."""
+    cdef Py_ssize_t row = d_values_out.shape[1] * d_values_out.shape[2]
+    cdef Py_ssize_t i
+    for i in range(d_out.shape[0]):
+        pooling.max_pool_backward(&d_out[i, 0, 0], &places[i, 0, 0], row, pool_height, pool_width, d_out.shape[1],
+                                  d_out.shape[2], &d_values_out[i * pool_height, 0, 0])
+
+
+def activate(int activation, floating[::1] values_out):
+    activations.activate(activation, &values_out[0], values_out.shape[0], &values_out[0])
+
+
+def activate_backward(int activation, const floating[::1] values, floating[::1] d_values_out):
+    activations.activate_backward(activation, &values[0], values.shape[0], &d_values_out[0], &d_values_out[0])
 
 
 def dense_forward(

@@ -84,18 +84,18 @@ cdef inline void gather_square(
 
 
 cdef inline void gather(
-    const pixel* X, const Py_ssize_t* rows, Py_ssize_t n_rows,
-    Py_ssize_t n_channels, Py_ssize_t n_positions, floating rescale,
-    floating* x_out,
+    const pixel* X, const Py_ssize_t* rows, Py_ssize_t n_rows, Py_ssize_t n_features, Py_ssize_t n_channels,
+    Py_ssize_t width, Py_ssize_t row, Py_ssize_t plane, floating rescale, floating* x_out,
 ) noexcept nogil:
     """Interleave `n_rows` <= LANES images, each a row of X laid out as (position, channel), times `rescale`.
 
-    x_out[channel, position, lane] = X[rows[lane], position, channel] * rescale, and 0 in the idle lanes.
+    x_out[channel, position, lane] = X[rows[lane], position, channel] * rescale, and 0 in the idle lanes; rows of pixels
+    are `row` positions apart, channels `plane`.
     """
     cdef floating square[LANES * LANES]
     cdef floating pixels[LANES * LANES]
-    cdef Py_ssize_t n_features = n_channels * n_positions
     cdef Py_ssize_t channel = 0
+    cdef Py_ssize_t column = 0
     cdef Py_ssize_t position = 0
     cdef Py_ssize_t start = 0
     cdef Py_ssize_t size, i, lane
@@ -109,13 +109,17 @@ cdef inline void gather(
             gather_square(X + start, rows, n_rows, n_features, size, rescale, square)
         transpose(square, pixels)
         for i in range(size):
-            pixel_out = x_out + (channel * n_positions + position) * LANES
+            pixel_out = x_out + (channel * plane + position) * LANES
             for lane in range(LANES):
                 pixel_out[lane] = pixels[i * LANES + lane]
             channel += 1
             if channel == n_channels:
                 channel = 0
                 position += 1
+                column += 1
+                if column == width:
+                    column = 0
+                    position += row - width
         start += LANES
 
 
@@ -138,14 +142,16 @@ cdef inline void scatter(
 
 
 cdef inline void gather_image(
-    const pixel* image, Py_ssize_t n_channels, Py_ssize_t n_positions, floating rescale, floating* x_out,
+    const pixel* image, Py_ssize_t n_channels, Py_ssize_t height, Py_ssize_t width, Py_ssize_t row, Py_ssize_t plane,
+    floating rescale, floating* x_out,
 ) noexcept nogil:
-    """A single image: x_out[channel, position] = image[position, channel] * rescale, and LANES zeros behind it."""
-    cdef Py_ssize_t channel, position
+    """A single image: x_out[channel, i, j] = image[i, j, channel] * rescale."""
+    cdef Py_ssize_t channel, i, j
     for channel in range(n_channels):
-        for position in range(n_positions):
-            x_out[channel * n_positions + position] = <floating> image[position * n_channels + channel] * rescale
-    memset(x_out + n_channels * n_positions, 0, LANES * sizeof(floating))
+        for i in range(height):
+            for j in range(width):
+                x_out[channel * plane + i * row + j] = (
+                    <floating> image[(i * width + j) * n_channels + channel] * rescale)
 
 
 cdef inline void prefetch_rows(
@@ -169,3 +175,15 @@ cdef inline void gather_outputs(
         weights_out[lane] = sample_weight[rows[lane]] if lane < n_rows else 0
         for output in range(n_outputs):
             targets_out[output * LANES + lane] = targets[rows[lane] * n_outputs + output] if lane < n_rows else 0
+
+
+cdef inline void clear_border(
+    Py_ssize_t start, Py_ssize_t n_rows, Py_ssize_t width, Py_ssize_t row, Py_ssize_t size, floating* plane_out,
+) noexcept nogil:
+    """Zeros all over a plane of `size` values but in its `n_rows` rows of `width` values, the first at `start`."""
+    cdef Py_ssize_t i
+    cdef Py_ssize_t behind = start + (n_rows - 1) * row + width
+    memset(plane_out, 0, start * sizeof(floating))
+    for i in range(n_rows - 1):
+        memset(plane_out + start + i * row + width, 0, (row - width) * sizeof(floating))
+    memset(plane_out + behind, 0, (size - behind) * sizeof(floating))

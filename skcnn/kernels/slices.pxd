@@ -1,8 +1,8 @@
 """From the slots' gradients to new parameters, a slice of the parameter vector at a time."""
 
 from skcnn.kernels cimport losses, solvers
+from skcnn.kernels.geometry cimport Layer, Network
 from skcnn.kernels.lanes cimport floating
-from skcnn.kernels.workspace cimport Network
 
 cdef struct Step:
     solvers.Solver solver
@@ -16,7 +16,7 @@ cdef inline void add(const floating* values, Py_ssize_t n_values, floating* sums
 
 
 cdef inline double penalize(
-    const Network* net, double strength, Py_ssize_t part, Py_ssize_t part_size, Py_ssize_t start, Py_ssize_t stop,
+    double strength, Py_ssize_t part, Py_ssize_t part_size, Py_ssize_t start, Py_ssize_t stop,
     const floating* parameters, floating* gradient_out,
 ) noexcept nogil:
     """What of the L2 penalty of a part of the parameter vector falls into the slice."""
@@ -44,14 +44,18 @@ cdef inline double finish_slice(
 
     Returns the slice's penalty.
     """
-    cdef Py_ssize_t slot
-    cdef double value
+    cdef Py_ssize_t slot, i
+    cdef const Layer* layer
+    cdef double value = 0
     for slot in range(1, n_gradients):
         add(gradients + slot * gradient_stride + start, stop - start, gradients + start)
-    value = penalize(net, strength, net.filters, net.n_filters * net.n_taps, start, stop, parameters, gradients)
-    value += penalize(net, strength, net.weights, net.n_outputs * net.n_hidden, start, stop, parameters, gradients)
-    if not net.fit_intercept:
-        hold(net.filter_intercepts, net.n_filters, start, stop, gradients)
+    for i in range(net.n_layers):
+        layer = &net.layers[i]
+        value += penalize(
+            strength, layer.filters, layer.n_filters * layer.n_taps, start, stop, parameters, gradients)
+        if not net.fit_intercept:
+            hold(layer.intercepts, layer.n_filters, start, stop, gradients)
+    value += penalize(strength, net.weights, net.n_outputs * net.n_hidden, start, stop, parameters, gradients)
     # Standardising takes the output intercepts out again: their gradient is 0, of which only rounding noise is left,
     # that Adam would scale to whole steps.
     if net.standardize or not net.fit_intercept:

@@ -4,8 +4,11 @@ A batch is cut into groups of LANES images, and its groups into slots, by its si
 same order whatever the number of threads.
 """
 
+from libc.stdint cimport uint16_t
+
 from skcnn.kernels cimport convolution
 from skcnn.kernels.blocks cimport SUM_FILTERS, TILE_FILTERS
+from skcnn.kernels.geometry cimport Layer, Network
 from skcnn.kernels.lanes cimport LANES, floating
 
 cdef enum:
@@ -18,22 +21,17 @@ cdef enum:
     SLICE = 4096
     # A last group of no more images than this is cheaper image by image.
     FEW_IMAGES = 8
-
-cdef struct Network:
-    # What the passes need to know of a skcnn.network.Network, its offsets into the parameter vector included.
-    Py_ssize_t n_channels, height, width, n_filters, out_height, out_width, n_taps, n_hidden, n_outputs
-    Py_ssize_t filters, filter_intercepts, weights, intercepts, running_means, running_variances, n_trainable
-    const Py_ssize_t* taps  # of a group; pixel_taps are those of a single image
-    const Py_ssize_t* pixel_taps
-    double rescale
-    bint fit_intercept, standardize
+    # Bytes of a convolution's gradient, rows of SUM_FILTERS filters, that the first-level cache keeps while it is
+    # correlated with every tap.
+    ROWS_BYTES = 24576
 
 cdef struct Workspace:
     # Where each array of scratch memory begins, in values. First what all threads share: the gradient of each slot of
     # a batch (`gradient_stride` apart), partial sums of the loss (doubles), the batch's statistics and, to standardise,
-    # what is known of all its groups; then, `thread_stride` apart, what each thread has for one group.
+    # what is known of all its groups; then, `thread_stride` apart, what each thread has for one group: `maps` are all
+    # that the layers read, pixels first and hidden activations last.
     Py_ssize_t gradients, gradient_stride, n_gradients, partials, statistics, batch
-    Py_ssize_t threads, thread_stride, x, hidden, rows, sums, group, size
+    Py_ssize_t threads, thread_stride, maps, places, rows, d, d_maps, turned, sums, images, group, size
 
 cdef struct Group:
     # The same for what is known of a group besides its images, from the group's beginning.
@@ -70,13 +68,39 @@ cdef inline Py_ssize_t count_slices(Py_ssize_t n_parameters) noexcept nogil:
 
 
 cdef inline Py_ssize_t image_stride(const Network* net) noexcept nogil:
-    """From a single image to the next, zeros behind it included."""
-    return whole_lanes(net.n_channels * net.height * net.width) + LANES
+    """From a single image's maps to the next one's."""
+    return whole_lanes(net.n_maps)
 
 
-cdef inline Py_ssize_t flat_stride(const Network* net) noexcept nogil:
-    """A single image's outputs of one filter, those between the rows included."""
-    return whole_lanes((net.out_height - 1) * net.width + net.out_width)
+cdef inline Py_ssize_t flat_run(const Layer* layer) noexcept nogil:
+    """A single image's outputs of one filter, from the first to the last, those between the rows included."""
+    return (layer.out_height - 1) * layer.row + layer.out_width
+
+
+cdef inline Py_ssize_t block_rows(const Layer* layer, floating zero) noexcept nogil:
+    """Rows of pools whose gradient stays in the first-level cache."""
+    cdef Py_ssize_t row_bytes = (
+        SUM_FILTERS * layer.pool_height * layer.row * LANES * <Py_ssize_t> sizeof(floating))
+    return max(<Py_ssize_t> 1, ROWS_BYTES // row_bytes)
+
+
+cdef inline Py_ssize_t rows_size(const Layer* layer, Py_ssize_t n_lanes) noexcept nogil:
+    """What the passes of a group (n_lanes is LANES, or 0), or of a single image, need besides their results."""
+    cdef Py_ssize_t n_filters = max(<Py_ssize_t> TILE_FILTERS, <Py_ssize_t> SUM_FILTERS)
+    if n_lanes != 1:
+        return n_filters * layer.pool_height * layer.out_width * n_lanes
+    return n_filters * max(flat_run(layer) + layer.pooled_height * layer.pooled_width,
+                           (layer.height - 1) * layer.row + layer.width)
+
+
+cdef inline Py_ssize_t d_size(const Layer* layer, bint first, Py_ssize_t n_lanes, floating zero) noexcept nogil:
+    """The gradient of a convolution; of the first one, which has nothing below it, never more than a block."""
+    if not first:
+        return layer.n_filters * layer.d_plane * n_lanes
+    if n_lanes != 1:
+        return SUM_FILTERS * layer.pool_height * layer.row * n_lanes * min(
+            layer.pooled_height, block_rows(layer, zero))
+    return SUM_FILTERS * flat_run(layer)
 
 
 cdef inline Group carve_group(const Network* net, Py_ssize_t n_groups) noexcept nogil:
@@ -89,29 +113,47 @@ cdef inline Group carve_group(const Network* net, Py_ssize_t n_groups) noexcept 
     return at
 
 
-cdef inline Workspace carve(const Network* net, Py_ssize_t n_rows, Py_ssize_t n_threads, floating zero) noexcept nogil:
-    """The workspace of batches of up to `n_rows` rows."""
+cdef inline Workspace carve(
+    const Network* net, Py_ssize_t n_rows, Py_ssize_t n_threads, bint backward, floating zero,
+) noexcept nogil:
+    """The workspace of batches of up to `n_rows` rows; without `backward`, what a forward pass needs."""
     cdef Workspace at
+    cdef const Layer* layer
     cdef Py_ssize_t n_groups = count_groups(n_rows)
     cdef Py_ssize_t n_slots = count_slots(n_groups)
     cdef Py_ssize_t n_images = min(n_rows, <Py_ssize_t> FEW_IMAGES)
     # A few rows, one by one, have no use for a group's lanes.
     cdef Py_ssize_t n_lanes = LANES if n_rows > FEW_IMAGES else 0
+    cdef Py_ssize_t rows = 0
+    cdef Py_ssize_t d = 0
+    cdef Py_ssize_t d_maps = 0
+    cdef Py_ssize_t i
+    for i in range(net.n_layers):
+        layer = &net.layers[i]
+        rows = max(rows, rows_size(layer, 1), rows_size(layer, n_lanes))
+        d = max(d, d_size(layer, i == 0, 1, zero), d_size(layer, i == 0, n_lanes, zero))
+        if i:
+            d_maps = max(d_maps, layer.n_channels * layer.height * layer.width * max(n_lanes, <Py_ssize_t> 1))
     at.gradients = 0
     at.gradient_stride = whole_lanes(net.n_trainable)
     # A single thread adds each slot's gradient to the first one's and needs no more than these two.
     at.n_gradients = min(n_slots, <Py_ssize_t> 2) if n_threads == 1 else n_slots
-    at.partials = at.gradients + at.n_gradients * at.gradient_stride
+    at.partials = at.gradients + (at.n_gradients * at.gradient_stride if backward else 0)
     at.statistics = at.partials + whole_lanes(
         (n_slots + count_slices(net.n_trainable)) * <Py_ssize_t> sizeof(double) // <Py_ssize_t> sizeof(floating))
     at.batch = at.statistics + whole_lanes(2 * net.n_outputs)
-    at.threads = at.batch + (carve_group(net, n_groups).size if net.standardize else 0)
-    at.x = 0
-    at.hidden = at.x + max(net.n_channels * net.height * net.width * n_lanes, n_images * image_stride(net))
-    at.rows = at.hidden + whole_lanes(net.n_hidden * max(n_lanes, n_images))
-    at.sums = at.rows + (1 + max(<Py_ssize_t> TILE_FILTERS, <Py_ssize_t> SUM_FILTERS)) * max(
-        net.out_width * LANES, flat_stride(net))
-    at.group = at.sums + convolution.sums_size(net.n_filters, net.n_taps, zero)
+    at.threads = at.batch + (carve_group(net, n_groups).size if net.standardize and backward else 0)
+    at.maps = 0
+    at.places = at.maps + max(net.n_maps * n_lanes, n_images * image_stride(net))
+    at.rows = at.places + whole_lanes(
+        net.n_places * max(n_lanes, n_images) * <Py_ssize_t> sizeof(uint16_t) // <Py_ssize_t> sizeof(floating) + 1)
+    at.d = at.rows + whole_lanes(rows)
+    at.d_maps = at.d + (whole_lanes(d) if backward else 0)
+    at.turned = at.d_maps + (whole_lanes(d_maps) if backward else 0)
+    at.sums = at.turned + (whole_lanes(net.n_turned) if backward else 0)
+    at.images = at.sums + (net.n_sums * convolution.sums_width(zero) if backward else 0)
+    # For images that are shifted before they are interleaved; no pixel is larger than a value.
+    at.group = at.images + (whole_lanes(LANES * net.n_features) if backward else 0)
     at.thread_stride = at.group + carve_group(net, 1).size
     at.size = at.threads + n_threads * at.thread_stride
     return at
