@@ -21,6 +21,7 @@ EXPECTED = {
     "skcnn/plan.py",
     "skcnn/prediction.py",
     "skcnn/state.py",
+    "skcnn/summary.py",
     "skcnn/targets.py",
     "skcnn/threads.py",
     "skcnn/training.py",

@@ -9,11 +9,12 @@ from skcnn.prediction import Predictions
 
 
 class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, ClassifierMixin, BaseEstimator):
-    """Convolutional network classifier: one convolution, sigmoid, one dense layer, one sigmoid per class.
+    """Convolutional network classifier: convolutional layers, one dense layer, one sigmoid per class.
 
     X holds small images (or short signals), flattened to rows or as they are. Each is correlated with `n_filters`
-    small filters; a sigmoid of the results is weighed by the output layer, and a sigmoid per class makes probabilities
-    of that:
+    small filters, the results go through an activation and perhaps max-pooling, and on to the next layer if there are
+    several; the output layer weighs what comes out, and a sigmoid per class makes probabilities of that. With one
+    layer and the default activation:
 
         c[f, i, j] = b[f] + sum over u, v, ch of x[i + u, j + v, ch] * w[f, ch, u, v]
         a = 1 / (1 + exp(-c));  z = a . W + b_out;  p = 1 / (1 + exp(-z))
@@ -23,15 +24,30 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
 
     Parameters
     ----------
-    n_filters : int, default=8
-        Filters of the convolution. More of them see more, and cost time in proportion.
-    kernel_size : int or tuple of (kernel_height, kernel_width), default=5
-        Size of a filter in pixels: about that of what should be noticed. An int is cut to the image's sides; a tuple
-        must fit.
+    n_filters : int or sequence of int, default=8
+        Filters of the convolution; a sequence stacks a layer for each of its numbers, (16, 32) two. More of them see
+        more, and cost time in proportion; a second layer sees larger shapes, made of those that the first one sees.
+    kernel_size : int, tuple of (kernel_height, kernel_width), or list of either, default=5
+        Size of a filter in pixels: about that of what should be noticed. An int is cut to the sides of what the layer
+        reads; a tuple must fit. Both are for all layers, a list has one of them for each.
     image_shape : tuple of (height, width) or (height, width, n_channels), default=None
         What a row of X is, channels varying fastest; say it whenever rows are no square grey images. None takes X
         of three or four axes as the images it is, rows as square images if the number of features is a square
         number, and as signals (1, n_features) otherwise.
+    padding : {"valid", "same"}, default="valid"
+        "valid" puts filters where they fit, so that a layer's output is smaller than its input by the kernel's sides
+        less 1; "same" surrounds the input with zeros, so that it is as large. Stacks of several layers want "same".
+    pool_size : int, tuple of (pool_height, pool_width), or list of either, default=1
+        Max-pooling after each layer: of every pool of that many pixels only the largest value goes on; what fills no
+        pool at the end of rows and columns is dropped. 2 makes the next layers four times cheaper, and the network
+        less sensitive to where things are. The same rules as for `kernel_size`.
+    activation : {"sigmoid", "tanh", "relu"}, default="sigmoid"
+        Of the convolutional layers: 1 / (1 + exp(-c)), tanh(c) or max(c, 0). Stacks of several layers want "relu".
+    augment : int or tuple of (rows, columns), default=0
+        Pixels that each image is moved by while it is learnt, at most: as many rows up or down and columns to the left
+        or right as `random_state` draws anew for each image in each epoch; the pixels at the border are repeated.
+        Predictions and validation scores are of the images as they are. Use it where a shift does not change what
+        is shown and more epochs do not help; not with images that are cut out alike and 8 pixels wide.
     loss : {"log_loss", "squared_error"}, default="log_loss"
         What is minimised: softplus(z) - t * z, which is minus the log-likelihood of a target t, or (t - p)**2 / 2;
         summed over outputs, averaged over the batch by sample weight. The second bears mislabelled samples better.
@@ -41,9 +57,10 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         ends by setting them to the training set's.
     fit_intercept : bool, default=True
         Whether to learn intercepts. They stay 0 otherwise; there is rarely a reason.
-    init : {"glorot_uniform", "uniform"}, default="glorot_uniform"
-        Where initial weights are drawn from: U(-b, b) with b = sqrt(6 / (fan_in + fan_out)) [2]_, or U(0, 1), for
-        comparisons only.
+    init : {"auto", "glorot_uniform", "he_uniform", "uniform"}, default="auto"
+        Where initial weights are drawn from: U(-b, b) with b = sqrt(6 / (fan_in + fan_out)) [2]_ or
+        b = sqrt(6 / fan_in) [3]_, or U(0, 1), for comparisons only. "auto" is the second for filters before a relu,
+        the first for all else.
     rescale : float, default=1.0
         Every pixel is multiplied by it as it is read: 1 / 255 for bytes, which spares a copy of X in floats.
     solver : {"adam", "sgd"}, default="adam"
@@ -112,19 +129,20 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         Names of the columns of X, if it had string names.
     image_shape_ : tuple of (height, width, n_channels)
         What a row was taken for.
-    kernel_size_ : tuple of (kernel_height, kernel_width)
-        Size of the filters.
-    coefs_ : list of two ndarrays
-        Filters (n_filters, n_channels, kernel_height, kernel_width) and output weights (n_hidden, n_outputs), whose
-        rows are in the order (filter, row, column). Views of the model's parameters.
-    intercepts_ : list of two ndarrays
-        Of shape (n_filters,) and (n_outputs,). Views too.
+    kernel_size_, pool_size_ : tuple of (height, width), or list of them
+        Size of the filters and pools; with several layers, a list of each one's.
+    coefs_ : list of ndarray
+        Filters of each layer (n_filters, n_channels, kernel_height, kernel_width), n_channels being the number of
+        filters of the layer before; and output weights (n_hidden, n_outputs), whose rows are in the order (filter,
+        row, column). Views of the model's parameters.
+    intercepts_ : list of ndarray
+        Of shape (n_filters,) of each layer, and (n_outputs,). Views too.
     filters_ : ndarray of shape (n_filters, kernel_height, kernel_width) or with n_channels as a last axis
-        The filters as images.
+        The first layer's filters as images.
     n_outputs_ : int
         1 for two classes, otherwise the number of classes or labels.
     n_layers_ : int
-        3: input, convolution, output.
+        Input, convolutional layers and output: 3, or more with several layers; see `summary`.
     n_iter_ : int
         Epochs of the last `fit` or `partial_fit`.
     t_ : int
@@ -159,6 +177,8 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
     .. [1] D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
     .. [2] X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
        AISTATS 2010.
+    .. [3] K. He, X. Zhang, S. Ren and J. Sun, "Delving deep into rectifiers: surpassing human-level performance on
+       ImageNet classification", ICCV 2015.
 
     Examples
     --------

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn.network import restore_network
+from skcnn.summary import Summary
 
 
 class FittedNetwork:
@@ -22,6 +23,57 @@ class FittedNetwork:
         network, parameters, *_ = self._model
         return restore_network(network).views(parameters)
 
+    def summary(self):
+        """The network's layers: a table that shows itself.
+
+        Returns
+        -------
+        summary : skcnn.summary.Summary
+            Has the table's `rows`, and prints as it.
+
+        Raises
+        ------
+        NotFittedError
+            If there has been no `fit`.
+
+        Examples
+        --------
+        >>> from skcnn import ConvSigmoidClassifier, load_mnist_sample
+        >>> X, y = load_mnist_sample(return_X_y=True)
+        >>> clf = ConvSigmoidClassifier(
+        ...     (16, 32), 3, padding="same", pool_size=2, activation="relu", rescale=1 / 255, max_iter=3, tol=1e9,
+        ...     n_iter_no_change=1,
+        ... )
+        >>> clf.fit(X, y).summary()
+        layer                       output shape  parameters
+        --------------------------  ------------  ----------
+        images                      28 x 28 x 1            0
+        convolution 1, 3 x 3, relu  28 x 28 x 16         160
+        max-pooling 1, 2 x 2        14 x 14 x 16           0
+        convolution 2, 3 x 3, relu  14 x 14 x 32       4,640
+        max-pooling 2, 2 x 2        7 x 7 x 32             0
+        dense, sigmoid              10                15,690
+        all                                           20,490
+        """
+        check_is_fitted(self)
+        return Summary(restore_network(self._model[0]))
+
+    # scikit-learn's diagram of the estimator, with the layers below it once they are known.
+
+    @property
+    def _repr_html_(self):
+        diagram = super()._repr_html_  # an AttributeError if set_config(display="text") wants none
+        return lambda: diagram() + self._layers_html()
+
+    def _repr_mimebundle_(self, **options):
+        bundle = super()._repr_mimebundle_(**options)
+        if "text/html" in bundle:
+            bundle["text/html"] += self._layers_html()
+        return bundle
+
+    def _layers_html(self):
+        return self.summary()._repr_html_() if self.__sklearn_is_fitted__() else ""
+
     @property
     def coefs_(self):
         """The filters of each layer, and output weights (n_hidden, n_outputs)."""
@@ -36,6 +88,6 @@ class FittedNetwork:
 
     @property
     def filters_(self):
-        """The first layer's filters as images: (n_filters, kernel_height, kernel_width), and n_channels if there are several."""
+        """The first layer's filters as images: (n_filters, kernel_height, kernel_width[, n_channels])."""
         filters = np.moveaxis(self._views()["filters_0"], 1, -1)
         return filters[..., 0] if filters.shape[-1] == 1 else filters

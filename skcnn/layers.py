@@ -204,12 +204,12 @@ def fit(name, size, sides, shape, layers):
 # ---- the stack as its users see it ----
 
 
-def layer_rows(layers):
+def layer_rows(layers, *, with_intercepts=True):
     """(what it is, shape of its output, number of its parameters) of the images, and of each step of the layers."""
     rows = [("images", layers[0].in_shape, 0)]
     for number, layer in enumerate(layers, 1):
         kernel, pool = (" x ".join(map(str, size)) for size in (layer.kernel_size, layer.pool_size))
-        n_parameters = prod(layer.filters_shape) + layer.n_filters
+        n_parameters = prod(layer.filters_shape) + layer.n_filters * with_intercepts
         rows.append((f"convolution {number}, {kernel}", (*layer.conv_shape, layer.n_filters), n_parameters))
         if layer.pool_size != (1, 1):
             rows.append((f"max-pooling {number}, {pool}", layer.out_shape, 0))

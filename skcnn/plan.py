@@ -26,6 +26,7 @@ class Plan:
     batch_size: int
     max_iter: int
     shuffle: bool
+    augment: tuple  # rows and columns that an image may be moved by
     tol: float
     n_iter_no_change: float
     early_stopping: bool
@@ -50,6 +51,12 @@ def useful_threads(n_threads, network, batch_size):
     n_groups = -(-batch_size // LANES)
     n_multiply_adds = 3 * network.n_multiply_adds * batch_size
     return max(1, min(n_threads, n_groups, int(n_multiply_adds // _THREAD_WORK)))
+
+
+def largest_shift(augment, image_shape):
+    """Rows and columns that an image may be moved by: a part of it always stays."""
+    shifts = augment if isinstance(augment, tuple) else (augment, augment)
+    return tuple(min(int(shift), side - 1) for shift, side in zip(shifts, image_shape, strict=False))
 
 
 def make_plan(estimator, network, n_samples, n_threads, *, incremental):
@@ -79,6 +86,7 @@ def make_plan(estimator, network, n_samples, n_threads, *, incremental):
         batch_size=min(batch_size, n_samples),
         max_iter=1 if incremental else int(estimator.max_iter),
         shuffle=bool(estimator.shuffle),
+        augment=largest_shift(estimator.augment, network.image_shape),
         tol=float(estimator.tol),
         n_iter_no_change=estimator.n_iter_no_change,
         early_stopping=bool(estimator.early_stopping),

@@ -137,6 +137,7 @@ def run_epoch(problem, state, plan, generator, workspace):
     """One pass over the samples; the average of the batches' losses by weight, L2 included."""
     n_samples = len(problem.rows)
     rows = problem.rows[generator.permutation(n_samples)] if plan.shuffle else problem.rows
+    shifts = draw_shifts(plan.augment, n_samples, generator)
     solver = {**plan.solver, "learning_rate": plan.learning_rate(state.t, state.n_cuts)}
     # Forward, to the weights and to the activations.
     batch_work = 3 * problem.network.n_multiply_adds * plan.batch_size
@@ -148,6 +149,7 @@ def run_epoch(problem, state, plan, generator, workspace):
             problem.targets,
             problem.sample_weight,
             rows[start : start + n_run],
+            None if shifts is None else shifts[start : start + n_run],
             plan.batch_size,
             problem.network,
             problem.objective,
@@ -162,6 +164,13 @@ def run_epoch(problem, state, plan, generator, workspace):
         total_loss += loss
         total_weight += weight
     return total_loss / total_weight
+
+
+def draw_shifts(augment, n_samples, generator):
+    """Rows and columns (n_samples, 2) to move each image by in an epoch, or None where none is to move."""
+    if augment == (0, 0):
+        return None
+    return np.column_stack([generator.randint(-most, most + 1, size=n_samples) for most in augment]).astype(np.intp)
 
 
 def settle_statistics(problem, parameters, n_threads):

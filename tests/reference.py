@@ -338,7 +338,18 @@ def assert_close(actual, expected, factor=1):
 
 
 def call_batch_gradient(
-    batch_gradient, network, parameters, X, targets, sample_weight, *, loss, alpha=0.0, rows=None, n_threads=1
+    batch_gradient,
+    network,
+    parameters,
+    X,
+    targets,
+    sample_weight,
+    *,
+    loss,
+    alpha=0.0,
+    rows=None,
+    shifts=None,
+    n_threads=1,
 ):
     """Loss by the compiled `batch_gradient`, a number, and what it made of a gradient that was all NaN."""
     rows = np.arange(len(X)) if rows is None else rows
@@ -347,7 +358,7 @@ def call_batch_gradient(
     workspace = network.workspace(len(rows), n_threads, parameters.dtype)
     workspace[:] = np.nan
     inputs = [read_only(array) for array in (X, targets, sample_weight, rows)]
-    value = batch_gradient(*inputs, network, objective, read_only(parameters), n_threads, workspace, gradient)
+    value = batch_gradient(*inputs, shifts, network, objective, read_only(parameters), n_threads, workspace, gradient)
     return value, gradient
 
 
@@ -375,6 +386,6 @@ def call_train_batches(
     total_loss = total_weight = n_steps = n_batches = 0
     for order in orders:
         inputs = [read_only(array) for array in (X, targets, sample_weight, order)]
-        loss_sum, weight_sum, n_steps, n_batches = train_batches(*inputs, *fixed, *changing, n_steps, n_batches)
+        loss_sum, weight_sum, n_steps, n_batches = train_batches(*inputs, None, *fixed, *changing, n_steps, n_batches)
         total_loss, total_weight = total_loss + loss_sum, total_weight + weight_sum
     return parameters, total_loss, total_weight, n_steps

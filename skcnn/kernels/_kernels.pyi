@@ -16,6 +16,8 @@ Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 Indices: TypeAlias = NDArray[np.intp]
 
 N_LANES: int
+N_MAX_LAYERS: int
+ACTIVATIONS: dict[str, int]
 N_TAP_BLOCK: int
 LOSSES: dict[str, int]
 SOLVERS: dict[str, int]
@@ -49,6 +51,7 @@ def batch_gradient(
     targets: Floats,
     sample_weight: Floats,
     rows: Indices,
+    shifts: Indices | None,
     network: Network,
     objective: Objective,
     parameters: Floats,
@@ -61,6 +64,7 @@ def train_batches(
     targets: Floats,
     sample_weight: Floats,
     rows: Indices,
+    shifts: Indices | None,
     batch_size: int,
     network: Network,
     objective: Objective,
@@ -74,14 +78,22 @@ def train_batches(
 ) -> tuple[float, float, int, int]: ...
 
 # Doors to the kernels, for the tests.
-def gather(X: Pixels, rows: Indices, rescale: float, x_out: Floats) -> None: ...
+def gather(X: Pixels, rows: Indices, rescale: float, height: int, width: int, start: int, x_out: Floats) -> None: ...
+def shift_image(image: Pixels, down: int, right: int, out: Pixels) -> None: ...
 def convolution_forward(x: Floats, filters: Floats, intercepts: Floats, taps: Indices, out: Floats) -> None: ...
 def convolution_backward(
     x: Floats, d_out: Floats, taps: Indices, sums: Floats, d_filters_out: Floats, d_intercepts_out: Floats
 ) -> None: ...
 def sums_size(n_filters: int, n_taps: int, dtype: str) -> int: ...
-def sigmoid_forward(values_out: Floats) -> None: ...
-def sigmoid_backward(values: Floats, d_values_out: Floats) -> None: ...
+def turn_filters(filters: Floats, turned_out: Floats) -> None: ...
+def max_pool_forward(
+    values: Floats, pool_height: int, pool_width: int, out: Floats, places_out: NDArray[np.uint16]
+) -> None: ...
+def max_pool_backward(
+    d_out: Floats, places: NDArray[np.uint16], pool_height: int, pool_width: int, d_values_out: Floats
+) -> None: ...
+def activate(activation: int, values_out: Floats) -> None: ...
+def activate_backward(activation: int, values: Floats, d_values_out: Floats) -> None: ...
 def dense_forward(hidden: Floats, weights: Floats, intercepts: Floats, logits_out: Floats) -> None: ...
 def dense_backward(
     hidden: Floats,

@@ -85,8 +85,8 @@ cdef inline void convolution_block(
 ) noexcept nogil:
     """A run of a block of filters, a constant number, in tiles as large as may be and as equal.
 
-    They are made of units of LANES values, or of half as many if no more fit. What is left behind the last unit, which only
-    a single image's run has, is done by a tile that reaches back.
+    They are made of units of LANES values, or of half as many if no more fit. What is left behind the last unit, which
+    only a single image's run has, is done by a tile that reaches back.
     """
     cdef Py_ssize_t n_values = TILE_BYTES // n_filters // <Py_ssize_t> sizeof(floating)
     cdef Py_ssize_t unit = LANES if n_values >= LANES else LANES // 2

@@ -13,6 +13,10 @@ def gather(
                  x_out.shape[1] * row, <floating> rescale, &x_out[0, 0, 0, 0] + start * LANES)
 
 
+def shift_image(const pixel[:, :, ::1] image, Py_ssize_t down, Py_ssize_t right, pixel[:, :, ::1] out):
+    lanes.shift_image(&image[0, 0, 0], image.shape[0], image.shape[1], image.shape[2], down, right, &out[0, 0, 0])
+
+
 def convolution_forward(
     const floating[:, :, :, ::1] x, const floating[:, ::1] filters, const floating[::1] intercepts,
     const Py_ssize_t[::1] taps, floating[:, :, :, ::1] out,
@@ -60,10 +64,9 @@ def sums_size(Py_ssize_t n_filters, Py_ssize_t n_taps, dtype):
     return convolution.sums_size(n_filters, n_taps, <double> 0)
 
 
-def turn_filters(const floating[:, :, ::1] filters, floating[:, ::1] turned_out, floating[::1] zeros_out):
-    """`filters` are (n_filters, n_channels, size), `zeros_out` lie behind `turned_out` (n_channels, n_filters * size)."""
-    convolution.turn_filters(&filters[0, 0, 0], filters.shape[0], filters.shape[1], filters.shape[2],
-                             &turned_out[0, 0])
+def turn_filters(const floating[:, :, ::1] filters, floating[::1] turned_out):
+    """`filters` are (n_filters, n_channels, size); behind them turned, `turned_out` receives n_channels zeros."""
+    convolution.turn_filters(&filters[0, 0, 0], filters.shape[0], filters.shape[1], filters.shape[2], &turned_out[0])
 
 
 def max_pool_forward(

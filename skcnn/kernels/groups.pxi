@@ -90,11 +90,12 @@ cdef void backward_row(
 cdef void backward_layer(
     const Network* net, Py_ssize_t number, const floating* parameters, const floating* maps, const uint16_t* places,
     const floating* d_logits, const floating* d_maps, floating* row, floating* d_out, floating* sums_out,
+    floating* gradient_out,
 ) noexcept nogil:
     """Add the layer's share to the sums of its filters' gradient; the gradient of its convolution goes to `d_out`.
 
-    Again a few filters at a time, and as many rows as the first-level cache holds. The first layer, which has nothing
-    below it, has a place for these only.
+    With the last one comes the dense layer's gradient. Again a few filters at a time, and as many rows as the
+    first-level cache holds. The first layer, which has nothing below it, has a place for these only.
     """
     cdef const Layer* layer = &net.layers[number]
     cdef const floating* x = maps + layer.maps * LANES
@@ -106,9 +107,14 @@ cdef void backward_layer(
     cdef Py_ssize_t d_stride = layer.d_plane * LANES if number else d_rows * min(rows, layer.pooled_height)
     cdef floating* d
     cdef Py_ssize_t f = 0
-    cdef Py_ssize_t n, first, last, i, q
+    cdef Py_ssize_t n, first, last, i, q, h
     while f < layer.n_filters:
         n = min(layer.n_filters - f, <Py_ssize_t> SUM_FILTERS)
+        if number == net.n_layers - 1:
+            h = f * layer.pooled_height * layer.pooled_width
+            dense.dense_backward_weights(
+                maps + (layer[1].maps + h) * LANES, d_logits, net.n_hidden,
+                n * layer.pooled_height * layer.pooled_width, net.n_outputs, gradient_out + net.weights + h)
         first = 0
         while first < layer.pooled_height:
             last = first + convolution.even_part(layer.pooled_height - first, rows)
@@ -152,14 +158,12 @@ cdef void backward_group(
     cdef Py_ssize_t number = net.n_layers - 1
     cdef const Layer* layer
     dense.dense_intercepts_backward(d_logits, net.n_outputs, gradient_out + net.intercepts)
-    dense.dense_backward_weights(
-        maps + net.layers[net.n_layers].maps * LANES, d_logits, net.n_hidden, net.n_hidden, net.n_outputs,
-        gradient_out + net.weights)
     while True:
         layer = &net.layers[number]
         if number:
             clear_gradient(layer, LANES, d)
-        backward_layer(net, number, parameters, maps, places, d_logits, d_maps, row, d, sums_out)
+        backward_layer(net, number, parameters, maps, places, d_logits, d_maps, row, d, sums_out,
+                       gradient_out)
         if number == 0:
             break
         backward_maps(layer, turned, d, d_maps)

@@ -22,7 +22,7 @@ prints, raises or checks: shapes are Python's business (skcnn.network).
 """
 
 from libc.stdint cimport uint8_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 cdef extern from *:
     """
@@ -152,6 +152,31 @@ cdef inline void gather_image(
             for j in range(width):
                 x_out[channel * plane + i * row + j] = (
                     <floating> image[(i * width + j) * n_channels + channel] * rescale)
+
+
+cdef inline Py_ssize_t within(Py_ssize_t i, Py_ssize_t size) noexcept nogil:
+    return 0 if i < 0 else size - 1 if i >= size else i
+
+
+cdef inline void shift_image(
+    const pixel* image, Py_ssize_t height, Py_ssize_t width, Py_ssize_t n_channels, Py_ssize_t down, Py_ssize_t right,
+    pixel* out,
+) noexcept nogil:
+    """out[i, j] = image[i - down, j - right], or the nearest pixel where there is none; |right| < width."""
+    cdef Py_ssize_t row = width * n_channels
+    cdef Py_ssize_t n_moved = (width - right if right > 0 else width + right) * n_channels
+    cdef Py_ssize_t i, j, ch
+    cdef const pixel* source
+    for i in range(height):
+        source = image + within(i - down, height) * row
+        memcpy(out + max(right, 0) * n_channels, source + max(-right, 0) * n_channels, n_moved * sizeof(pixel))
+        for j in range(right):
+            for ch in range(n_channels):
+                out[j * n_channels + ch] = source[ch]
+        for j in range(width + right, width):
+            for ch in range(n_channels):
+                out[j * n_channels + ch] = source[row - n_channels + ch]
+        out += row
 
 
 cdef inline void prefetch_rows(

@@ -21,18 +21,24 @@ cdef void clear_gradient(const Layer* layer, Py_ssize_t n_lanes, floating* d_out
             layer.d_plane * n_lanes, d_out + f * layer.d_plane * n_lanes)
 
 
-include "groups.pxi"
-include "images.pxi"
-
-
-cdef void turn_all_filters(const Network* net, const floating* parameters, floating* turned_out) noexcept nogil:
-    """The filters of all layers that have one below them, for their way back."""
-    cdef const Layer* layer
-    cdef Py_ssize_t number
-    for number in range(1, net.n_layers):
-        layer = &net.layers[number]
-        convolution.turn_filters(parameters + layer.filters, layer.n_filters, layer.n_channels,
-                                 layer.n_taps // layer.n_channels, turned_out + layer.turned)
+cdef void shift_and_forward(
+    const pixel* X, const Py_ssize_t* rows, const Py_ssize_t* shifts, Py_ssize_t n_rows, const Network* net,
+    const floating* parameters, const Workspace* at, floating* thread, floating* logits_out,
+) noexcept nogil:
+    """gather_and_forward of images that are moved first, each by its own (down, right) of `shifts`, if not NULL."""
+    cdef const Layer* layer = &net.layers[0]
+    cdef pixel* images = <pixel*> (thread + at.images)
+    cdef Py_ssize_t order[LANES]
+    cdef Py_ssize_t i
+    if shifts == NULL:
+        gather_and_forward(X, rows, n_rows, n_rows <= FEW_IMAGES, net, parameters, at, thread, logits_out)
+        return
+    for i in range(n_rows):
+        order[i] = i
+        lanes.shift_image(X + rows[i] * net.n_features, layer.height, layer.width, layer.n_channels, shifts[2 * i],
+                          shifts[2 * i + 1], images + i * net.n_features)
+    gather_and_forward(<const pixel*> images, order, n_rows, n_rows <= FEW_IMAGES, net, parameters, at, thread,
+                       logits_out)
 
 
 cdef void gather_and_forward(
@@ -59,11 +65,38 @@ cdef void gather_and_forward(
         places += net.n_places
 
 
+cdef void begin_backward(
+    const Network* net, const floating* parameters, const Workspace* at, floating* thread, floating* gradient_out,
+) noexcept nogil:
+    """Before the first group of a slot: sums of nothing, and the filters turned round."""
+    cdef const Layer* layer
+    cdef Py_ssize_t number
+    memset(gradient_out, 0, net.n_trainable * sizeof(floating))
+    memset(thread + at.sums, 0, net.n_sums * convolution.sums_width(<floating> 0) * sizeof(floating))
+    for number in range(1, net.n_layers):
+        layer = &net.layers[number]
+        convolution.turn_filters(parameters + layer.filters, layer.n_filters, layer.n_channels,
+                                 layer.n_taps // layer.n_channels, thread + at.turned + layer.turned)
+
+
+cdef void end_backward(
+    const Network* net, const Workspace* at, floating* thread, floating* gradient_out,
+) noexcept nogil:
+    """After a slot's last group: add up the sums of the filters' gradients."""
+    cdef const Layer* layer
+    cdef Py_ssize_t number
+    for number in range(net.n_layers):
+        layer = &net.layers[number]
+        convolution.convolution_backward_end(
+            thread + at.sums + layer.sums * convolution.sums_width(<floating> 0), layer.n_taps, layer.n_filters,
+            gradient_out + layer.filters, gradient_out + layer.intercepts)
+
+
 cdef void backward(
     const Network* net, Py_ssize_t n_rows, const floating* parameters, const floating* d_logits, const Workspace* at,
     floating* thread, floating* gradient_out,
 ) noexcept nogil:
-    """After gather_and_forward of the same rows, and turn_all_filters of the same parameters."""
+    """After gather_and_forward of the same rows."""
     cdef const uint16_t* places = <uint16_t*> (thread + at.places)
     cdef const floating* maps = thread + at.maps
     cdef Py_ssize_t image
