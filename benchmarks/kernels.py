@@ -17,9 +17,9 @@ from itertools import cycle
 import numpy as np
 from machine import limit_threads, make_parser, median_seconds, parse, print_header, print_table
 from peak import LEVEL_ARGS, compile_chains, measure_chains, measure_peak
-from tasks import CONFIGS, Skcnn, describe_config, make_task, random_data
+from tasks import CONFIGS, Config, Skcnn, make_network, make_task, random_data
 
-from skcnn.kernels import LANES, LEVEL, LOSSES, SOLVERS
+from skcnn.kernels import ACTIVATIONS, LANES, LEVEL, LOSSES, SOLVERS
 from skcnn.kernels import compiled as _kernels
 from skcnn.network import Network, aligned_empty
 
@@ -38,15 +38,24 @@ N_ROWS = 4096  # of an epoch
 # ---- the kernels ----
 
 
+FORWARD, D_FILTERS, D_INPUT = "convolution forward", "convolution backward, filters", "convolution backward, input"
+# In the order of a training step.
+NAMES = (
+    *("gather (bytes)", FORWARD, "max-pooling forward", "activation forward", "dense forward"),
+    *("loss and its gradient", "dense backward", "activation backward", "max-pooling backward"),
+    *(D_FILTERS, D_INPUT, "Adam's step"),
+)
+
+
 @dataclass(frozen=True)
 class Case:
     """A kernel's call, and what it does in it."""
 
-    name: str
     call: callable
     n_values: int
     flop: int = 0
     per_batch: bool = False
+    n_calls: int = 1  # of the door
 
 
 def aligned(values, dtype):
@@ -57,125 +66,173 @@ def aligned(values, dtype):
 
 
 class Arrays:
-    """What the kernels work on; the values stay moderate however often the kernels are called."""
+    """Arrays for the kernels, whose values stay moderate however often they are called."""
 
-    def __init__(self, network, dtype):
-        generator = np.random.RandomState(0)
-        height, width, n_channels = network.image_shape
-        hidden_shape = (network.n_filters, *network.out_shape, LANES)
-        self.X = generator.randint(256, size=(N_ROWS, network.n_features)).astype(np.uint8)
-        self.groups = cycle(generator.permutation(N_ROWS).astype(np.intp).reshape(-1, LANES))
-        self.parameters = aligned(network.initial_parameters("glorot_uniform", generator, np.float64), dtype)
-        self.gradient = aligned(generator.normal(size=network.n_trainable), dtype)
-        self.moments = aligned(np.ones((2, network.n_trainable)), dtype)
-        self.views = network.views(self.parameters.copy())
-        self.d_views = network.views(np.zeros_like(self.parameters))
-        self.x = aligned(generator.uniform(size=(n_channels, height, width, LANES)), dtype)
-        self.gathered = aligned(self.x, dtype)
-        self.hidden = aligned(generator.uniform(size=hidden_shape), dtype)
-        self.hidden_out, self.d_hidden = aligned(self.hidden, dtype), aligned(self.hidden, dtype)
-        self.activated, self.zeros = aligned(self.hidden.ravel(), dtype), aligned(np.zeros(self.hidden.size), dtype)
-        self.sums = aligned_empty(_kernels.sums_size(network.n_filters, network.n_taps, dtype), dtype)
-        self.logits = aligned(generator.normal(size=(network.n_outputs, LANES)), dtype)
-        self.logits_out, self.targets = aligned(self.logits, dtype), aligned(self.logits > 0, dtype)
-        self.weights = aligned(np.ones(LANES), dtype)
+    def __init__(self, dtype):
+        self.dtype = dtype
+        self._generator = np.random.RandomState(0)
+
+    def uniform(self, *shape):
+        return aligned(self._generator.uniform(size=shape), self.dtype)
+
+    def zeros(self, *shape):
+        return aligned(np.zeros(shape), self.dtype)
 
 
-def forward_cases(network, arrays):
-    a, v = arrays, arrays.views
-    filters = v["filters"].reshape(network.n_filters, -1)
-    flat = a.hidden.reshape(-1, LANES)
+def layer_cases(layer, activation, dtype, *, first):
+    """The kernels of a convolutional layer, by name; of the `first` one, nothing asks for the pixels' gradient."""
+    make = Arrays(dtype)
+    height, width, n_channels = layer.in_shape
+    n_filters, n_taps, taps = layer.n_filters, layer.n_taps, layer.taps * LANES
+    x, maps = make.uniform(n_channels, *layer.padded_shape, LANES), make.uniform(n_filters, *layer.conv_shape, LANES)
+    maps_out, pooled = make.zeros(*maps.shape), make.uniform(n_filters, *layer.out_shape[:2], LANES)
+    places, activated, d_activated = np.zeros(pooled.shape, np.uint16), pooled.copy().ravel(), make.zeros(pooled.size)
+    pooled_out = make.zeros(*pooled.shape)
+    filters, intercepts = make.uniform(n_filters, n_taps), make.zeros(n_filters)
+    d_filters, d_intercepts = make.zeros(n_filters, n_taps), make.zeros(n_filters)
+    sums = aligned_empty(_kernels.sums_size(n_filters, n_taps, dtype), dtype)
+    # The gradient in its zeros, and the filters turned round.
+    row, d_taps = layer.places[0], layer.d_taps * LANES
+    d = make.uniform(n_filters, -(-layer.d_places[0] // row), row, LANES)
+    turned, no_intercepts = make.uniform(n_channels, len(d_taps)), make.zeros(n_channels)
+    d_x = make.zeros(n_channels, height, width, LANES)
+    code, n_flop = ACTIVATIONS[activation], 2 * maps.size * n_taps
 
-    def convolution():
-        _kernels.convolution_forward(a.x, filters, v["filter_intercepts"], network.taps, a.hidden_out)
+    def pool():
+        for f in range(n_filters):
+            _kernels.max_pool_forward(
+                maps[f].reshape(*layer.conv_shape, LANES), *layer.pool_size, pooled_out[f], places[f]
+            )
 
-    def dense():
-        _kernels.dense_forward(flat, v["weights"], v["intercepts"], a.logits_out)
+    def pool_backward():
+        for f in range(n_filters):
+            _kernels.max_pool_backward(pooled[f], places[f], *layer.pool_size, maps_out[f])
+
+    def backward():
+        _kernels.convolution_backward(x, maps, taps, sums, d_filters, d_intercepts)
+
+    cases = {
+        FORWARD: Case(lambda: _kernels.convolution_forward(x, filters, intercepts, taps, maps_out), maps.size, n_flop),
+        "activation forward": Case(lambda: _kernels.activate(code, activated), activated.size),
+        "activation backward": Case(lambda: _kernels.activate_backward(code, activated, d_activated), activated.size),
+        D_FILTERS: Case(backward, maps.size, n_flop),
+    }
+    if layer.pool_size != (1, 1):
+        cases["max-pooling forward"] = Case(pool, pooled.size, n_calls=n_filters)
+        cases["max-pooling backward"] = Case(pool_backward, pooled.size, n_calls=n_filters)
+    if not first:
+        cases[D_INPUT] = Case(
+            lambda: _kernels.convolution_forward(d, turned, no_intercepts, d_taps, d_x),
+            d_x.size,
+            2 * d_x.size * len(d_taps),
+        )
+    return cases
+
+
+def dense_cases(network, dtype):
+    """The kernels from the hidden activations on, and the first one, by name."""
+    make = Arrays(dtype)
+    generator = np.random.RandomState(0)
+    height, width, n_channels = network.image_shape
+    X = generator.randint(256, size=(N_ROWS, network.n_features)).astype(np.uint8)
+    groups = cycle(generator.permutation(N_ROWS).astype(np.intp).reshape(-1, LANES))
+    layer = network.layers[0]
+    gathered = make.zeros(n_channels, *layer.padded_shape, LANES)
+    n_hidden, n_outputs = network.n_hidden, network.n_outputs
+    hidden, hidden_out = make.uniform(n_hidden, LANES), make.zeros(n_hidden, LANES)
+    weights, intercepts = make.uniform(n_outputs, n_hidden), make.zeros(n_outputs)
+    d_weights, d_intercepts = make.zeros(n_outputs, n_hidden), make.zeros(n_outputs)
+    logits, logits_out = make.uniform(n_outputs, LANES), make.zeros(n_outputs, LANES)
+    targets, ones = aligned(logits > 0.5, dtype), aligned(np.ones(LANES), dtype)
+    gradient, parameters = make.uniform(network.n_trainable), make.uniform(network.n_trainable)
+    moments = aligned(np.ones((2, network.n_trainable)), dtype)
+    start, n_flop = layer.places[2], 2 * n_hidden * LANES * n_outputs
+
+    def gather():
+        _kernels.gather(X, next(groups), 1 / 255, height, width, start, gathered)
 
     def loss():
-        _kernels.loss_and_gradient(a.logits, a.targets, a.weights, LOSSES["log_loss"], float(LANES), a.logits_out)
+        _kernels.loss_and_gradient(logits, targets, ones, LOSSES["log_loss"], float(LANES), logits_out)
 
-    return [
-        Case("gather (bytes)", lambda: _kernels.gather(a.X, next(a.groups), 1 / 255, a.gathered), a.x.size),
-        Case("convolution forward", convolution, a.hidden.size, 2 * a.hidden.size * network.n_taps),
-        Case("sigmoid forward", lambda: _kernels.sigmoid_forward(a.activated), a.hidden.size),
-        Case("dense forward", dense, a.hidden.size, 2 * a.hidden.size * network.n_outputs),
-        Case("loss and its gradient", loss, a.logits.size),
-    ]
+    def backward():
+        _kernels.dense_backward(hidden, weights, logits, d_weights, d_intercepts, hidden_out)
 
-
-def backward_cases(network, arrays):
-    a, v, d = arrays, arrays.views, arrays.d_views
-    d_filters = d["filters"].reshape(network.n_filters, -1)
-    flat, flat_out = a.hidden.reshape(-1, LANES), a.hidden_out.reshape(-1, LANES)
-
-    def dense():
-        _kernels.dense_backward(flat, v["weights"], a.logits, d["weights"], d["intercepts"], flat_out)
-
-    def convolution():
-        _kernels.convolution_backward(a.x, a.d_hidden, network.taps, a.sums, d_filters, d["filter_intercepts"])
-
-    return [
-        # Gradients of the weights, and of what they weigh.
-        Case("dense backward", dense, a.hidden.size, 4 * a.hidden.size * network.n_outputs),
-        Case("sigmoid backward", lambda: _kernels.sigmoid_backward(a.hidden.ravel(), a.zeros), a.hidden.size),
-        Case("convolution backward", convolution, a.hidden.size, 2 * a.hidden.size * network.n_taps),
-        Case(
-            "Adam's step",
-            lambda: _kernels.solver_step(a.gradient, SOLVER, 10, a.moments, a.parameters),
-            network.n_trainable,
-            per_batch=True,
+    return {
+        "gather (bytes)": Case(gather, network.n_features * LANES),
+        "dense forward": Case(
+            lambda: _kernels.dense_forward(hidden, weights, intercepts, logits_out), hidden.size, n_flop
         ),
-    ]
+        "loss and its gradient": Case(loss, logits.size),
+        # Gradients of the weights, and of what they weigh.
+        "dense backward": Case(backward, hidden.size, 2 * n_flop),
+        "Adam's step": Case(
+            lambda: _kernels.solver_step(gradient, SOLVER, 10, moments, parameters), network.n_trainable, per_batch=True
+        ),
+    }
 
 
 def make_cases(network, dtype):
-    """All kernels of a training step, in its order."""
-    arrays = Arrays(network, dtype)
-    return forward_cases(network, arrays) + backward_cases(network, arrays)
+    """All kernels of a training step, each with the cases of all layers."""
+    cases = {}
+    layers = [layer_cases(layer, network.activation, dtype, first=not i) for i, layer in enumerate(network.layers)]
+    for some in (*layers, dense_cases(network, dtype)):
+        for name, case in some.items():
+            cases.setdefault(name, []).append(case)
+    return {name: cases[name] for name in NAMES if name in cases}
 
 
 def call_costs(dtype, repeats):
     """Seconds that a call of each kernel's door takes, by the kernel's name."""
-    one_pixel = Network((1, 1, 1), 1, (1, 1), 1)
-    return {case.name: median_seconds(case.call, repeats) for case in make_cases(one_pixel, dtype)}
+    one_pixel = Network((2, 2, 1), (1, 1), ((1, 1), (1, 1)), 1, pool_size=((2, 2), (1, 1)))
+    cases = make_cases(one_pixel, dtype)
+    return {name: median_seconds(some[-1].call, repeats) for name, some in cases.items()}
 
 
-def numpy_sigmoid(network, dtype):
-    x = aligned(np.random.RandomState(0).normal(size=network.n_hidden * LANES), dtype)
-    return Case("NumPy's 1 / (1 + exp(-x))", lambda: 1 / (1 + np.exp(-x)), x.size)
+def seconds_of(cases, cost, repeats, least=2e-3):
+    """What the cases of a kernel take, without the calls of its door."""
+    return sum(median_seconds(case.call, repeats, least) - cost * case.n_calls for case in cases)
+
+
+def numpy_sigmoid(n_values, dtype):
+    x = aligned(np.random.RandomState(0).normal(size=n_values), dtype)
+    return Case(lambda: 1 / (1 + np.exp(-x)), x.size)
 
 
 # ---- one group ----
 
 
-def kernel_rows(dtype, network, peak, repeats):
+def kernel_rows(cases, dtype, peak, repeats):
     costs = call_costs(dtype, repeats)
-    for case in [*make_cases(network, dtype), numpy_sigmoid(network, dtype)]:
-        cost = costs.get(case.name, 0.0)
-        seconds = median_seconds(case.call, repeats) - cost
-        rate = case.flop / seconds / 1e9
+    for name, some in cases.items():
+        cost = costs.get(name, 0.0)
+        seconds = seconds_of(some, cost, repeats)
+        rate = sum(case.flop for case in some) / seconds / 1e9
         yield (
-            case.name,
+            name,
             f"{seconds * 1e6:.1f}",
             f"{cost * 1e6:.1f}" if cost else "",
-            f"{seconds * 1e9 / case.n_values:.3f}",
+            f"{seconds * 1e9 / sum(case.n_values for case in some):.3f}",
             f"{rate:.1f}" if rate else "",
             f"{rate / peak:.0%}" if rate and peak else "",
         )
 
 
 def print_kernels(dtype, library, repeats):
-    n_filters, side, n_outputs, _ = CONFIGS["medium"]
-    network = Network((28, 28, 1), n_filters, (side, side), n_outputs)
-    print(f"{dtype}, one group of {LANES} images 28x28, {n_filters} filters {side}x{side}, {n_outputs} outputs", end="")
+    """The kernels of the medium network, and of the second layer of the stack."""
     peak = None
     if library is not None:
         n_chains, peak = measure_peak(library, dtype, repeats)
-        print(f". Peak: {peak:.1f} GFLOP/s ({n_chains} chains of {8 * library.vector_bytes()}-bit vectors)", end="")
-    print("\n")
-    header = ["kernel", "µs", "µs of the call, taken off", "ns a value", "GFLOP/s", "of the peak"]
-    print_table(header, kernel_rows(dtype, network, peak, repeats))
+        print(f"{dtype}. Peak: {peak:.1f} GFLOP/s ({n_chains} chains of {8 * library.vector_bytes()}-bit vectors)\n")
+    header = ["kernel", "µs", "µs of a call, taken off", "ns a value", "GFLOP/s", "of the peak"]
+    network = make_network(CONFIGS["medium"], 28)
+    cases = make_cases(network, dtype) | {"NumPy's 1 / (1 + exp(-x))": [numpy_sigmoid(network.n_hidden * LANES, dtype)]}
+    print(f"{dtype}, one group of {LANES} images 28x28: {CONFIGS['medium']}\n")
+    print_table(header, kernel_rows(cases, dtype, peak, repeats))
+    for layer in make_network(CONFIGS["stack"], 28).layers:
+        height, width, n_channels = layer.in_shape
+        cases = layer_cases(layer, "relu", dtype, first=n_channels == 1)
+        print(f"{dtype}, one group: {n_channels} to {layer.n_filters} channels, {height}x{width}, 3x3\n")
+        print_table(header, kernel_rows({name: [cases[name]] for name in NAMES if name in cases}, dtype, peak, repeats))
 
 
 # ---- an epoch ----
@@ -183,7 +240,7 @@ def print_kernels(dtype, library, repeats):
 
 @dataclass(frozen=True)
 class Epoch:
-    config: tuple
+    config: Config
     seconds: float
     flop: float
     of_peak: float | None
@@ -193,24 +250,25 @@ class Epoch:
 def count_flop(network):
     """Of one image's training step: forward, and the gradients of filters, of weights and of what they weigh.
 
-    Activations, loss and solver are not counted.
+    Activations, pooling, loss and solver are not counted.
     """
-    back = network.n_hidden * (network.n_taps + 2 * network.n_outputs)
-    return 2 * (network.n_multiply_adds + back)
+    layers, first = network.layers, network.layers[0]
+    steps = 3 * sum(layer.n_multiply_adds for layer in layers) - first.n_multiply_adds
+    return 2 * (steps + 3 * network.n_hidden * network.n_outputs)
 
 
 def measure_epoch(config, n_rows, library, repeats):
     """An epoch of random images beside its kernels and the peak, all in turns."""
-    task = make_task(random_data(n_rows, 100), *config)
+    task = make_task(random_data(n_rows, 100), config)
     contender = Skcnn(task, 1)
     contender.arrange(np.random.RandomState(0).permutation(n_rows))
     cases, costs = make_cases(task.network, "float32"), call_costs("float32", repeats)
-    n_calls = [n_rows // (task.batch_size if case.per_batch else LANES) for case in cases]
     n_chains = measure_peak(library, "float32", 3)[0] if library else None
     turns = []
     for _ in range(repeats):
         kernels = [
-            (median_seconds(case.call, 1) - costs[case.name]) * n for case, n in zip(cases, n_calls, strict=True)
+            seconds_of(some, costs[name], 1) * (n_rows // (task.batch_size if some[0].per_batch else LANES))
+            for name, some in cases.items()
         ]
         peak = measure_chains(library, "float32", n_chains, 3) if library else np.nan
         turns.append([median_seconds(contender.epoch, 1, least=0), peak, *kernels])
@@ -221,7 +279,7 @@ def measure_epoch(config, n_rows, library, repeats):
         seconds=np.median(turns[:, 0]),
         flop=flop,
         of_peak=np.median(flop / turns[:, 0] / 1e9 / turns[:, 1]) if library else None,
-        shares=dict(zip([case.name for case in cases], np.median(turns[:, 2:] / turns[:, :1], axis=0), strict=True)),
+        shares=dict(zip(cases, np.median(turns[:, 2:] / turns[:, :1], axis=0), strict=True)),
     )
 
 
@@ -230,7 +288,7 @@ def print_epochs(n_rows, library, repeats):
     print(f"float32, an epoch of {n_rows} random images (bytes) and its multiply-adds\n")
     rows = (
         (
-            describe_config(*epoch.config),
+            str(epoch.config),
             f"{epoch.seconds * 1e3:.1f}",
             f"{epoch.flop / 1e9:.2f}",
             f"{epoch.flop / epoch.seconds / 1e9:.1f}",
@@ -240,10 +298,11 @@ def print_epochs(n_rows, library, repeats):
     )
     print_table(["network", "ms an epoch", "GFLOP", "GFLOP/s", "of the peak"], rows)
     print("Shares of these epochs; what is left over is measured by no kernel, and may be below zero\n")
-    names = list(epochs[0].shares)
-    rows = [(name, *(f"{epoch.shares[name]:.1%}" for epoch in epochs)) for name in names]
+    rows = [
+        (name, *(f"{epoch.shares[name]:.1%}" if name in epoch.shares else "" for epoch in epochs)) for name in NAMES
+    ]
     rows.append(("everything else", *(f"{1 - sum(epoch.shares.values()):.1%}" for epoch in epochs)))
-    print_table(["kernel", *(describe_config(*epoch.config) for epoch in epochs)], rows)
+    print_table(["kernel", *(str(epoch.config) for epoch in epochs)], rows)
 
 
 def main(argv=None):

@@ -18,7 +18,7 @@ import numpy as np
 from footprint import read_peak, reset_peak
 from machine import count_cpus, make_parser, parse, print_header, print_table
 from sklearn.exceptions import ConvergenceWarning
-from tasks import CONFIGS, describe_config
+from tasks import CONFIGS
 
 from skcnn import ConvSigmoidClassifier
 
@@ -30,12 +30,12 @@ IMPORTS = ("skcnn", "sklearn.neural_network")
 
 def fit_in_child(job):
     """Fit as `job` says and print the growth of the peak, in MB."""
-    n_filters, side, n_outputs, batch_size = CONFIGS[job["config"]]
+    config = CONFIGS[job["config"]]
     X = np.load(job["file"], mmap_mode="r" if job["memmap"] else None)
     X.max()  # every page of it is in memory now
-    y = np.arange(len(X)) % max(2, n_outputs)
+    y = np.arange(len(X)) % max(2, config.n_outputs)
     clf = ConvSigmoidClassifier(
-        n_filters, side, rescale=1 / 255, batch_size=batch_size, max_iter=2, n_jobs=job["threads"]
+        **config.parameters, rescale=1 / 255, batch_size=config.batch_size, max_iter=2, n_jobs=job["threads"]
     )
     warnings.simplefilter("ignore", ConvergenceWarning)
     before = reset_peak()
@@ -56,14 +56,14 @@ def fit_rows(n_samples, repeats, threads):
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "X.npy")
         np.save(file, np.random.RandomState(0).randint(256, size=(n_samples, 784), dtype=np.uint8))
-        for config in ("medium", "large"):
+        for config in ("medium", "large", "stack"):
             for memmap in (False, True):
                 for n in threads:
                     job = {"config": config, "memmap": memmap, "threads": n, "file": str(file)}
                     runs = [run_child(__file__, "--child", json.dumps(job)) for _ in range(repeats)]
                     before, growth = np.median(runs, axis=0)
                     kind = "memmap" if memmap else "array"
-                    yield describe_config(*CONFIGS[config]), kind, n, f"{before:.1f}", f"{growth:.1f}"
+                    yield str(CONFIGS[config]), kind, n, f"{before:.1f}", f"{growth:.1f}"
 
 
 def print_fits(n_samples, repeats, threads):

@@ -11,7 +11,8 @@ from types import MappingProxyType
 
 import numpy as np
 from peers_keras import KerasTwin, StepsKerasTwin
-from tasks import to_classes
+from sklearn.base import BaseEstimator, ClassifierMixin
+from tasks import Data, make_task, to_classes
 
 
 class TorchTwin:
@@ -29,30 +30,22 @@ class TorchTwin:
         torch.set_num_threads(threads)
         network = task.network
         height, width, n_channels = network.image_shape
-        self._model = torch.nn.Sequential(
-            torch.nn.Conv2d(n_channels, network.n_filters, network.kernel_size),
-            torch.nn.Sigmoid(),
-            torch.nn.Flatten(),
-            torch.nn.Linear(network.n_hidden, network.n_outputs),
-        )
-        self._load(task.initial)
+        steps = []
+        for layer in network.layers:
+            steps += [torch.nn.Conv2d(layer.in_shape[2], layer.n_filters, layer.kernel_size, padding=layer.padding)]
+            steps += [torch.nn.ReLU() if network.activation == "relu" else torch.nn.Sigmoid()]
+            steps += [torch.nn.MaxPool2d(layer.pool_size)] if layer.pool_size != (1, 1) else []
+        dense = torch.nn.Linear(network.n_hidden, network.n_outputs)
+        self._model = torch.nn.Sequential(*steps, torch.nn.Flatten(), dense)
+        with torch.no_grad():
+            for own, initial in zip(self._model.parameters(), task.initial.values(), strict=False):
+                own.copy_(torch.from_numpy(initial))
         self._criterion = torch.nn.BCEWithLogitsLoss(reduction="sum")
         self._optimizer = torch.optim.Adam(self._model.parameters(), lr=task.learning_rate, fused=self.fused)
         self._batch_size = task.batch_size
         self._X = torch.from_numpy(task.pixels).reshape(-1, n_channels, height, width)
         self._X_new = torch.from_numpy(task.pixels_new).reshape(-1, n_channels, height, width)
         self._targets = torch.from_numpy(task.targets)
-
-    def _load(self, initial):
-        convolution, _, _, dense = self._model
-        with self._torch.no_grad():
-            for own, name in (
-                (convolution.weight, "filters"),
-                (convolution.bias, "filter_intercepts"),
-                (dense.weight, "weights"),
-                (dense.bias, "intercepts"),
-            ):
-                own.copy_(self._torch.from_numpy(initial[name]))
 
     def arrange(self, rows):
         self._rows = self._torch.from_numpy(rows)
@@ -69,11 +62,14 @@ class TorchTwin:
         return total / len(self._rows)
 
     def predict_proba(self, n_at_once=None):
+        return self._probabilities(self._X_new, n_at_once or self.predict_batch)
+
+    def predict_proba_of(self, pixels):
+        return self._probabilities(self._torch.from_numpy(pixels).reshape(-1, *self._X.shape[1:]), self.predict_batch)
+
+    def _probabilities(self, X, n_at_once):
         with self._torch.inference_mode():
-            parts = [
-                self._torch.sigmoid(self._model(images))
-                for images in self._X_new.split(n_at_once or self.predict_batch)
-            ]
+            parts = [self._torch.sigmoid(self._model(images)) for images in X.split(n_at_once)]
         return to_classes(self._torch.cat(parts).numpy())
 
     @property
@@ -107,12 +103,14 @@ class JaxTwin:
         height, width, n_channels = task.network.image_shape
         if n_channels != 1:
             raise ValueError("The twin in JAX is for images of one channel.")
+        self._layers = task.network.layers
+        self._activation = jax.nn.relu if task.network.activation == "relu" else jax.nn.sigmoid
         self._batch_size = task.batch_size
         self._learning_rate = task.learning_rate
         self._X = jax.device_put(task.pixels.reshape(-1, 1, height, width))
         self._X_new = jax.device_put(task.pixels_new.reshape(-1, 1, height, width))
         self._targets = jax.device_put(task.targets)
-        parameters = {name: task.initial[name] for name in ("filters", "filter_intercepts", "weights", "intercepts")}
+        parameters = {k: v for k, v in task.initial.items() if not k.startswith("running")}
         zeros = {name: np.zeros_like(value) for name, value in parameters.items()}
         self._state = jax.device_put((parameters, zeros, zeros, np.int32(0)))
         self._train = jax.jit(self._scan, donate_argnums=0)
@@ -139,13 +137,19 @@ class JaxTwin:
 
     # ---- what is compiled ----
 
-    def _convolve(self, X, filters):
-        return self._jax.lax.conv(X, filters, (1, 1), "VALID")
+    def _convolve(self, X, filters, padding):
+        return self._jax.lax.conv(X, filters, (1, 1), padding.upper())
+
+    def _pool(self, X, size):
+        window = (1, 1, *size)
+        return self._jax.lax.reduce_window(X, -np.inf, self._jax.lax.max, window, window, "VALID")
 
     def _logits(self, parameters, X):
-        c = self._convolve(X, parameters["filters"]) + parameters["filter_intercepts"][:, None, None]
-        hidden = self._jax.nn.sigmoid(c).reshape(X.shape[0], -1)
-        return hidden @ parameters["weights"].T + parameters["intercepts"]
+        for number, layer in enumerate(self._layers):
+            c = self._convolve(X, parameters[f"filters_{number}"], layer.padding)
+            X = self._activation(c + parameters[f"filter_intercepts_{number}"][:, None, None])
+            X = self._pool(X, layer.pool_size) if layer.pool_size != (1, 1) else X
+        return X.reshape(X.shape[0], -1) @ parameters["weights"].T + parameters["intercepts"]
 
     def _loss(self, parameters, X, targets):
         logits = self._logits(parameters, X)
@@ -173,19 +177,61 @@ class JaxTwin:
 
 
 class PatchesJaxTwin(JaxTwin):
-    """The same with the convolution written as a product with patches: XLA's own may be slow inside a scan."""
+    """The same with the convolution written as a product with patches, and pooling as a maximum over reshaped axes.
+
+    XLA's own may be slow inside a scan.
+    """
 
     name = "JAX, patches"
 
-    def _convolve(self, X, filters):
+    def _convolve(self, X, filters, padding):
+        n_filters, n_channels, kernel_height, kernel_width = filters.shape
+        if padding == "same":
+            X = self._jax.numpy.pad(X, [(0, 0), (0, 0), *(((k - 1) // 2, k // 2) for k in filters.shape[2:])])
         n_images, _, height, width = X.shape
-        n_filters, _, kernel_height, kernel_width = filters.shape
         out_height, out_width = height - kernel_height + 1, width - kernel_width + 1
         shifted = [
-            X[:, 0, u : u + out_height, v : v + out_width] for u in range(kernel_height) for v in range(kernel_width)
+            X[:, :, u : u + out_height, v : v + out_width] for u in range(kernel_height) for v in range(kernel_width)
         ]
-        patches = self._jax.numpy.stack(shifted, axis=1).reshape(n_images, len(shifted), -1)
+        patches = self._jax.numpy.stack(shifted, axis=2).reshape(n_images, n_channels * len(shifted), -1)
         return (filters.reshape(n_filters, -1) @ patches).reshape(n_images, n_filters, out_height, out_width)
+
+    def _pool(self, X, size):
+        n_images, n_filters, height, width = X.shape
+        rows, columns = height // size[0], width // size[1]
+        whole = X[:, :, : rows * size[0], : columns * size[1]]
+        return whole.reshape(n_images, n_filters, rows, size[0], columns, size[1]).max(axis=(3, 5))
+
+
+class TorchClassifier(ClassifierMixin, BaseEstimator):
+    """TorchTwin's network and loop on bytes, for digits from 0 to 9, as an estimator.
+
+    Parameters
+    ----------
+    config : tasks.Config
+    n_epochs : int
+    threads : int
+    random_state : int
+    """
+
+    def __init__(self, config, n_epochs, threads, random_state=0):
+        self.config = config
+        self.n_epochs = n_epochs
+        self.threads = threads
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        generator = np.random.RandomState(self.random_state)
+        task = make_task(Data("", X, y, X[:1], y[:1]), self.config, generator)
+        self.classes_ = np.arange(10)
+        self._twin = TorchTwin(task, self.threads)
+        for _ in range(self.n_epochs):
+            self._twin.arrange(generator.permutation(len(X)))
+            self._twin.epoch()
+        return self
+
+    def predict(self, X):
+        return self._twin.predict_proba_of(X.astype(np.float32) / 255).argmax(axis=1)
 
 
 PEERS = {

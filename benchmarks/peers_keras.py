@@ -25,14 +25,12 @@ class KerasTwin:
         network = task.network
         height, width, n_channels = network.image_shape
         n_batches = -(-len(task.X) // task.batch_size)
-        self._model = keras.Sequential(
-            [
-                keras.Input((height, width, n_channels)),
-                keras.layers.Conv2D(network.n_filters, network.kernel_size, activation="sigmoid"),
-                keras.layers.Flatten(),
-                keras.layers.Dense(network.n_outputs),
-            ]
-        )
+        steps = [keras.Input((height, width, n_channels))]
+        for layer in network.layers:
+            how = {"activation": network.activation, "padding": layer.padding}
+            steps += [keras.layers.Conv2D(layer.n_filters, layer.kernel_size, **how)]
+            steps += [keras.layers.MaxPooling2D(layer.pool_size)] if layer.pool_size != (1, 1) else []
+        self._model = keras.Sequential([*steps, keras.layers.Flatten(), keras.layers.Dense(network.n_outputs)])
         self._load(network, task.initial)
         self._model.compile(
             optimizer=keras.optimizers.Adam(task.learning_rate, epsilon=1e-8),
@@ -48,10 +46,12 @@ class KerasTwin:
 
     def _load(self, network, initial):
         """Channels are Keras's last axis: of the filters' pixels, and of what the dense layer reads."""
-        shape = (network.n_outputs, network.n_filters, *network.out_shape)
-        dense = initial["weights"].reshape(shape).transpose(2, 3, 1, 0).reshape(-1, network.n_outputs)
-        filters = initial["filters"].transpose(2, 3, 1, 0)
-        self._model.set_weights([filters, initial["filter_intercepts"], dense, initial["intercepts"]])
+        arrays = []
+        for number in range(len(network.layers)):
+            arrays += [initial[f"filters_{number}"].transpose(2, 3, 1, 0), initial[f"filter_intercepts_{number}"]]
+        height, width, n_filters = network.hidden_shape
+        weights = initial["weights"].reshape(network.n_outputs, n_filters, height, width).transpose(2, 3, 1, 0)
+        self._model.set_weights([*arrays, weights.reshape(-1, network.n_outputs), initial["intercepts"]])
 
     def arrange(self, rows):
         n_whole = len(rows) // self._batch_size * self._batch_size

@@ -6,12 +6,13 @@ Where the number of images or pixels is varied, the images are random bytes.
 """
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from machine import add_threads, limit_threads, make_parser, parse, print_header, print_table, take_turns, timed
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
-from tasks import CONFIGS, Skcnn, add_data, check_threads, describe_config, load_data, make_task, random_data
+from tasks import CONFIGS, Skcnn, add_data, check_threads, load_data, make_task, random_data
 
 from skcnn import ConvSigmoidClassifier
 
@@ -24,7 +25,7 @@ BATCH_SIZES = (1, 7, 16, 20, 32, 100, 128, 256)
 
 def make_contender(data, config, threads):
     """skcnn, its batches in a random order."""
-    contender = Skcnn(make_task(data, *config), threads)
+    contender = Skcnn(make_task(data, config), threads)
     contender.arrange(np.random.RandomState(1).permutation(len(data.X)))
     return contender
 
@@ -34,12 +35,12 @@ def make_contender(data, config, threads):
 
 def growth_contenders(quick, threads):
     """For each quantity its values and a contender for each of them."""
-    n_filters, side, n_outputs, batch_size = CONFIGS["medium"]
+    medium = CONFIGS["medium"]
     share = 10 if quick else 1
 
-    def contender(n_samples=BASE_SAMPLES, n_filters=n_filters, image_side=28):
+    def contender(n_samples=BASE_SAMPLES, n_filters=medium.n_filters[0], image_side=28):
         data = random_data(n_samples // share, 100, image_side)
-        return make_contender(data, (n_filters, side, n_outputs, batch_size), threads)
+        return make_contender(data, replace(medium, n_filters=(n_filters,)), threads)
 
     return {
         "images": ([n // share for n in N_SAMPLES], [contender(n_samples=n) for n in N_SAMPLES]),
@@ -71,8 +72,7 @@ def print_growth(growth):
             for value, own in zip(values, seconds, strict=True):
                 yield quantity, value, f"{own * 1e3:.1f}", f"{(slope * value + intercept) * 1e3:.1f}", f"{r2:.4f}"
 
-    n_filters, side, n_outputs, batch_size = CONFIGS["medium"]
-    print(f"An epoch of {describe_config(n_filters, side, n_outputs, batch_size)}, one quantity varied\n")
+    print(f"An epoch of {CONFIGS['medium']}, one quantity varied\n")
     print_table(["quantity", "value", "ms an epoch", "least-squares line, ms", "R^2 of the line"], rows())
 
 
@@ -109,7 +109,7 @@ def print_threads(data, threads, repeats):
                 seconds = take_turns(calls, repeats)
                 one, several = np.median(seconds, axis=0) * 1e3
                 ratio = np.median(seconds[:, 0] / seconds[:, 1])
-                yield describe_config(*config), what, f"{one:.1f}", f"{several:.1f}", f"{ratio:.2f}"
+                yield str(config), what, f"{one:.1f}", f"{several:.1f}", f"{ratio:.2f}"
 
     print(f"{data.source}; one thread against {threads}\n")
     print_table(["network", "what", "ms, 1 thread", f"ms, {threads} threads", "times as fast"], rows())
@@ -119,11 +119,11 @@ def print_batches(data, threads, repeats):
     names = ("small", "medium")
     rates = []
     for name in names:
-        contenders = [make_contender(data, (*CONFIGS[name][:3], size), threads) for size in BATCH_SIZES]
+        contenders = [make_contender(data, replace(CONFIGS[name], batch_size=size), threads) for size in BATCH_SIZES]
         seconds = take_turns([contender.epoch for contender in contenders], repeats)
         rates.append(len(data.X) / np.median(seconds, axis=0))
     print(f"{data.source}; images a second in training\n")
-    networks = [describe_config(*CONFIGS[name]).rsplit(",", 1)[0] for name in names]
+    networks = [str(CONFIGS[name]).rsplit(",", 1)[0] for name in names]
     rows = ((size, *(f"{rate:.0f}" for rate in own)) for size, *own in zip(BATCH_SIZES, *rates, strict=True))
     print_table(["batch", *networks], rows)
 

@@ -25,7 +25,7 @@ from machine import (
     take_turns,
 )
 from peers import PEERS
-from tasks import CONFIGS, Skcnn, add_data, check_threads, describe_config, load_data, make_task
+from tasks import CONFIGS, Skcnn, add_data, check_threads, load_data, make_task
 
 # ---- measuring ----
 
@@ -116,11 +116,11 @@ def main(argv=None):
     print(f"{data.source}; medians of {options.repeats} turns (and the fastest), ratios to the first program\n")
     results = {}
     for name in options.configs:
-        task = make_task(data, *CONFIGS[name])
+        task = make_task(data, CONFIGS[name])
         twins = [peer(task, options.threads) for peer in peers]
         contenders = [Skcnn(task, options.threads), Skcnn(task, options.threads, "float32"), *twins]
         check_predictions(contenders, "initial probabilities", 1e-4)
-        results[describe_config(*CONFIGS[name])] = {
+        results[str(CONFIGS[name])] = {
             "predict": summarize(measure_predictions(contenders, options.repeats)),
             "epoch": summarize(measure_epochs(contenders, len(data.X), options.repeats)),
         }

@@ -18,10 +18,47 @@ from skcnn.targets import Labels
 from skcnn.threads import count_threads
 from skcnn.training import Problem, run_epoch
 
-# Filters, side of the kernel, outputs, batch.
-CONFIGS = {"small": (3, 5, 1, 32), "medium": (8, 5, 10, 128), "large": (32, 3, 10, 256)}
 LEARNING_RATE = 2e-3
 N_NEW = 10_000
+
+
+@dataclass(frozen=True)
+class Config:
+    """A network on square grey images, and its batches."""
+
+    n_filters: tuple
+    side: int  # of the kernels
+    n_outputs: int
+    batch_size: int
+    padding: str = "valid"
+    pool: int = 1  # side of the pools
+    activation: str = "sigmoid"
+
+    def __str__(self):
+        filters = " and ".join(map(str, self.n_filters))
+        outputs = "1 output" if self.n_outputs == 1 else f"{self.n_outputs} outputs"
+        more = [] if self.activation == "sigmoid" else [self.activation]
+        more += [] if self.pool == 1 else [f"pool {self.pool}"]
+        return ", ".join([f"{filters} filters {self.side}x{self.side}", *more, outputs, f"batch {self.batch_size}"])
+
+    @property
+    def parameters(self):
+        """Those of ConvSigmoidClassifier that make this network."""
+        return {
+            "n_filters": self.n_filters,
+            "kernel_size": self.side,
+            "padding": self.padding,
+            "pool_size": self.pool,
+            "activation": self.activation,
+        }
+
+
+CONFIGS = {
+    "small": Config((3,), 5, 1, 32),
+    "medium": Config((8,), 5, 10, 128),
+    "large": Config((32,), 3, 10, 256),
+    "stack": Config((16, 32), 3, 10, 64, "same", 2, "relu"),
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +67,7 @@ class Data:
     X: np.ndarray  # (n_train, side * side), uint8
     digits: np.ndarray
     X_new: np.ndarray  # uint8
+    digits_new: np.ndarray
 
     @property
     def side(self):
@@ -40,6 +78,7 @@ class Data:
 class Task:
     """What all contenders are given; images as they like them, bytes or float32 in [0, 1]."""
 
+    config: Config
     network: Network
     batch_size: int
     learning_rate: float
@@ -65,7 +104,7 @@ def random_data(n_train, n_new=N_NEW, side=28):
     generator = np.random.RandomState(0)
     images, new = (generator.randint(256, size=(n, side * side), dtype=np.uint8) for n in (n_train, n_new))
     source = f"SYNTHETIC random images, {n_train} to train on"
-    return Data(source, images, generator.randint(10, size=n_train), new)
+    return Data(source, images, generator.randint(10, size=n_train), new, generator.randint(10, size=n_new))
 
 
 def load_data(file, n_train=None):
@@ -73,34 +112,45 @@ def load_data(file, n_train=None):
     if file is None:
         return random_data(n_train or 60_000)
     with np.load(file) as arrays:
-        X, digits, new = arrays["x_train"], arrays["y_train"], arrays["x_test"]
+        X, digits = arrays["x_train"], arrays["y_train"]
+        new, digits_new = arrays["x_test"], arrays["y_test"]
     X, new = X.reshape(len(X), -1)[:n_train], new.reshape(len(new), -1)
-    new = new[np.arange(N_NEW) % len(new)]
-    return Data(f"{Path(file).name}, {len(X)} images to train on", X, digits[:n_train], new)
+    repeated = np.arange(N_NEW) % len(new)
+    source = f"{Path(file).name}, {len(X)} images to train on"
+    return Data(source, X, digits[:n_train], new[repeated], digits_new[repeated])
 
 
 def add_data(parser):
     parser.add_argument("--data", metavar="FILE", help="an .npz laid out as Keras's mnist.npz; random images without")
 
 
-def make_task(data, n_filters, side, n_outputs, batch_size):
-    network = Network((data.side, data.side, 1), n_filters, (side, side), n_outputs)
+def make_network(config, image_side):
+    n_layers = len(config.n_filters)
+    return Network(
+        image_shape=(image_side, image_side, 1),
+        n_filters=config.n_filters,
+        kernel_size=((config.side, config.side),) * n_layers,
+        n_outputs=config.n_outputs,
+        pool_size=((config.pool, config.pool),) * n_layers,
+        padding=config.padding,
+        activation=config.activation,
+    )
+
+
+def make_task(data, config, generator=None):
+    network = make_network(config, data.side)
     digits = data.digits[:, np.newaxis]
-    targets = digits > 4 if n_outputs == 1 else digits == np.arange(n_outputs)
+    targets = digits > 4 if config.n_outputs == 1 else digits == np.arange(config.n_outputs)
     return Task(
+        config=config,
         network=network,
-        batch_size=batch_size,
+        batch_size=config.batch_size,
         learning_rate=LEARNING_RATE,
         X=data.X,
         X_new=data.X_new,
         targets=targets.astype(np.float32),
-        parameters=network.initial_parameters("glorot_uniform", np.random.RandomState(0), np.float32),
+        parameters=network.initial_parameters("auto", generator or np.random.RandomState(0), np.float32),
     )
-
-
-def describe_config(n_filters, side, n_outputs, batch_size):
-    outputs = "1 output" if n_outputs == 1 else f"{n_outputs} outputs"
-    return f"{n_filters} filters {side}x{side}, {outputs}, batch {batch_size}"
 
 
 def to_classes(p):
@@ -126,8 +176,7 @@ class Skcnn:
         as_bytes = dtype == "uint8"
         self._X_new = task.X_new if as_bytes else task.pixels_new
         self._classifier = ConvSigmoidClassifier(
-            n_filters=task.network.n_filters,
-            kernel_size=task.network.kernel_size,
+            **task.config.parameters,
             rescale=1 / 255 if as_bytes else 1.0,
             alpha=0.0,
             batch_size=task.batch_size,
@@ -156,11 +205,7 @@ class Skcnn:
 
     def _load(self):
         """Put the training loop's weights into the classifier."""
-        views = self._problem.network.views(self._state.parameters)
-        filters, weights = self._classifier.coefs_
-        filter_intercepts, intercepts = self._classifier.intercepts_
-        filters[:], weights[:] = views["filters"], views["weights"].T
-        filter_intercepts[:], intercepts[:] = views["filter_intercepts"], views["intercepts"]
+        self._classifier._parameters[:] = self._state.parameters
 
     def arrange(self, rows):
         self._order = GivenOrder(rows)

@@ -22,6 +22,7 @@ examples:
 NOTEBOOK = {
     "n_filters": 3,
     "kernel_size": 5,
+    "pool_size": 1,
     "init": "uniform",
     "fit_intercept": False,
     "loss": "squared_error",

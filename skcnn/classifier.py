@@ -14,7 +14,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
     X holds small images (or short signals), flattened to rows or as they are. Each is correlated with `n_filters`
     small filters, the results go through an activation and perhaps max-pooling, and on to the next layer if there are
     several; the output layer weighs what comes out, and a sigmoid per class makes probabilities of that. With one
-    layer and the default activation:
+    layer, the default activation and no pooling:
 
         c[f, i, j] = b[f] + sum over u, v, ch of x[i + u, j + v, ch] * w[f, ch, u, v]
         a = 1 / (1 + exp(-c));  z = a . W + b_out;  p = 1 / (1 + exp(-z))
@@ -24,7 +24,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
 
     Parameters
     ----------
-    n_filters : int or sequence of int, default=8
+    n_filters : int or sequence of int, default=16
         Filters of the convolution; a sequence stacks a layer for each of its numbers, (16, 32) two. More of them see
         more, and cost time in proportion; a second layer sees larger shapes, made of those that the first one sees.
     kernel_size : int, tuple of (kernel_height, kernel_width), or list of either, default=5
@@ -37,10 +37,10 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
     padding : {"valid", "same"}, default="valid"
         "valid" puts filters where they fit, so that a layer's output is smaller than its input by the kernel's sides
         less 1; "same" surrounds the input with zeros, so that it is as large. Stacks of several layers want "same".
-    pool_size : int, tuple of (pool_height, pool_width), or list of either, default=1
+    pool_size : int, tuple of (pool_height, pool_width), or list of either, default=2
         Max-pooling after each layer: of every pool of that many pixels only the largest value goes on; what fills no
-        pool at the end of rows and columns is dropped. 2 makes the next layers four times cheaper, and the network
-        less sensitive to where things are. The same rules as for `kernel_size`.
+        pool at the end of rows and columns is dropped. 2 makes what comes next four times cheaper, and the network
+        less sensitive to where things are; 1 is no pooling. The same rules as for `kernel_size`.
     activation : {"sigmoid", "tanh", "relu"}, default="sigmoid"
         Of the convolutional layers: 1 / (1 + exp(-c)), tanh(c) or max(c, 0). Stacks of several layers want "relu".
     augment : int or tuple of (rows, columns), default=0
@@ -196,12 +196,12 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
 
     def __init__(
         self,
-        n_filters=8,
+        n_filters=16,
         kernel_size=5,
         *,
         image_shape=None,
         padding="valid",
-        pool_size=1,
+        pool_size=2,
         activation="sigmoid",
         augment=0,
         loss="log_loss",

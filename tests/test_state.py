@@ -21,7 +21,7 @@ def large():
 
 
 def large_model(**parameters):
-    return ConvSigmoidClassifier(10, max_iter=3, n_iter_no_change=1, tol=1e9, random_state=0, **parameters)
+    return ConvSigmoidClassifier(10, pool_size=1, max_iter=3, n_iter_no_change=1, tol=1e9, random_state=0, **parameters)
 
 
 @pytest.mark.parametrize("parameters", [{}, {"early_stopping": True, "validation_fraction": 0.2}, {"solver": "sgd"}])

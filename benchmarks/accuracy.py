@@ -1,0 +1,215 @@
+"""Accuracy against seconds, beside what else scikit-learn's users would take, on real images and on signals.
+
+    python benchmarks/accuracy.py --data mnist.npz [--threads 2] [--n-seeds 3] [--sets mnist digits signals]
+
+mnist     all 60 000 training images, accuracy on the 10 000 test images (needs --data)
+digits    scikit-learn's digits, StratifiedKFold(5, shuffle=True, random_state=0), after a grid search on the same folds
+signals   MNIST-1D: 4000 signals of 40 samples to train on, 1000 to test (the package mnist1d makes them)
+
+Means over the seeds, with the least and the largest; what draws nothing at random is fitted once. Seconds are those of
+a fit, the median over the seeds. What is not installed is left out: PyTorch, mnist1d, and aeon's MiniRocket.
+"""
+
+import time
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from machine import add_threads, are_installed, limit_threads, make_parser, parse, print_header, print_table
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_validate
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler, StandardScaler
+from sklearn.svm import SVC
+from tasks import CONFIGS, add_data, load_data
+
+from skcnn import ConvSigmoidClassifier
+
+FOLDS = StratifiedKFold(5, shuffle=True, random_state=0)
+STACK = CONFIGS["stack"].parameters | {"learning_rate_init": 2e-3}
+
+
+@dataclass(frozen=True)
+class Contender:
+    name: str
+    estimator: object
+    more: dict | None = None  # parameters of a second fit, a warm start from the first
+    random: bool = True  # whether it draws anything
+
+
+def epochs(n):
+    """Parameters that train for `n` epochs, whatever the loss does."""
+    return {"max_iter": n, "tol": 0.0, "n_iter_no_change": np.inf}
+
+
+def scaled(scaler, estimator):
+    return make_pipeline(scaler, estimator)
+
+
+def mnist_contenders(threads):
+    ours = {"rescale": 1 / 255, "n_jobs": threads}
+    best = STACK | {"n_filters": (32, 64, 64), "pool_size": [2, 2, 1], "augment": 2, "learning_rate_init": 1e-3}
+    last = {"learning_rate_init": 1e-4, "warm_start": True, **epochs(5)}
+    stack = ConvSigmoidClassifier(**ours, **STACK, batch_size=64, **epochs(5))
+    contenders = [
+        Contender("skcnn, as by default", ConvSigmoidClassifier(**ours)),
+        Contender("skcnn, 16 and 32 filters, 5 epochs", stack),
+        Contender(
+            "skcnn, 32, 64 and 64 filters, augment=2, 15 + 5 epochs",
+            ConvSigmoidClassifier(**ours, **best, batch_size=64, **epochs(15)),
+            more=last,
+        ),
+        Contender("MLPClassifier()", scaled(MaxAbsScaler(), MLPClassifier())),
+        Contender("HistGradientBoostingClassifier()", HistGradientBoostingClassifier()),
+        Contender("SVC(C=10), RBF", scaled(MaxAbsScaler(), SVC(C=10)), random=False),
+    ]
+    if are_installed(["torch"]):
+        from peers import TorchClassifier
+
+        config = CONFIGS["stack"]
+        contenders.append(Contender("PyTorch, 16 and 32 filters, 5 epochs", TorchClassifier(config, 5, threads)))
+    return contenders
+
+
+def signal_contenders(threads):
+    stack = {"n_filters": (32, 32, 32), "kernel_size": 5, "padding": "same", "pool_size": 2, "activation": "relu"}
+    layers = ConvSigmoidClassifier(
+        **stack, n_jobs=threads, learning_rate_init=2e-3, image_shape=(1, 40), augment=2, **epochs(100)
+    )
+    contenders = [
+        Contender("skcnn, as by default", ConvSigmoidClassifier(n_jobs=threads)),
+        Contender("skcnn, three layers of 32 filters, 100 epochs", layers),
+        Contender("LogisticRegression()", scaled(StandardScaler(), LogisticRegression()), random=False),
+        Contender("MLPClassifier()", scaled(StandardScaler(), MLPClassifier(max_iter=500))),
+        Contender("HistGradientBoostingClassifier()", HistGradientBoostingClassifier()),
+        Contender("SVC(C=10), RBF", scaled(StandardScaler(), SVC(C=10)), random=False),
+    ]
+    if are_installed(["aeon"]):
+        from aeon.classification.convolution_based import MiniRocketClassifier
+
+        contenders.append(Contender("MiniRocketClassifier() of aeon", MiniRocketClassifier(n_jobs=threads)))
+    return contenders
+
+
+# ---- one split into training and test samples ----
+
+
+def seeded(estimator, seed):
+    """A clone that draws from `seed` whatever it draws."""
+    names = [name for name in estimator.get_params() if name.split("__")[-1] == "random_state"]
+    return clone(estimator).set_params(**dict.fromkeys(names, seed))
+
+
+def fit_and_score(contender, X, y, X_test, y_test, seed):
+    """Accuracy, and seconds of the fit."""
+    estimator = seeded(contender.estimator, seed)
+    start = time.perf_counter()
+    estimator.fit(X, y)
+    if contender.more:
+        estimator.set_params(**contender.more).fit(X, y)
+    seconds = time.perf_counter() - start
+    return estimator.score(X_test, y_test), seconds
+
+
+def describe(scores, seconds):
+    spread = f" ({min(scores):.4f} to {max(scores):.4f})" if len(scores) > 1 else ""
+    return f"{np.mean(scores):.4f}{spread}", f"{np.median(seconds):.1f}"
+
+
+def print_split(contenders, split, n_seeds):
+    def rows():
+        for contender in contenders:
+            seeds = range(n_seeds if contender.random else 1)
+            scores, seconds = zip(*(fit_and_score(contender, *split, seed) for seed in seeds), strict=True)
+            yield contender.name, *describe(scores, seconds)
+
+    print_table(["program", "test accuracy", "s a fit"], rows())
+
+
+def print_mnist(options):
+    data = load_data(options.data, options.n_train)
+    print(f"{data.source}\n")
+    print_split(mnist_contenders(options.threads), (data.X, data.digits, data.X_new, data.digits_new), options.n_seeds)
+
+
+def print_signals(options):
+    from mnist1d.data import get_dataset_args, make_dataset
+
+    signals = make_dataset(get_dataset_args())
+    split = [signals[name] for name in ("x", "y", "x_test", "y_test")]
+    print(f"MNIST-1D, {len(split[0])} signals of {split[0].shape[1]} samples to train on\n")
+    print_split(signal_contenders(options.threads), split, options.n_seeds)
+
+
+# ---- digits, by cross-validation ----
+
+
+def search(X, y, threads):
+    """The grid search that finds the network for digits; a candidate a thread."""
+    clf = ConvSigmoidClassifier(**STACK | {"learning_rate_init": 4e-3}, **epochs(20), rescale=1 / 16, random_state=0)
+    grid = {"n_filters": [(16, 32), (32, 64)], "pool_size": [2, [1, 2]]}
+    start = time.perf_counter()
+    found = GridSearchCV(clf, grid, cv=FOLDS, n_jobs=threads).fit(X, y)
+    seconds = time.perf_counter() - start
+    n_fits = len(found.cv_results_["params"]) * FOLDS.get_n_splits() + 1
+    print(f"Grid search, {n_fits} fits: {seconds:.1f} s; the best is {found.best_params_}\n")
+    return found.best_estimator_
+
+
+def print_digits(options):
+    X, y = load_digits(return_X_y=True)
+    X = X.astype(np.float32)
+    print(f"scikit-learn's digits, {FOLDS.get_n_splits()} folds\n")
+    best = search(X, y, options.threads)
+    contenders = [
+        Contender("skcnn, as by default", ConvSigmoidClassifier(rescale=1 / 16)),
+        Contender("skcnn, the best of the search", best),
+        Contender("MLPClassifier()", scaled(MaxAbsScaler(), MLPClassifier(max_iter=500))),
+        Contender("HistGradientBoostingClassifier()", HistGradientBoostingClassifier()),
+        Contender("SVC(C=10), RBF", scaled(MaxAbsScaler(), SVC(C=10)), random=False),
+    ]
+
+    def rows():
+        for contender in contenders:
+            runs = [
+                cross_validate(seeded(contender.estimator, seed), X, y, cv=FOLDS)
+                for seed in range(options.n_seeds if contender.random else 1)
+            ]
+            scores = [run["test_score"].mean() for run in runs]
+            yield contender.name, *describe(scores, np.concatenate([run["fit_time"] for run in runs]))
+
+    print_table(["program", "accuracy over the folds", "s a fit"], rows())
+
+
+SETS = {"mnist": print_mnist, "digits": print_digits, "signals": print_signals}
+
+
+def main(argv=None):
+    parser = make_parser(__doc__)
+    add_data(parser)
+    add_threads(parser)
+    parser.add_argument("--n-seeds", type=int, default=3)
+    parser.add_argument("--n-train", type=int, help="images of MNIST to train on; default: all")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    options = parse(parser, argv)
+    if options.quick:
+        options.n_seeds, options.n_train = 1, 1000
+    limit_threads(options.threads)
+    print_header(options, options.threads, ("sklearn", "torch", "aeon", "mnist1d"))
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    for name in options.sets:
+        if name == "mnist" and not options.data:
+            print("No --data: MNIST is left out.\n")
+        elif name == "signals" and not are_installed(["mnist1d"]):
+            print("mnist1d is not installed: signals are left out.\n")
+        else:
+            SETS[name](options)
+
+
+if __name__ == "__main__":
+    main()
