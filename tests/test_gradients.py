@@ -58,20 +58,6 @@ def test_convolution(image_shape, kernel_size, n_filters):
     assert_same_gradient(d_intercepts, expected[1])
 
 
-def test_sigmoid():
-    x, projection = 3 * np.random.default_rng(0).normal(size=(2, 40))
-
-    def project(x):
-        values = x.copy()
-        _kernels.activate(0, values)
-        return (projection * values).sum()
-
-    values, d_x = x.copy(), projection.copy()
-    _kernels.activate(0, values)
-    _kernels.activate_backward(0, values, d_x)
-    assert_same_gradient(d_x, *differences(project, x))
-
-
 @pytest.mark.parametrize("n_outputs", [1, 3, 6], ids="{} outputs".format)
 def test_dense(n_outputs):
     n_hidden = 7
