@@ -311,9 +311,9 @@ def train(network, parameters, X, targets, sample_weight, *, orders, batch_size,
 SMALL = {"image_shape": (6, 5, 1), "n_filters": (3,), "kernel_size": ((3, 2),), "n_outputs": 3}
 
 
-def random_problem(network, n_samples, dtype="float64", *, weighted=False):
+def random_problem(network, n_samples, dtype="float64", *, weighted=False, seed=0):
     """Parameters, rows of X, targets between 0 and 1, and sample weights (some of them 0), as keyword arguments."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     parameters = rng.normal(scale=0.5, size=network.n_parameters)
     views = network.views(parameters)
     views["running_variances"][:] **= 2
@@ -346,10 +346,12 @@ def assert_close(actual, expected, factor=1):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale, equal_nan=False)
 
 
-def fenced_workspace(network, n_rows, n_threads, dtype):
-    """Scratch memory of NaN, and more of them behind it, which nothing may write to."""
+def fenced_workspace(network, n_rows, n_threads, dtype, fill=np.nan):
+    """Scratch memory full of a value, and NaN behind it, which nothing may write to."""
     size = len(network.workspace(n_rows, n_threads, dtype))
-    return np.split(np.full(size + 4096, np.nan, dtype), [size])
+    whole = np.full(size + 4096, np.nan, dtype)
+    whole[:size] = fill
+    return np.split(whole, [size])
 
 
 def call_batch_gradient(
@@ -365,12 +367,16 @@ def call_batch_gradient(
     rows=None,
     shifts=None,
     n_threads=1,
+    fill=np.nan,
 ):
-    """Loss by the compiled `batch_gradient`, a number, and what it made of a gradient that was all NaN."""
+    """Loss by the compiled `batch_gradient`, a number, and what it made of a gradient that was all NaN.
+
+    So is the workspace, or full of another `fill`.
+    """
     rows = np.arange(len(X)) if rows is None else rows
     gradient = np.full(network.n_trainable + 2 * network.n_outputs, np.nan, dtype=parameters.dtype)
     objective = {"loss": LOSSES.index(loss), "alpha": alpha}
-    workspace, fence = fenced_workspace(network, len(rows), n_threads, parameters.dtype)
+    workspace, fence = fenced_workspace(network, len(rows), n_threads, parameters.dtype, fill)
     inputs = [read_only(array) for array in (X, targets, sample_weight, rows)]
     value = batch_gradient(*inputs, shifts, network, objective, read_only(parameters), n_threads, workspace, gradient)
     assert np.isnan(fence).all()
