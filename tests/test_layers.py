@@ -8,7 +8,7 @@ import pytest
 
 from skcnn.kernels import LANES, TAP_BLOCK, forward
 from skcnn.kernels import compiled as _kernels
-from skcnn.layers import Layer
+from skcnn.layers import Layer, plan_layers
 from skcnn.network import Network
 from tests import reference
 from tests.differences import assert_same_gradient, differences
@@ -42,7 +42,7 @@ POOLS = {
     "all of it": ((4, 7), (4, 7)),
     "one pool, ragged": ((5, 5), (3, 3)),
     "signal": ((1, 23), (1, 4)),
-    "300 values": ((20, 31), (20, 15)),
+    "as large as may be": ((256, 257), (256, 256)),
 }
 every_pool = pytest.mark.parametrize(("shape", "pool_size"), POOLS.values(), ids=POOLS)
 every_n_lanes = pytest.mark.parametrize("n_lanes", [1, LANES], ids=["image", "lanes"])
@@ -93,6 +93,16 @@ def test_pools_of_equal_and_of_infinite_values(n_lanes, dtype):
         out, places = pooled(np.full((n_lanes, 4, 6), value, dtype), (2, 3))
         np.testing.assert_array_equal(out, np.full((2, 2, n_lanes), value))
         assert not places.any()
+
+
+def test_pools_that_are_too_large_for_their_places():
+    """Where in a pool the largest value is has 16 bits: the gradient would go elsewhere."""
+    choices = {"n_filters": 1, "kernel_size": 1, "padding": "valid"}
+    assert plan_layers((256, 300, 1), **choices, pool_size=256)[2] == ((256, 256),)
+    assert plan_layers((1, 70_000, 1), **choices, pool_size=(1, 65_536))[2] == ((1, 65_536),)
+    for shape, pool_size in [((256, 257, 1), 257), ((1, 70_000, 1), (1, 65_537))]:
+        with pytest.raises(ValueError, match=r"pool_size makes pools of .* values; they may have 65536"):
+            plan_layers(shape, **choices, pool_size=pool_size)
 
 
 # ---- filters turned round ----
