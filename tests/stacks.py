@@ -56,6 +56,19 @@ def blocks(network, n_samples, seed):
     return small.repeat(5, axis=1).repeat(5, axis=2)[:, :height, :width].reshape(n_samples, -1)
 
 
+def whole_numbers(network, problem):
+    """The problem with pixels, filters and intercepts that are small integers.
+
+    Sums of them are exact in any order, and pools have several largest values whose windows differ.
+    """
+    rng = np.random.default_rng(0)
+    parameters, X = problem["parameters"].copy(), rng.integers(-1, 3, size=problem["X"].shape)
+    for name, view in network.views(parameters).items():
+        if name.startswith("filter"):
+            view[:] = rng.integers(-1, 2, size=view.shape)
+    return problem | {"parameters": parameters, "X": X.astype(problem["X"].dtype)}
+
+
 def correlations(network, problem, shifts=None):
     """Of each layer, the largest absolute value that it reads, and its convolution cut into pools."""
     views = network.views(problem["parameters"].astype(float))

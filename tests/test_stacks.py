@@ -20,7 +20,7 @@ from skcnn.network import Network
 from tests import reference
 from tests.differences import STEP, TOLERANCE, differences, split_gradient
 from tests.reference import LOSSES, SOLVER, assert_close, network_gradient, random_problem, read_only
-from tests.stacks import KINDS, POOLS, make_stack, n_ties, smooth_problem
+from tests.stacks import KINDS, POOLS, make_stack, n_ties, smooth_problem, whole_numbers
 
 # As far as rounding may move a value in float32.
 ROUNDING = 1e-6
@@ -169,6 +169,21 @@ def test_batch_gradient(network, moved, dtype, n_samples):
     assert_same_parts(network, gradient, d_expected.astype(dtype))
     if network.standardize and n_samples > 1:
         assert_close(gradient[network.n_trainable :], statistics)
+
+
+@every_padding
+@pytest.mark.parametrize("pools", ["2 x 2, ragged", "3 x 2, ragged"])
+@pytest.mark.parametrize("kind", KINDS)
+@every_dtype
+@pytest.mark.parametrize("n_samples", [5, 16, 37], ids="batch of {}".format)
+def test_the_first_of_several_largest_values_has_the_gradient(padding, pools, kind, dtype, n_samples):
+    """Their windows differ, so that it matters which one it is; and so does what is exactly at the relu's kink."""
+    network = make_stack(2, pools, padding, kind, activation="relu")
+    problem = whole_numbers(network, random_problem(network, n_samples, dtype))
+    assert n_ties(network, problem) > n_samples // 2
+    _, gradient = call_batch_gradient(network, **problem, loss="log_loss")
+    _, expected, _ = network_gradient(network, **problem, loss="log_loss")
+    assert_same_parts(network, gradient, expected.astype(dtype))
 
 
 @every_network
