@@ -9,6 +9,9 @@ import numpy as np
 from skcnn.kernels import TAP_BLOCK
 from skcnn.validation import check_integer, is_sequence
 
+# The kernels have 16 bits for where in its pool a maximum is.
+_MAX_POOL = 1 << 16
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -148,8 +151,8 @@ def plan_layers(image_shape, n_filters, kernel_size, pool_size, padding):
     TypeError
         If a size is no integer.
     ValueError
-        If a size is not positive, a list has another length than the stack, or a layer does not fit: then the message
-        has the shapes up to there.
+        If a size is not positive, a list has another length than the stack, a pool is too large for the kernels, or a
+        layer does not fit: then the message has the shapes up to there.
     """
     n_filters = tuple(int(n) for n in (n_filters if is_sequence(n_filters) else [n_filters]))
     kernels = spread("kernel_size", kernel_size, len(n_filters))
@@ -160,6 +163,8 @@ def plan_layers(image_shape, n_filters, kernel_size, pool_size, padding):
         kernel = fit(kernel_name, kernel, ("kernel_height", "kernel_width"), shape, layers)
         unpooled = Layer(shape, n, kernel, (1, 1), padding)
         pool = fit(pool_name, pool, ("pool_height", "pool_width"), unpooled.out_shape, [*layers, unpooled])
+        if prod(pool) > _MAX_POOL:
+            raise ValueError(f"{pool_name} makes pools of {pool[0]} x {pool[1]} values; they may have {_MAX_POOL}.")
         layers.append(Layer(shape, n, kernel, pool, padding))
         shape = layers[-1].out_shape
     return n_filters, tuple(layer.kernel_size for layer in layers), tuple(layer.pool_size for layer in layers)

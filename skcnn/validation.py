@@ -81,7 +81,7 @@ def check_parameters(estimator):
 
 
 def is_sequence(value):
-    return isinstance(value, list | tuple | np.ndarray)
+    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1)
 
 
 def check_n_filters(n_filters):

@@ -48,6 +48,15 @@ def correlate_backward_images(d_correlated, filters):
     return d_images
 
 
+def shift_images(images, shifts):
+    """Each image moved by its own (down, right); the pixels at the border are repeated."""
+    moved = np.empty_like(images)
+    for image, (down, right), out in zip(images, shifts, moved, strict=True):
+        for i, j in np.ndindex(image.shape[:2]):
+            out[i, j] = image[min(max(i - down, 0), image.shape[0] - 1), min(max(j - right, 0), image.shape[1] - 1)]
+    return moved
+
+
 def pad_same(images, kernel_height, kernel_width):
     """Zeros around the images for a convolution of their size; of an odd number, the larger half comes behind."""
     pads = [((side - 1) // 2, side // 2) for side in (kernel_height, kernel_width)]
@@ -302,9 +311,9 @@ def train(network, parameters, X, targets, sample_weight, *, orders, batch_size,
 SMALL = {"image_shape": (6, 5, 1), "n_filters": (3,), "kernel_size": ((3, 2),), "n_outputs": 3}
 
 
-def random_problem(network, n_samples, dtype="float64", *, weighted=False):
+def random_problem(network, n_samples, dtype="float64", *, weighted=False, seed=0):
     """Parameters, rows of X, targets between 0 and 1, and sample weights (some of them 0), as keyword arguments."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     parameters = rng.normal(scale=0.5, size=network.n_parameters)
     views = network.views(parameters)
     views["running_variances"][:] **= 2
@@ -337,6 +346,14 @@ def assert_close(actual, expected, factor=1):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale, equal_nan=False)
 
 
+def fenced_workspace(network, n_rows, n_threads, dtype, fill=np.nan):
+    """Scratch memory full of a value, and NaN behind it, which nothing may write to."""
+    size = len(network.workspace(n_rows, n_threads, dtype))
+    whole = np.full(size + 4096, np.nan, dtype)
+    whole[:size] = fill
+    return np.split(whole, [size])
+
+
 def call_batch_gradient(
     batch_gradient,
     network,
@@ -350,15 +367,19 @@ def call_batch_gradient(
     rows=None,
     shifts=None,
     n_threads=1,
+    fill=np.nan,
 ):
-    """Loss by the compiled `batch_gradient`, a number, and what it made of a gradient that was all NaN."""
+    """Loss by the compiled `batch_gradient`, a number, and what it made of a gradient that was all NaN.
+
+    So is the workspace, or full of another `fill`.
+    """
     rows = np.arange(len(X)) if rows is None else rows
     gradient = np.full(network.n_trainable + 2 * network.n_outputs, np.nan, dtype=parameters.dtype)
     objective = {"loss": LOSSES.index(loss), "alpha": alpha}
-    workspace = network.workspace(len(rows), n_threads, parameters.dtype)
-    workspace[:] = np.nan
+    workspace, fence = fenced_workspace(network, len(rows), n_threads, parameters.dtype, fill)
     inputs = [read_only(array) for array in (X, targets, sample_weight, rows)]
     value = batch_gradient(*inputs, shifts, network, objective, read_only(parameters), n_threads, workspace, gradient)
+    assert np.isnan(fence).all()
     return value, gradient
 
 
@@ -375,17 +396,19 @@ def call_train_batches(
     solver,
     loss,
     alpha=0.0,
+    shifts=None,
     n_threads=1,
 ):
-    """What `train` returns, by the compiled `train_batches`, called for one epoch at a time."""
+    """What `train` returns, by the compiled `train_batches`, called for one epoch at a time, each with its `shifts`."""
     parameters = parameters.copy()
     moments = np.zeros((STEPS[solver["kind"]][1], network.n_trainable), parameters.dtype)
     fixed = batch_size, network, {"loss": LOSSES.index(loss), "alpha": alpha}, solver
-    workspace = network.workspace(batch_size, n_threads, parameters.dtype)
+    workspace, fence = fenced_workspace(network, batch_size, n_threads, parameters.dtype)
     changing = parameters, moments, n_threads, workspace
     total_loss = total_weight = n_steps = n_batches = 0
-    for order in orders:
+    for order, moves in zip(orders, shifts or [None] * len(orders), strict=True):
         inputs = [read_only(array) for array in (X, targets, sample_weight, order)]
-        loss_sum, weight_sum, n_steps, n_batches = train_batches(*inputs, None, *fixed, *changing, n_steps, n_batches)
+        loss_sum, weight_sum, n_steps, n_batches = train_batches(*inputs, moves, *fixed, *changing, n_steps, n_batches)
         total_loss, total_weight = total_loss + loss_sum, total_weight + weight_sum
+    assert np.isnan(fence).all()
     return parameters, total_loss, total_weight, n_steps

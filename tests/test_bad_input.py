@@ -15,6 +15,53 @@ PARAMETERS = [
     ("kernel_size", (3,), ValueError, "kernel_size=(3,) must be an integer or (kernel_height, kernel_width)"),
     ("kernel_size", (3, -1), ValueError, "kernel_size's kernel_width=-1 must be an integer of at least 1"),
     ("kernel_size", (9, 3), ValueError, "kernel_size=(9, 3) is larger than the image, whose (height, width) is (8, 8)"),
+    ("n_filters", (), ValueError, "n_filters=() must be an integer or a sequence of 1 to 16 integers"),
+    ("n_filters", [1] * 17, ValueError, "must be an integer or a sequence of 1 to 16 integers"),
+    ("n_filters", (4, 0), ValueError, "n_filters[1]=0 must be an integer of at least 1"),
+    ("n_filters", [4, 2.5], TypeError, "n_filters[1] must be an integer; got 2.5"),
+    ("n_filters", (True, 4), TypeError, "n_filters[0] must be an integer; got True"),
+    ("n_filters", {4, 8}, TypeError, "n_filters must be an integer or a sequence of integers, one for each layer; got"),
+    ("n_filters", np.array(8), TypeError, "n_filters must be an integer or a sequence of integers, one for each layer"),
+    ("kernel_size", "3", TypeError, "kernel_size must be an integer or a tuple (kernel_height, kernel_width); got '3'"),
+    ("kernel_size", np.array([3, 3]), TypeError, "kernel_size must be an integer or a tuple (kernel_height, kernel_w"),
+    (
+        "kernel_size",
+        [],
+        ValueError,
+        "kernel_size=[] has 0 sizes, but n_filters makes 1 layer; a single size is for all",
+    ),
+    ("kernel_size", [3, 3], ValueError, "kernel_size=[3, 3] has 2 sizes, but n_filters makes 1 layer; a single size"),
+    (
+        "kernel_size",
+        [[3, 3]],
+        TypeError,
+        "kernel_size[0] must be an integer or a tuple (kernel_height, kernel_width); g",
+    ),
+    (
+        "kernel_size",
+        [(9, 3)],
+        ValueError,
+        "kernel_size[0]=(9, 3) is larger than the image, whose (height, width) is (8",
+    ),
+    ("kernel_size", (3, True), TypeError, "kernel_size's kernel_width must be an integer; got True"),
+    ("pool_size", 0, ValueError, "pool_size=0 must be an integer of at least 1 or a tuple (pool_height, pool_width)"),
+    ("pool_size", 1.0, TypeError, "pool_size must be an integer or a tuple (pool_height, pool_width); got 1.0"),
+    ("pool_size", None, TypeError, "pool_size must be an integer or a tuple (pool_height, pool_width); got None"),
+    ("pool_size", (2, 2, 2), ValueError, "pool_size=(2, 2, 2) must be an integer or (pool_height, pool_width)"),
+    ("pool_size", (2, 0), ValueError, "pool_size's pool_width=0 must be an integer of at least 1"),
+    ("pool_size", (7, 1), ValueError, "pool_size=(7, 1) is larger than what it is laid on, whose (height, width) is"),
+    ("pool_size", [2, 2], ValueError, "pool_size=[2, 2] has 2 sizes, but n_filters makes 1 layer; a single size is"),
+    ("padding", "full", ValueError, "padding='full' is not known; it takes one of 'valid', 'same'"),
+    ("padding", 1, ValueError, "padding=1 is not known; it takes one of 'valid', 'same'"),
+    ("activation", "elu", ValueError, "activation='elu' is not known; it takes one of 'sigmoid', 'tanh', 'relu'"),
+    ("activation", None, ValueError, "activation=None is not known; it takes one of 'sigmoid', 'tanh', 'relu'"),
+    ("augment", -1, ValueError, "augment=-1 must be an integer of at least 0 or a tuple (rows, columns)"),
+    ("augment", 1.0, TypeError, "augment must be an integer or a tuple (rows, columns); got 1.0"),
+    ("augment", True, TypeError, "augment must be an integer or a tuple (rows, columns); got True"),
+    ("augment", [1, 1], TypeError, "augment must be an integer or a tuple (rows, columns); got [1, 1]"),
+    ("augment", (1,), ValueError, "augment=(1,) must be an integer or (rows, columns)"),
+    ("augment", (1, -2), ValueError, "augment's columns=-2 must be an integer of at least 0"),
+    ("augment", (1.5, 1), TypeError, "augment's rows must be an integer; got 1.5"),
     ("image_shape", (7, 9), ValueError, "image_shape=(7, 9) means 63 features a row, but X has 64"),
     ("image_shape", 8, ValueError, "image_shape=8 must be None, (height, width) or (height, width, n_channels)"),
     ("image_shape", (64,), ValueError, "image_shape=(64,) must be None, (height, width)"),
@@ -73,6 +120,37 @@ def test_parameter(quick, digits, name, value, error, message):
         clf.fit(*digits)
     assert not hasattr(clf, "coefs_")
     assert not hasattr(clf, "n_features_in_")
+
+
+IMPOSSIBLE_STACKS = [
+    (
+        {"kernel_size": (3, 3), "pool_size": (5, 1)},
+        "kernel_size=(3, 3) is larger than what it is laid on, whose (height, width) is (1, 6):\n"
+        "  images                8 x 8 x 1\n"
+        "  convolution 1, 3 x 3  6 x 6 x 4\n"
+        "  max-pooling 1, 5 x 1  1 x 6 x 4",
+    ),
+    (
+        {"kernel_size": [(7, 2), (3, 3)]},
+        "kernel_size[1]=(3, 3) is larger than what it is laid on, whose (height, width) is (2, 7):\n"
+        "  images                8 x 8 x 1\n"
+        "  convolution 1, 7 x 2  2 x 7 x 4",
+    ),
+    (
+        {"kernel_size": 3, "pool_size": [2, (9, 1)]},
+        "pool_size[1]=(9, 1) is larger than what it is laid on, whose (height, width) is (1, 1):\n"
+        "  images                8 x 8 x 1\n"
+        "  convolution 1, 3 x 3  6 x 6 x 4\n"
+        "  max-pooling 1, 2 x 2  3 x 3 x 4\n"
+        "  convolution 2, 3 x 3  1 x 1 x 6",
+    ),
+]
+
+
+@pytest.mark.parametrize(("parameters", "message"), IMPOSSIBLE_STACKS, ids=["kernel", "second kernel", "second pool"])
+def test_an_impossible_stack_shows_its_shapes(quick, digits, parameters, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        quick(n_filters=(4, 6), **parameters).fit(*digits)
 
 
 def with_value(X, value):

@@ -203,8 +203,11 @@ def test_same_random_state_same_bits(quick, digits):
     assert (a._parameters != c._parameters).any()
 
 
-def test_prediction_does_not_depend_on_the_other_rows(fitted, digits):
-    X, _ = digits
+@pytest.mark.parametrize("kernel_size", [3, 4, (3, 6)], ids="kernel_size={}".format)
+def test_prediction_does_not_depend_on_the_other_rows(quick, digits, kernel_size):
+    """Whether the convolution has an even number of columns, or an odd one."""
+    X, y = digits
+    fitted = quick(kernel_size=kernel_size).fit(X, y)
     together = fitted.decision_function(X)
     assert_array_equal(fitted.decision_function(X[7:50][::-1]), together[7:50][::-1])
     # A few rows by themselves go another way through the kernels.

@@ -15,35 +15,12 @@ from skcnn.kernels import compiled as _kernels
 from skcnn.layers import Layer
 from skcnn.network import Network
 from tests import reference
+from tests.differences import TOLERANCE, assert_same_gradient, differences, split_gradient
 from tests.reference import LOSSES, SMALL, assert_close, network_gradient, random_problem
-
-# Differences of step h err by about h**2 in truncation and 1e-16 / h in rounding, relative to numbers around 1.
-STEP = 1e-5
-TOLERANCE = 1e-6
 
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 
 call_batch_gradient = partial(reference.call_batch_gradient, batch_gradient)
-
-
-def differences(function, *arrays):
-    """Central differences of a number, `function(*arrays)`, by every value of every array."""
-    gradients = []
-    for array in arrays:
-        gradient = np.empty_like(array)
-        for at in np.ndindex(array.shape):
-            value = array[at]
-            array[at] = value + STEP
-            above = function(*arrays)
-            array[at] = value - STEP
-            gradient[at] = (above - function(*arrays)) / (2 * STEP)
-            array[at] = value
-        gradients.append(gradient)
-    return gradients
-
-
-def assert_same_gradient(actual, expected):
-    assert norm(actual - expected) <= TOLERANCE * norm(expected)
 
 
 # ---- kernels, by the gradient of sum(projection * output) ----
@@ -79,20 +56,6 @@ def test_convolution(image_shape, kernel_size, n_filters):
     expected = differences(project, filters, intercepts)
     assert_same_gradient(d_filters, expected[0])
     assert_same_gradient(d_intercepts, expected[1])
-
-
-def test_sigmoid():
-    x, projection = 3 * np.random.default_rng(0).normal(size=(2, 40))
-
-    def project(x):
-        values = x.copy()
-        _kernels.activate(0, values)
-        return (projection * values).sum()
-
-    values, d_x = x.copy(), projection.copy()
-    _kernels.activate(0, values)
-    _kernels.activate_backward(0, values, d_x)
-    assert_same_gradient(d_x, *differences(project, x))
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3, 6], ids="{} outputs".format)
@@ -162,13 +125,6 @@ every_network = pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWOR
 every_standardize = pytest.mark.parametrize("standardize", [False, True], ids=["plain", "standardize"])
 every_weighted = pytest.mark.parametrize("weighted", [False, True], ids=["equal weights", "weighted"])
 every_alpha = pytest.mark.parametrize("alpha", [0, 0.1], ids="alpha={}".format)
-
-
-def split_gradient(network, gradient):
-    """The parts of a gradient by name, statistics left out."""
-    whole = np.zeros(network.n_parameters)
-    whole[: network.n_trainable] = gradient[: network.n_trainable]
-    return {name: view for name, view in network.views(whole).items() if not name.startswith("running_")}
 
 
 @every_network

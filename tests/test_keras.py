@@ -15,6 +15,7 @@ from skcnn.kernels import batch_gradient, train_batches
 from skcnn.network import Network
 from tests import reference
 from tests.reference import LOSSES, SMALL, SOLVER, random_problem
+from tests.stacks import blocks, make_stack, n_ties, whole_numbers
 
 jax = pytest.importorskip("jax")
 with pytest.MonkeyPatch.context() as patch:
@@ -61,9 +62,11 @@ def to_keras(network, parameters):
 def make_model(network, parameters):
     """The network up to its logits."""
     options = {"use_bias": network.fit_intercept}
+    # Keras's own tanh makes float32 of float64.
+    activation = jax.numpy.tanh if network.activation == "tanh" else network.activation
     layers = [keras.Input(network.image_shape)]
     for layer in network.layers:
-        how = {"activation": network.activation, "padding": network.padding}
+        how = {"activation": activation, "padding": network.padding}
         layers.append(keras.layers.Conv2D(layer.n_filters, layer.kernel_size, **how, **options))
         layers.append(keras.layers.MaxPooling2D(layer.pool_size))
     model = keras.Sequential([*layers, keras.layers.Flatten(), keras.layers.Dense(network.n_outputs, **options)])
@@ -113,6 +116,74 @@ def test_gradient(changes, loss, standardize):
     for actual, wanted in zip(to_keras(network, whole), d_expected, strict=True):
         assert_close(actual, wanted)
 
+
+# ---- several layers ----
+
+# n_layers, pools, padding, kind of images, activation; see tests/stacks.py. Kernels are of odd and of even sides.
+STACKS = {
+    "relu, 3 x 2": (2, "3 x 2, ragged", "same", "grey", "relu"),
+    "relu, channels": (2, "2 x 2, ragged", "valid", "channels", "relu"),
+    "tanh": (2, "2 x 2, ragged", "same", "channels", "tanh"),
+    "sigmoid, 2 x 1": (2, "2 x 1, ragged", "same", "grey", "sigmoid"),
+    "no pools": (3, "no pools", "same", "grey", "relu"),
+    "signal": (3, "2 x 2, ragged", "same", "signal", "tanh"),
+}
+every_stack = pytest.mark.parametrize(
+    ("n_layers", "pools", "padding", "kind", "activation"), STACKS.values(), ids=STACKS
+)
+
+
+def assert_like_keras(network, problem):
+    """Logits, the loss and its gradient."""
+    model = make_model(network, problem["parameters"])
+    images = problem["X"].reshape(-1, *network.image_shape)
+    share = problem["sample_weight"] / problem["sample_weight"].sum()
+
+    def mean_loss(variables):
+        logits, _ = model.stateless_call(variables, model.non_trainable_variables, images)
+        return share @ keras_loss("log_loss", problem["targets"], logits), logits
+
+    variables = [variable.value for variable in model.trainable_variables]
+    (expected, logits), d_expected = jax.jit(jax.value_and_grad(mean_loss, has_aux=True))(variables)
+    assert_close(network.logits(problem["X"], problem["parameters"], 1), logits)
+    value, gradient = call_batch_gradient(network, **problem, loss="log_loss")
+    assert_close(value, expected)
+    for actual, wanted in zip(to_keras(network, gradient[: network.n_parameters]), d_expected, strict=True):
+        assert_close(actual, wanted)
+
+
+@every_stack
+def test_stacks(n_layers, pools, padding, kind, activation):
+    network = make_stack(n_layers, pools, padding, kind, activation=activation)
+    assert_like_keras(network, random_problem(network, 19))
+
+
+@pytest.mark.parametrize("kernel_size", [(4, 4), (2, 5)], ids=str)
+def test_padding_of_even_kernels(kernel_size):
+    """Of an odd number of zeros, the larger half is below and behind."""
+    network = Network((6, 7, 2), (3,), (kernel_size,), 2, padding="same", activation="tanh")
+    assert_like_keras(network, random_problem(network, 19))
+
+
+def test_largest_values_of_constant_patches():
+    """Several values of a pool are the largest, of windows that are the same."""
+    network = make_stack(2, "2 x 2, ragged", "valid", activation="relu")
+    problem = random_problem(network, 19)
+    problem["X"] = blocks(network, 19, 0)
+    assert n_ties(network, problem) > 20
+    assert_like_keras(network, problem)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_the_first_of_several_largest_values_has_the_gradient(padding):
+    """Of windows that differ: exact sums of small integers, relus at their kink included."""
+    network = make_stack(2, "3 x 2, ragged", padding, activation="relu")
+    problem = whole_numbers(network, random_problem(network, 19))
+    assert n_ties(network, problem) > 20
+    assert_like_keras(network, problem)
+
+
+# ---- training ----
 
 SOLVERS = {
     "adam": ({"kind": 0}, lambda: keras.optimizers.Adam(0.05, epsilon=1e-8)),

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from skcnn.kernels import ACTIVATIONS, LANES, batch_gradient, forward, train_batches
+from skcnn.kernels import LANES, batch_gradient, forward, train_batches
 from skcnn.kernels import compiled as _kernels
 from skcnn.layers import Layer
 from skcnn.network import Network, aligned_empty
 from tests import reference
 from tests.reference import LOSSES, SMALL, SOLVER, STEPS, assert_close, random_problem, read_only
 
-SIGMOID = ACTIVATIONS["sigmoid"]
 DTYPES = ("float32", "float64")
 X_DTYPES = ("uint8", *DTYPES)
 
@@ -130,51 +129,6 @@ def test_convolution(image_shape, kernel_size, n_filters, dtype, new_output):
     expected = reference.correlate_backward(*doubles(images, d_out, filters))
     assert_close(d_filters, 0.5 + expected[0].reshape(flat))
     assert_close(d_intercepts, -0.5 + expected[1])
-
-
-# ---- sigmoid ----
-
-# What the kernel clamps x to: two such reciprocals of a sigmoid can be multiplied.
-SIGMOID_LIMITS = {"float32": 43, "float64": 354}
-
-
-@every_dtype
-@pytest.mark.parametrize("order", ["sorted", "shuffled"])
-def test_sigmoid_forward_is_accurate_to_four_units_in_the_last_place(dtype, order):
-    limit = SIGMOID_LIMITS[dtype]
-    x = np.concatenate([np.linspace(-end, end, 100_001) for end in (1, 20, limit)]).astype(dtype)
-    if order == "shuffled":  # two values share a division: other pairs
-        np.random.default_rng(0).shuffle(x)
-    values = x.copy()
-    _kernels.activate(SIGMOID, values)
-    expected = expit(x.astype(np.longdouble))
-    errors = np.abs(values - expected) / np.spacing(expected.astype(dtype))
-    worst = errors.argmax()
-    assert errors[worst] < 4, f"{float(errors[worst]):.1f} units in the last place at x = {x[worst]}"
-
-
-@every_dtype
-def test_sigmoid_forward_of_extremes(dtype):
-    least = expit(-float(SIGMOID_LIMITS[dtype]))
-    expected = {np.nan: np.nan, np.inf: 1, 1e30: 1, 0: 0.5, -1000: least, -1e30: least, -np.inf: least}
-    for x, value in expected.items():
-        for n_values in (1, 2, 64):
-            values = np.full(n_values, x, dtype)
-            _kernels.activate(SIGMOID, values)
-            np.testing.assert_allclose(values, np.full(n_values, value), rtol=4 * np.finfo(dtype).eps)
-
-
-@every_dtype
-@pytest.mark.parametrize("n_values", [1, 3, 16, 33])
-def test_sigmoid_of_any_length(dtype, n_values, new_output):
-    values, d_values = new_output(dtype, n_values), new_output(dtype, n_values)
-    x, d_values[:] = random_arrays(dtype, n_values, n_values)
-    values[:] = x
-    expected = reference.sigmoid_backward(expit(x.astype(float)), d_values.astype(float))
-    _kernels.activate(SIGMOID, values)
-    assert_close(values, expit(x.astype(float)))
-    _kernels.activate_backward(SIGMOID, read_only(values), d_values)
-    assert_close(d_values, expected)
 
 
 # ---- dense ----

@@ -108,6 +108,90 @@ def test_forward(choices, standardize, dtype, x_dtype):
         assert_same_bits(logits(n_threads), expected)
 
 
+# ---- the same bits: stacks, and images that are shifted ----
+
+STACKS = {
+    "two layers": Network((8, 9, 1), (3, 4), ((3, 3), (2, 2)), 3, ((2, 2), (1, 2)), "same", "relu"),
+    "three layers, standardize": Network(
+        (10, 11, 2), (2, 3, 4), ((3, 3), (2, 3), (2, 2)), 2, ((2, 2), (1, 1), (2, 1)), "same", "tanh", standardize=True
+    ),
+    "two slices": Network((9, 9, 1), (9, 17), ((3, 3), (3, 3)), 10, ((1, 1), (2, 2)), activation="sigmoid"),
+}
+every_stack = pytest.mark.parametrize("network", STACKS.values(), ids=STACKS)
+every_move = pytest.mark.parametrize("moved", [False, True], ids=["", "shifted"])
+
+
+def random_shifts(n_rows, seed=0):
+    return np.random.default_rng(seed).integers(-3, 4, size=(n_rows, 2)).astype(np.intp)
+
+
+@every_stack
+@every_dtype
+@every_move
+@pytest.mark.parametrize("n_rows", [17, 65, 330], ids="batch of {}".format)
+def test_gradient_of_stacks(network, dtype, moved, n_rows):
+    problem = random_problem(network, n_rows, dtype, weighted=True)
+    options = {"loss": "log_loss", "alpha": 0.1, "shifts": random_shifts(n_rows) if moved else None}
+    value, gradient = call_batch_gradient(network, **problem, **options)
+    assert np.isfinite(gradient[: network.n_trainable]).all()
+    for n_threads in NUMBERS:
+        other, other_gradient = call_batch_gradient(network, **problem, **options, n_threads=n_threads)
+        assert other == value
+        assert_same_bits(other_gradient, gradient)
+
+
+@every_stack
+@every_dtype
+@every_move
+@pytest.mark.parametrize("batch_size", [20, 100], ids="batches of {}".format)
+def test_train_batches_of_stacks(network, dtype, moved, batch_size):
+    problem = random_problem(network, 243, dtype, weighted=True)
+    orders = [np.random.default_rng(epoch).permutation(243) for epoch in range(2)]
+    shifts = [random_shifts(243, epoch) for epoch in range(2)] if moved else None
+    solver = SOLVER | {"learning_rate": 0.01}
+    options = {"orders": orders, "batch_size": batch_size, "solver": solver, "loss": "log_loss", "shifts": shifts}
+    parameters, *sums = call_train_batches(network, **problem, **options)
+    assert np.isfinite(parameters).all()
+    for n_threads in NUMBERS:
+        other, *other_sums = call_train_batches(network, **problem, **options, n_threads=n_threads)
+        assert_same_bits(other, parameters)
+        assert other_sums == sums
+
+
+@every_stack
+@every_dtype
+def test_forward_of_stacks(network, dtype):
+    problem = random_problem(network, 133, dtype)
+    expected = network.forward(problem["X"], problem["parameters"], 1, with_hidden=True)
+    for n_threads in NUMBERS:
+        for one, other in zip(
+            network.forward(problem["X"], problem["parameters"], n_threads, with_hidden=True), expected, strict=True
+        ):
+            assert_same_bits(one, other)
+
+
+@pytest.mark.usefixtures("sixteen")
+@pytest.mark.parametrize("augment", [0, 2], ids="augment={}".format)
+@pytest.mark.parametrize("standardize", [False, True], ids=["plain", "standardize"])
+@pytest.mark.parametrize("batch_size", [40, 100], ids="batches of {}".format)
+def test_fit_and_predict_of_a_stack(quick, digits, augment, standardize, batch_size):
+    X, y = (digits[0][:203] * 16).astype(np.uint8), digits[1][:203]
+    stack = {"n_filters": (7, 9), "padding": "same", "pool_size": [2, 1], "activation": "relu", "rescale": 1 / 16}
+
+    def fitted(n_jobs):
+        clf = quick(**stack, max_iter=3, augment=augment, standardize=standardize, batch_size=batch_size, n_jobs=n_jobs)
+        return clf.fit(X, y, X_val=X[:50], y_val=y[:50])
+
+    expected = fitted(1)
+    for n_jobs in NUMBERS:
+        clf = fitted(n_jobs)
+        assert_same_bits(clf._parameters, expected._parameters)
+        assert clf.loss_curve_ == expected.loss_curve_
+        assert clf.validation_loss_curve_ == expected.validation_loss_curve_
+        assert_same_bits(clf.predict_proba(X), expected.predict_proba(X))
+        assert_same_bits(clf.transform(X), expected.transform(X))
+
+
 # ---- the same bits: the classifier ----
 
 

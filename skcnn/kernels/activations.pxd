@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
-from skcnn.kernels.lanes cimport floating
+from skcnn.kernels.lanes cimport LANES, floating
 
 cdef union Bits32:
     int32_t integer
@@ -89,9 +89,10 @@ cdef inline void logistic(
 ) noexcept nogil:
     """out = base + height / (1 + exp(-steepness * values)), all three constants; may be the same array.
 
-    Divisions take longest, so that two values share one: 1 / a = b / (a * b), 1 / b = a / (a * b).
+    Divisions take longest, so that two values share one: 1 / a = b / (a * b), 1 / b = a / (a * b). In a group they are
+    of one lane: an image's bits do not depend on its neighbours.
     """
-    cdef Py_ssize_t half = n_values // 2
+    cdef Py_ssize_t half = n_values // (2 * LANES) * LANES if n_values % LANES == 0 else n_values // 2
     cdef Py_ssize_t i
     cdef floating a, b, inverse
     for i in range(half):
@@ -101,8 +102,7 @@ cdef inline void logistic(
         inverse = height / (a * b)
         out[i] = base + b * inverse
         out[half + i] = base + a * inverse
-    if n_values % 2:
-        i = n_values - 1
+    for i in range(2 * half, n_values):
         out[i] = base + height / (<floating> 1 + exponential(-clamp(steepness * values[i])))
 
 

@@ -152,8 +152,9 @@ cdef inline Workspace carve(
     at.turned = at.d_maps + (whole_lanes(d_maps) if backward else 0)
     at.sums = at.turned + (whole_lanes(net.n_turned) if backward else 0)
     at.images = at.sums + (net.n_sums * convolution.sums_width(zero) if backward else 0)
-    # For images that are shifted before they are interleaved; no pixel is larger than a value.
-    at.group = at.images + (whole_lanes(LANES * net.n_features) if backward else 0)
+    # For images that are shifted before they are interleaved; X may be of doubles where values are floats.
+    at.group = at.images + (
+        LANES * net.n_features * <Py_ssize_t> sizeof(double) // <Py_ssize_t> sizeof(floating) if backward else 0)
     at.thread_stride = at.group + carve_group(net, 1).size
     at.size = at.threads + n_threads * at.thread_stride
     return at

@@ -1,0 +1,127 @@
+"""Networks of several layers, and problems whose loss has a derivative along every parameter: for several files."""
+
+import numpy as np
+
+from skcnn.network import Network
+from tests import reference
+from tests.reference import random_problem
+
+# Kernels of the first layers, odd and even.
+KERNELS = ((2, 3), (3, 2), (2, 4))
+SIGNAL_KERNELS = ((1, 4), (1, 3), (1, 2))
+N_FILTERS = (2, 3, 2)
+
+# Name: pool_size of each layer, and whether rows and columns are left over that fill no pool.
+POOLS = {
+    "no pools": ((1, 1), False),
+    "2 x 2": ((2, 2), False),
+    "2 x 2, ragged": ((2, 2), True),
+    "2 x 1, ragged": ((2, 1), True),
+    "3 x 2, ragged": ((3, 2), True),
+}
+KINDS = ("grey", "channels", "signal")
+# The largest slope, which is at 0 or above.
+SLOPES = {"sigmoid": 0.25, "tanh": 1.0, "relu": 1.0}
+
+
+def make_stack(n_layers, pools, padding, kind="grey", **choices):
+    """A network on images just so large that the dense layer reads maps of 2 x 1, or 1 x 2 of a signal."""
+    pool, ragged = POOLS[pools]
+    kernels = KERNELS[:n_layers]
+    if kind == "signal":
+        kernels, pool = SIGNAL_KERNELS[:n_layers], (1, max(pool))
+    # Of three layers the middle one has no pools: the images grow too large.
+    pool_size = [(1, 1) if number == 1 and n_layers == 3 else pool for number in range(n_layers)]
+    shape = (1, 2) if kind == "signal" else (2, 1)
+    for kernel, size in reversed(list(zip(kernels, pool_size, strict=True))):
+        shape = [side * by + (by - 1) * ragged for side, by in zip(shape, size, strict=True)]
+        if padding == "valid":
+            shape = [side + by - 1 for side, by in zip(shape, kernel, strict=True)]
+        # A kernel is at most as large as what it is laid on.
+        shape = [max(side, by) for side, by in zip(shape, kernel, strict=True)]
+    return Network(
+        image_shape=(*shape, 2 if kind == "channels" else 1),
+        n_filters=N_FILTERS[:n_layers],
+        kernel_size=kernels,
+        pool_size=tuple(pool_size),
+        padding=padding,
+        **{"n_outputs": 2} | choices,
+    )
+
+
+def blocks(network, n_samples, seed):
+    """Rows of images that are constant over blocks of 5 x 5 pixels: pools have several largest values."""
+    height, width, n_channels = network.image_shape
+    small = np.random.default_rng(seed).normal(size=(n_samples, -(-height // 5), -(-width // 5), n_channels))
+    return small.repeat(5, axis=1).repeat(5, axis=2)[:, :height, :width].reshape(n_samples, -1)
+
+
+def whole_numbers(network, problem):
+    """The problem with pixels, filters and intercepts that are small integers.
+
+    Sums of them are exact in any order, and pools have several largest values whose windows differ.
+    """
+    rng = np.random.default_rng(0)
+    parameters, X = problem["parameters"].copy(), rng.integers(-1, 3, size=problem["X"].shape)
+    for name, view in network.views(parameters).items():
+        if name.startswith("filter"):
+            view[:] = rng.integers(-1, 2, size=view.shape)
+    return problem | {"parameters": parameters, "X": X.astype(problem["X"].dtype)}
+
+
+def correlations(network, problem, shifts=None):
+    """Of each layer, the largest absolute value that it reads, and its convolution cut into pools."""
+    views = network.views(problem["parameters"].astype(float))
+    maps = problem["X"].astype(float).reshape(-1, *network.image_shape) * network.rescale
+    if shifts is not None:
+        maps = reference.shift_images(maps, shifts)
+    for number, layer in enumerate(network.layers):
+        filters, intercepts = views[f"filters_{number}"], views[f"filter_intercepts_{number}"]
+        largest = np.abs(maps).max()
+        maps, (images, _) = reference.layer_forward(
+            maps, filters, intercepts, network.activation, network.padding, layer.pool_size
+        )
+        yield largest, filters, reference.pools(reference.correlate(images, filters, intercepts), *layer.pool_size)
+
+
+def is_smooth(network, problem, step, shifts=None):
+    """Whether no parameter that moves by `step` takes the network over a relu's kink, or to another largest value.
+
+    `reach` is as far as a convolution can move. Largest values that are equal to begin with are taken to be of equal
+    windows, and stay equal: the images must be random. And a layer of relus that are all 0 is no problem to learn.
+    """
+    reach = 0.0
+    for largest, filters, pools in correlations(network, problem, shifts):
+        reach = max(
+            reach * SLOPES[network.activation] * np.abs(filters).sum(axis=(1, 2, 3)).max(), step * largest, step
+        )
+        best = pools.max(axis=-1)
+        if network.activation == "relu":
+            if (np.abs(best) <= reach).any() or not (best > 0).any():
+                return False
+            pools, best = pools[best > 0], best[best > 0]
+        gaps = best[..., np.newaxis] - pools
+        if ((gaps > 1e-9) & (gaps <= 2 * reach)).any():
+            return False
+    return True
+
+
+def n_ties(network, problem):
+    """Pools with several largest values, but for those that a relu makes 0."""
+    count = 0
+    for _, _, pools in correlations(network, problem):
+        best = pools.max(axis=-1, keepdims=True)
+        several = (best - pools <= 1e-9).sum(axis=-1) > 1
+        count += (several & ((best[..., 0] > 0) | (network.activation != "relu"))).sum()
+    return count
+
+
+def smooth_problem(network, n_samples, dtype="float64", *, step, shifts=None, ties=False, weighted=False):
+    """`random_problem` of the first seed for which the problem is smooth; with `ties`, of images of blocks."""
+    for seed in range(1000):
+        problem = random_problem(network, n_samples, dtype, weighted=weighted, seed=seed)
+        if ties:
+            problem["X"] = blocks(network, n_samples, seed).astype(dtype)
+        if is_smooth(network, problem, step, shifts):
+            return problem
+    raise AssertionError("no seed makes a smooth problem: take fewer samples")

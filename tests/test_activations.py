@@ -1,0 +1,124 @@
+"""The activations: their accuracy, what they make of NaN and infinities, and their gradients."""
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from skcnn.kernels import ACTIVATIONS
+from skcnn.kernels import compiled as _kernels
+from tests import reference
+from tests.differences import assert_same_gradient, differences
+from tests.reference import assert_close, read_only
+
+DTYPES = ("float32", "float64")
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
+
+# What the kernel clamps the exponent to, that two such reciprocals can be multiplied; the tanh's is twice x.
+LIMITS = {"float32": 43, "float64": 354}
+
+
+def activated(activation, x):
+    values = x.copy()
+    _kernels.activate(ACTIVATIONS[activation], values)
+    return values
+
+
+def test_names_and_numbers():
+    assert ACTIVATIONS == {"sigmoid": 0, "tanh": 1, "relu": 2}
+
+
+# ---- forward ----
+
+
+@every_dtype
+@pytest.mark.parametrize("order", ["sorted", "shuffled"])
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+def test_accurate_to_four_units_in_the_last_place(activation, dtype, order):
+    """The sigmoid relative to each value; the tanh, twice a sigmoid less 1, in units of the largest values."""
+    limit = LIMITS[dtype]
+    x = np.concatenate([np.linspace(-end, end, 100_001) for end in (1, 20, limit)]).astype(dtype)
+    if order == "shuffled":  # two values share a division: other pairs
+        np.random.default_rng(0).shuffle(x)
+    exact = x.astype(np.longdouble)
+    expected = expit(exact) if activation == "sigmoid" else np.tanh(exact)
+    unit = np.spacing(expected.astype(dtype)) if activation == "sigmoid" else np.finfo(dtype).eps
+    errors = np.abs(activated(activation, x) - expected) / unit
+    worst = errors.argmax()
+    assert errors[worst] < 4, f"{float(errors[worst]):.1f} units in the last place at x = {x[worst]}"
+
+
+@every_dtype
+def test_relu_is_exact(dtype):
+    x = np.random.default_rng(0).normal(size=1001).astype(dtype)
+    x[:4] = [0, np.finfo(dtype).tiny, -np.finfo(dtype).tiny, -np.finfo(dtype).max]
+    np.testing.assert_array_equal(activated("relu", x), np.maximum(x, 0))
+
+
+@every_dtype
+@every_activation
+@pytest.mark.parametrize("n_values", [1, 2, 3, 64])
+def test_extremes(activation, dtype, n_values):
+    least = {"sigmoid": expit(-float(LIMITS[dtype])), "tanh": -1, "relu": 0}[activation]
+    middle = 0.5 if activation == "sigmoid" else 0
+    expected = {np.nan: np.nan, 0: middle, -1000: least, -1e30: least, -np.inf: least}
+    expected |= {np.inf: np.inf, 1e30: 1e30} if activation == "relu" else {np.inf: 1, 1e30: 1}
+    for x, value in expected.items():
+        values = activated(activation, np.full(n_values, x, dtype))
+        np.testing.assert_allclose(values, np.full(n_values, value), rtol=4 * np.finfo(dtype).eps)
+
+
+@every_dtype
+@every_activation
+@pytest.mark.parametrize("n_values", [1, 2, 3, 16, 33])
+def test_any_length(activation, dtype, n_values):
+    """Forward and back, and not a value further."""
+    forward, backward = reference.ACTIVATIONS[activation]
+    x, d_x = np.random.default_rng(0).normal(size=(2, n_values)).astype(dtype)
+    whole, d_whole = np.full((2, n_values + 16), np.nan, dtype)
+    whole[:n_values], d_whole[:n_values] = x, d_x
+    _kernels.activate(ACTIVATIONS[activation], whole[:n_values])
+    assert_close(whole[:n_values], forward(x.astype(float)))
+    _kernels.activate_backward(ACTIVATIONS[activation], read_only(whole[:n_values]), d_whole[:n_values])
+    assert_close(d_whole[:n_values], backward(whole[:n_values].astype(float), d_x.astype(float)))
+    assert np.isnan(whole[n_values:]).all()
+    assert np.isnan(d_whole[n_values:]).all()
+
+
+@every_dtype
+@every_activation
+def test_does_not_fall(activation, dtype):
+    """Max-pooling comes before: the largest activation is to be that of the largest argument, but for rounding."""
+    x = np.sort(np.random.default_rng(0).normal(scale=5, size=10_000)).astype(dtype)
+    assert np.diff(activated(activation, x)).min() >= -4 * np.finfo(dtype).eps
+
+
+# ---- backward ----
+
+
+@every_activation
+def test_gradient(activation):
+    """By differences; no argument is so near to 0 that the relu's kink lies between the two."""
+    x, projection = 3 * np.random.default_rng(0).normal(size=(2, 40))
+    assert np.abs(x).min() > 1e-3
+    values, d_x = activated(activation, x), projection.copy()
+    _kernels.activate_backward(ACTIVATIONS[activation], values, d_x)
+    assert_same_gradient(d_x, *differences(lambda x: (projection * activated(activation, x)).sum(), x))
+
+
+@every_dtype
+def test_gradient_of_relu_at_its_kink(dtype):
+    """It is 0 there, and below; infinite and very small values are values like others."""
+    tiny = np.finfo(dtype).tiny
+    values, d_x = np.array([0, tiny, 1, np.inf, -0.0], dtype), np.full(5, 2, dtype)
+    _kernels.activate_backward(ACTIVATIONS["relu"], values, d_x)
+    np.testing.assert_array_equal(d_x, [0, 2, 2, 2, 0])
+
+
+@every_dtype
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+def test_gradient_of_saturated_values(activation, dtype):
+    x = np.array([-np.inf, -1e4, 1e4, np.inf], dtype)
+    d_x = np.ones(4, dtype)
+    _kernels.activate_backward(ACTIVATIONS[activation], activated(activation, x), d_x)
+    np.testing.assert_allclose(d_x, 0, atol=1e-15)
