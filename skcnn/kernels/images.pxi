@@ -13,8 +13,9 @@ cdef void forward_image_layer(
     cdef Py_ssize_t n_positions = layer.pooled_height * layer.pooled_width
     cdef floating* out = maps + above.maps + above.start
     cdef floating* pooled
+    cdef floating* row
     cdef Py_ssize_t f = 0
-    cdef Py_ssize_t n, q, i
+    cdef Py_ssize_t n, q, i, h
     places += layer.places
     while f < layer.n_filters:
         n = convolution.even_part(layer.n_filters - f, <Py_ssize_t> TILE_FILTERS)
@@ -24,10 +25,13 @@ cdef void forward_image_layer(
         pooled = rows + n * stride
         for q in range(n):
             for i in range(layer.pooled_height):
-                pooling.max_pool_forward(
-                    rows + q * stride + i * layer.pool_height * layer.row, layer.row, layer.pool_height,
-                    layer.pool_width, layer.pooled_width, 1, pooled + q * n_positions + i * layer.pooled_width,
-                    places + (f + q) * n_positions + i * layer.pooled_width)
+                row = rows + q * stride + i * layer.pool_height * layer.row
+                h = q * n_positions + i * layer.pooled_width
+                if layer.pooled:
+                    pooling.max_pool_forward(row, layer.row, layer.pool_height, layer.pool_width, layer.pooled_width,
+                                             1, pooled + h, places + f * n_positions + h)
+                else:
+                    memcpy(pooled + h, row, layer.pooled_width * sizeof(floating))
         activations.activate(net.activation, pooled, n * n_positions, pooled)
         for q in range(n):
             for i in range(layer.pooled_height):
@@ -63,6 +67,7 @@ cdef void backward_image_layer(
     cdef Py_ssize_t d_stride = layer.d_plane if number else flat_run(layer)
     cdef Py_ssize_t n_positions = layer.pooled_height * layer.pooled_width
     cdef floating* d
+    cdef floating* d_row
     cdef Py_ssize_t f = 0
     cdef Py_ssize_t n, q, i, h
     while f < layer.n_filters:
@@ -78,13 +83,16 @@ cdef void backward_image_layer(
             else:
                 memcpy(d_pooled, d_maps + h, n_positions * sizeof(floating))
             for i in range(layer.pooled_height):
+                d_row = d_pooled + i * layer.pooled_width
                 activations.activate_backward(
-                    net.activation, values + (f + q) * above.plane + i * above.row, layer.pooled_width,
-                    d_pooled + i * layer.pooled_width, d_pooled + i * layer.pooled_width)
-                pooling.max_pool_backward(
-                    d_pooled + i * layer.pooled_width, places + layer.places + h + i * layer.pooled_width, layer.row,
-                    layer.pool_height, layer.pool_width, layer.pooled_width, 1,
-                    d + q * d_stride + i * layer.pool_height * layer.row)
+                    net.activation, values + (f + q) * above.plane + i * above.row, layer.pooled_width, d_row, d_row)
+                if layer.pooled:
+                    pooling.max_pool_backward(
+                        d_row, places + layer.places + h + i * layer.pooled_width, layer.row, layer.pool_height,
+                        layer.pool_width, layer.pooled_width, 1,
+                        d + q * d_stride + i * layer.pool_height * layer.row)
+                else:
+                    memcpy(d + q * d_stride + i * layer.row, d_row, layer.pooled_width * sizeof(floating))
         convolution.convolution_backward(
             maps + layer.maps, layer.pixel_taps, layer.n_taps, d, n, 1, flat_run(layer), 0, 0, d_stride,
             sums_out + layer.sums * width + f * sums_stride)
