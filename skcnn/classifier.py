@@ -98,7 +98,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
     early_stopping : bool, default=False
         Whether the accuracy on a validation set decides when to stop, and which epoch's parameters are kept: those of
         the best. The set is the one passed to `fit`, otherwise a part of X, which is not learnt from then. Use it when
-        more epochs do harm, as with wrong labels; on small clean sets it costs accuracy.
+        more epochs do harm; on small clean sets it costs accuracy, and against wrong labels `alpha` does more.
     validation_fraction : float, default=0.1
         The part of X that `early_stopping` holds out, classes in proportion (unless a sample has several labels).
     verbose : bool, default=False

@@ -138,7 +138,7 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         hidden : ndarray of shape (n_samples, n_hidden)
-            Sigmoids of the convolution, between 0 and 1, in the order (filter, row, column).
+            What the last layer hands on, activated and pooled, in the order (filter, row, column).
 
         Raises
         ------
