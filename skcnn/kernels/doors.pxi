@@ -27,8 +27,8 @@ def convolution_forward(
     while f < filters.shape[0]:
         n = convolution.even_part(filters.shape[0] - f, <Py_ssize_t> TILE_FILTERS)
         for i in range(out.shape[1]):
-            convolution.convolution_forward(&x[0, i, 0, 0], &taps[0], filters.shape[1], &filters[f, 0], &intercepts[f],
-                                            n, run, out.shape[1] * run, &out[f, i, 0, 0])
+            correlate(&x[0, i, 0, 0], &taps[0], filters.shape[1], &filters[f, 0], &intercepts[f], n, run,
+                      out.shape[1] * run, &out[f, i, 0, 0])
         f += n
 
 
@@ -49,7 +49,7 @@ def convolution_backward(
         i = 0
         while i < d_out.shape[1]:
             n_rows = convolution.even_part(d_out.shape[1] - i, n_most)
-            convolution.convolution_backward(
+            correlate_backward(
                 &x[0, i, 0, 0], &taps[0], n_taps, &d_out[f, i, 0, 0], n, n_rows, run, x.shape[2] * LANES, run,
                 d_out.shape[1] * run, &sums[f * sums_stride])
             i += n_rows

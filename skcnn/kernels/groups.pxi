@@ -27,7 +27,7 @@ cdef void forward_layer(
             last = min(layer.pooled_height, first + ROW_BLOCK)
             for i in range(first, last):
                 for u in range(layer.pool_height):
-                    convolution.convolution_forward(
+                    correlate(
                         x + (i * layer.pool_height + u) * layer.row * LANES, layer.taps, layer.n_taps,
                         parameters + layer.filters + f * layer.n_taps, parameters + layer.intercepts + f, n, run,
                         stride, rows + u * run)
@@ -123,7 +123,7 @@ cdef void backward_layer(
                 for q in range(n):
                     backward_row(net, number, f + q, i, parameters, maps, places, d_logits, d_maps, row,
                                  d + q * d_stride + (i - first) * d_rows)
-            convolution.convolution_backward(
+            correlate_backward(
                 x + first * d_rows, layer.taps, layer.n_taps, d, n, (last - first) * layer.pool_height,
                 layer.out_width * LANES, d_row, d_row, d_stride,
                 sums_out + layer.sums * width + f * sums_stride)
@@ -142,7 +142,7 @@ cdef void backward_maps(
     while ch < layer.n_channels:
         n = convolution.even_part(layer.n_channels - ch, <Py_ssize_t> TILE_FILTERS)
         for i in range(layer.height):
-            convolution.convolution_forward(
+            correlate(
                 d + i * layer.row * LANES, layer.d_taps, n_taps, turned + layer.turned + ch * n_taps,
                 turned + layer.turned + layer.n_channels * n_taps, n, layer.width * LANES, n_positions * LANES,
                 d_maps_out + (ch * n_positions + i * layer.width) * LANES)

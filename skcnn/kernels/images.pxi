@@ -19,7 +19,7 @@ cdef void forward_image_layer(
     places += layer.places
     while f < layer.n_filters:
         n = convolution.even_part(layer.n_filters - f, <Py_ssize_t> TILE_FILTERS)
-        convolution.convolution_forward(
+        correlate(
             maps + layer.maps, layer.pixel_taps, layer.n_taps, parameters + layer.filters + f * layer.n_taps,
             parameters + layer.intercepts + f, n, stride, stride, rows)
         pooled = rows + n * stride
@@ -93,7 +93,7 @@ cdef void backward_image_layer(
                         d + q * d_stride + i * layer.pool_height * layer.row)
                 else:
                     memcpy(d + q * d_stride + i * layer.row, d_row, layer.pooled_width * sizeof(floating))
-        convolution.convolution_backward(
+        correlate_backward(
             maps + layer.maps, layer.pixel_taps, layer.n_taps, d, n, 1, flat_run(layer), 0, 0, d_stride,
             sums_out + layer.sums * width + f * sums_stride)
         f += n
@@ -109,7 +109,7 @@ cdef void backward_image_maps(
     cdef Py_ssize_t n, q, i
     while ch < layer.n_channels:
         n = convolution.even_part(layer.n_channels - ch, <Py_ssize_t> TILE_FILTERS)
-        convolution.convolution_forward(
+        correlate(
             d, layer.pixel_d_taps, n_taps, turned + layer.turned + ch * n_taps,
             turned + layer.turned + layer.n_channels * n_taps, n, run, run, rows)
         for q in range(n):

@@ -1,6 +1,27 @@
 # Forward and backward passes of one group, however full it is, part of _kernels.pyx.
 
 
+# The largest kernels are compiled once, not into every caller.
+
+
+cdef void correlate(
+    const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* filters, const floating* intercepts,
+    Py_ssize_t n_filters, Py_ssize_t run, Py_ssize_t stride, floating* out,
+) noexcept nogil:
+    convolution.convolution_forward(x, taps, n_taps, filters, intercepts, n_filters, run, stride, out)
+
+
+cdef void correlate_backward(
+    const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* d_out, Py_ssize_t n_filters,
+    Py_ssize_t n_rows, Py_ssize_t run, Py_ssize_t x_row, Py_ssize_t d_row, Py_ssize_t d_stride, floating* sums_out,
+) noexcept nogil:
+    convolution.convolution_backward(
+        x, taps, n_taps, d_out, n_filters, n_rows, run, x_row, d_row, d_stride, sums_out)
+
+
+# ---- zeros ----
+
+
 cdef void clear_padding(const Layer* layer, Py_ssize_t n_lanes, floating* maps_out) noexcept nogil:
     """Zeros around what a layer reads; another network, or another number of lanes, may have used the memory."""
     cdef Py_ssize_t ch
@@ -19,6 +40,9 @@ cdef void clear_gradient(const Layer* layer, Py_ssize_t n_lanes, floating* d_out
         lanes.clear_border(
             layer.d_start * n_lanes, layer.out_height, layer.out_width * n_lanes, layer.row * n_lanes,
             layer.d_plane * n_lanes, d_out + f * layer.d_plane * n_lanes)
+
+
+# ---- a group, in whichever way ----
 
 
 cdef void shift_and_forward(
