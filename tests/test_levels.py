@@ -92,10 +92,17 @@ DTYPES = ("float32", "float64")
 TOLERANCES = {"float32": 1e-3, "float64": 1e-10}
 
 
-@pytest.fixture
-def here(quick, digits):
+NETWORKS = {
+    "one layer": {"n_filters": 5},
+    "stack": {"n_filters": (5, 7), "padding": "same", "pool_size": [2, (1, 2)], "activation": "tanh", "augment": 1},
+}
+
+
+@pytest.fixture(params=NETWORKS.values(), ids=NETWORKS)
+def here(request, quick, digits):
     """Models fitted at this process's level."""
-    return {dtype: quick(n_filters=5, max_iter=10).fit(digits[0].astype(dtype), digits[1]) for dtype in DTYPES}
+    choices = request.param | {"max_iter": 10}
+    return {dtype: quick(**choices).fit(digits[0].astype(dtype), digits[1]) for dtype in DTYPES}
 
 
 @pytest.fixture(params=supported_levels())
@@ -152,3 +159,4 @@ def test_modules_have_the_same_layout(level):
     module = import_module("skcnn.kernels._kernels" + ("" if level == "baseline" else f"_{level}"))
     assert (module.N_LANES, module.N_TAP_BLOCK) == (kernels.LANES, kernels.TAP_BLOCK)
     assert (module.LOSSES, module.SOLVERS) == (kernels.LOSSES, kernels.SOLVERS)
+    assert (module.N_MAX_LAYERS, module.ACTIVATIONS) == (kernels.MAX_LAYERS, kernels.ACTIVATIONS)

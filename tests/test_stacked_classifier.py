@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import skops.io
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import clone
 from sklearn.model_selection import GridSearchCV
@@ -199,6 +200,14 @@ def test_pickles_and_clones(quick, digits, stack, standardize):
     fresh = clone(clf)
     assert fresh.get_params() == clf.get_params()
     assert not hasattr(fresh, "coefs_")
+
+
+def test_skops(quick, digits, tmp_path):
+    clf = quick(**a_stack, warm_start=True).fit(*digits)
+    skops.io.dump(clf, tmp_path / "model.skops")
+    again = skops.io.load(tmp_path / "model.skops", trusted=["skcnn.ConvSigmoidClassifier"])
+    assert_array_equal(again.predict_proba(digits[0]), clf.predict_proba(digits[0]))
+    assert_array_equal(again.partial_fit(*digits)._parameters, clf.partial_fit(*digits)._parameters)
 
 
 def test_searching_for_a_stack(quick, digits):
