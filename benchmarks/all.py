@@ -15,7 +15,7 @@ from pathlib import Path
 from machine import count_cpus, describe_run, stop, thread_count
 
 HERE = Path(__file__).resolve().parent
-MODULES = ("sklearn", "torch", "jax", "keras", "tensorflow", "skorch")
+MODULES = ("sklearn", "torch", "jax", "keras", "tensorflow", "skorch", "aeon", "mnist1d")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ def list_programs(threads, folder):
         Program("How time grows", "scaling.py", (*most, *plot), reads_data=True),
         Program("Memory, and the import", "memory.py"),
         Program("The kernels and the peak", "kernels.py"),
+        Program("Accuracy against seconds", "accuracy.py", most, reads_data=True),
     ]
 
 

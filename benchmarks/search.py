@@ -66,6 +66,7 @@ def skcnn_search(X, y, alphas, rates, threads):
     clf = ConvSigmoidClassifier(
         N_FILTERS,
         SIDE,
+        pool_size=1,
         rescale=1 / 16,
         batch_size=BATCH_SIZE,
         max_iter=N_EPOCHS,
