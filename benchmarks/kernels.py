@@ -92,8 +92,8 @@ def layer_cases(layer, activation, dtype, *, first):
     d_filters, d_intercepts = make.zeros(n_filters, n_taps), make.zeros(n_filters)
     sums = aligned_empty(_kernels.sums_size(n_filters, n_taps, dtype), dtype)
     # The gradient in its zeros, and the filters turned round.
-    row, d_taps = layer.places[0], layer.d_taps * LANES
-    d = make.uniform(n_filters, -(-layer.d_places[0] // row), row, LANES)
+    row, d_taps = layer.strides[0], layer.d_taps * LANES
+    d = make.uniform(n_filters, -(-layer.d_strides[0] // row), row, LANES)
     turned, no_intercepts = make.uniform(n_channels, len(d_taps)), make.zeros(n_channels)
     d_x = make.zeros(n_channels, height, width, LANES)
     code, n_flop = ACTIVATIONS[activation], 2 * maps.size * n_taps
@@ -146,7 +146,7 @@ def dense_cases(network, dtype):
     targets, ones = aligned(logits > 0.5, dtype), aligned(np.ones(LANES), dtype)
     gradient, parameters = make.uniform(network.n_trainable), make.uniform(network.n_trainable)
     moments = aligned(np.ones((2, network.n_trainable)), dtype)
-    start, n_flop = layer.places[2], 2 * n_hidden * LANES * n_outputs
+    start, n_flop = layer.strides[2], 2 * n_hidden * LANES * n_outputs
 
     def gather():
         _kernels.gather(X, next(groups), 1 / 255, height, width, start, gathered)

@@ -149,7 +149,7 @@ def print_single_row(data, n_calls):
             calls.append(lambda model=model, row=images[:1]: model.predict_proba(row))
     seconds = np.array([[timed(call)[0] for call in calls] for _ in range(n_calls + 1)])[1:]
     medians = np.median(seconds, axis=0)
-    print(f"8 filters 5x5, the default network, and a hidden layer of 100, one thread; medians of {n_calls} calls in turns\n")
+    print(f"8 filters 5x5, and a hidden layer of 100, one thread; medians of {n_calls} calls in turns\n")
     rows = ((name, f"{own * 1e6:.0f}", f"{own / medians[0]:.2f}") for name, own in zip(models, medians, strict=True))
     print_table(["program", "µs a row", "ratio"], rows)
 

@@ -108,7 +108,7 @@ def make_parser():
         help=f"the notebook's own choices, with a learning rate of {NOTEBOOK['learning_rate_init']:g} for "
         f"{NOTEBOOK['max_iter']} epochs; options below still override them",
     )
-    add("--n-filters", type=positive, metavar="N", help="filters of the convolution (default 8)")
+    add("--n-filters", type=positive, metavar="N", help="filters of the convolution (default 16)")
     add("--kernel-size", type=positive, metavar="N", help="side of a filter in pixels (default 5)")
     add("--batch-size", type=positive, metavar="N", help="images a solver step (default 32; with --notebook all)")
     add("--learning-rate", type=positive_real, metavar="X", help="step size of the solver (default 0.005)")

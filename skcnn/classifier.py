@@ -29,7 +29,8 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         more, and cost time in proportion; a second layer sees larger shapes, made of those that the first one sees.
     kernel_size : int, tuple of (kernel_height, kernel_width), or list of either, default=5
         Size of a filter in pixels: about that of what should be noticed. An int is cut to the sides of what the layer
-        reads; a tuple must fit. Both are for all layers, a list has one of them for each.
+        reads; a tuple must fit. Both are for all layers, a list has one of them for each: [5, 3] is 5 x 5 pixels in
+        the first layer and 3 x 3 in the second, (5, 3) is 5 x 3 in all.
     image_shape : tuple of (height, width) or (height, width, n_channels), default=None
         What a row of X is, channels varying fastest; say it whenever rows are no square grey images. None takes X
         of three or four axes as the images it is, rows as square images if the number of features is a square
@@ -45,7 +46,8 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         Of the convolutional layers: 1 / (1 + exp(-c)), tanh(c) or max(c, 0). Stacks of several layers want "relu".
     augment : int or tuple of (rows, columns), default=0
         Pixels that each image is moved by while it is learnt, at most: as many rows up or down and columns to the left
-        or right as `random_state` draws anew for each image in each epoch; the pixels at the border are repeated.
+        or right as `random_state` draws anew for each image in each epoch; the pixels at the border are repeated. An
+        int is cut to what leaves a part of the image in sight; a tuple must fit.
         Predictions and validation scores are of the images as they are. Use it where a shift does not change what
         is shown and more epochs do not help; not with images that are cut out alike and 8 pixels wide.
     loss : {"log_loss", "squared_error"}, default="log_loss"
@@ -80,7 +82,8 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         (t + 1)**`power_t` before each epoch, t being the samples seen so far; or divided by 5 whenever training would
         stop for want of improvement, until it is at most 1e-6.
     learning_rate_init : float, default=5e-3
-        Step size of the solver. Lower it when training diverges or the loss jumps, raise it when it creeps.
+        Step size of the solver. Lower it when training diverges or the loss jumps, raise it when it creeps. Stacks of
+        relus want less than the default: 1e-3 to 4e-3.
     power_t : float, default=0.5
         Exponent of "invscaling".
     max_iter : int, default=200
@@ -89,7 +92,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         Whether to take the samples in a new random order in each epoch. Switch it off for samples that come in an
         order of their own which is to be kept.
     random_state : int, RandomState instance or None, default=None
-        Draws initial weights, the samples held out and the samples' order; an int makes results repeat bit for bit.
+        Draws initial weights, the samples held out, their order and shifts; an int makes results repeat bit for bit.
     tol : float, default=1e-3
         Training stops once the loss failed to improve on its best by more than `tol`, or with `early_stopping` the
         validation score by at least `tol`, for more than `n_iter_no_change` epochs in a row.
@@ -192,6 +195,17 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
     (8, 8, 1)
     >>> clf.score(X_test, y_test) > 0.97
     True
+
+    Two layers, as in `n_filters`, with what goes well with them; `summary` shows what they make of an image:
+
+    >>> clf = ConvSigmoidClassifier(
+    ...     (16, 32), 3, padding="same", activation="relu", learning_rate_init=4e-3, rescale=1 / 16, max_iter=20,
+    ...     tol=0.1, random_state=0,
+    ... ).fit(X_train, y_train)
+    >>> clf.score(X_test, y_test) > 0.97
+    True
+    >>> [coefs.shape for coefs in clf.coefs_]
+    [(16, 1, 3, 3), (32, 16, 3, 3), (128, 10)]
     """
 
     def __init__(

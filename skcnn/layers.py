@@ -75,7 +75,7 @@ class Layer:
     # ---- what the kernels know of it; counted in positions, of which each has a value in every lane ----
 
     @cached_property
-    def places(self):
+    def strides(self):
         """How planes of pixels lie: (from a row to the next, from a channel to the next, to the first pixel).
 
         Padding is part of the planes.
@@ -85,7 +85,7 @@ class Layer:
         return width, prod(self.padded_shape), above * width + before
 
     @cached_property
-    def d_places(self):
+    def d_strides(self):
         """How the gradient of the convolution lies, ready to be correlated with the filters turned round.
 
         (From a filter's plane to the next, to its first value.) Rows are as long as those of what the layer reads; the
@@ -102,11 +102,11 @@ class Layer:
     def geometry(self):
         """The numbers of skcnn.kernels.geometry.Layer, in its order."""
         height, width, n_channels = self.in_shape
-        out_height, out_width, _ = self.out_shape
+        pooled_height, pooled_width, _ = self.out_shape
         return (
-            *(n_channels, height, width, *self.places, self.n_taps, self.n_filters),
-            *(out_height * self.pool_size[0], out_width * self.pool_size[1]),
-            *(*self.pool_size, out_height, out_width, *self.d_places),
+            *(n_channels, height, width, *self.strides, self.n_taps, self.n_filters),
+            *(pooled_height * self.pool_size[0], pooled_width * self.pool_size[1]),
+            *(*self.pool_size, pooled_height, pooled_width, *self.d_strides),
         )
 
     @cached_property
@@ -115,7 +115,7 @@ class Layer:
 
         Zeros fill it up to a multiple of TAP_BLOCK.
         """
-        row, plane, _ = self.places
+        row, plane, _ = self.strides
         channel, u, v = np.ogrid[: self.in_shape[2], : self.kernel_size[0], : self.kernel_size[1]]
         taps = np.zeros(-(-self.n_taps // TAP_BLOCK) * TAP_BLOCK, dtype=np.intp)
         taps[: self.n_taps] = (channel * plane + u * row + v).ravel()
@@ -125,7 +125,7 @@ class Layer:
     def d_taps(self):
         """The same of the filters turned round (filter, kernel row, kernel column), in the convolution's gradient."""
         f, u, v = np.ogrid[: self.n_filters, : self.kernel_size[0], : self.kernel_size[1]]
-        return (f * self.d_places[0] + u * self.places[0] + v).ravel()
+        return (f * self.d_strides[0] + u * self.strides[0] + v).ravel()
 
 
 def stack_layers(image_shape, n_filters, kernel_size, pool_size, padding):
@@ -138,7 +138,7 @@ def stack_layers(image_shape, n_filters, kernel_size, pool_size, padding):
     return tuple(layers)
 
 
-def plan_layers(image_shape, n_filters, kernel_size, pool_size, padding):
+def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding):
     """Numbers of filters, kernel sizes and pool sizes by layer, from hyper-parameters that have passed their checks.
 
     Returns
@@ -159,12 +159,14 @@ def plan_layers(image_shape, n_filters, kernel_size, pool_size, padding):
     pools = spread("pool_size", pool_size, len(n_filters))
     layers = []
     shape = image_shape
-    for n, (kernel_name, kernel), (pool_name, pool) in zip(n_filters, kernels, pools, strict=True):
-        kernel = fit(kernel_name, kernel, ("kernel_height", "kernel_width"), shape, layers)
+    for n, (kernel_name, kernel), (pool_name, size) in zip(n_filters, kernels, pools, strict=True):
+        kernel = fit_size(kernel_name, kernel, ("kernel_height", "kernel_width"), shape, layers)
         unpooled = Layer(shape, n, kernel, (1, 1), padding)
-        pool = fit(pool_name, pool, ("pool_height", "pool_width"), unpooled.out_shape, [*layers, unpooled])
+        pool = fit_size(pool_name, size, ("pool_height", "pool_width"), unpooled.out_shape, [*layers, unpooled])
         if prod(pool) > _MAX_POOL:
-            raise ValueError(f"{pool_name} makes pools of {pool[0]} x {pool[1]} values; they may have {_MAX_POOL}.")
+            raise ValueError(
+                f"{pool_name}={size!r} makes pools of {pool[0]} x {pool[1]} values; they may have {_MAX_POOL}."
+            )
         layers.append(Layer(shape, n, kernel, pool, padding))
         shape = layers[-1].out_shape
     return n_filters, tuple(layer.kernel_size for layer in layers), tuple(layer.pool_size for layer in layers)
@@ -177,21 +179,26 @@ def spread(name, value, n_layers):
     if len(value) != n_layers:
         raise ValueError(
             f"{name}={value!r} has {len(value)} sizes, but n_filters makes {n_layers} "
-            f"{'layer' if n_layers == 1 else 'layers'}; a single size is for all layers."
+            f"{'layer' if n_layers == 1 else 'layers'}; an integer or a tuple (height, width) is for all layers."
         )
-    return [(f"{name}[{i}]", size) for i, size in enumerate(value)]
+    # Within a list, a list can only be a size: JSON and YAML know no tuples.
+    sizes = [tuple(size) if isinstance(size, list) else size for size in value]
+    return [(f"{name}[{i}]", size) for i, size in enumerate(sizes)]
 
 
-def fit(name, size, sides, shape, layers):
+def fit_size(name, size, sides, shape, layers):
     """A size, whose `sides` have names, as (height, width): an int is cut to those of `shape`, a tuple must fit.
 
     `layers` are those before it.
     """
+    otherwise = f" or a tuple ({', '.join(sides)})"
+    if not name.endswith("]"):
+        otherwise += "; a list has one of these for each layer"
     if not isinstance(size, tuple):
-        side = check_integer(name, size, 1, otherwise=f" or a tuple ({', '.join(sides)})")
+        side = check_integer(name, size, 1, otherwise=otherwise)
         return min(side, shape[0]), min(side, shape[1])
     if len(size) != 2:
-        raise ValueError(f"{name}={size!r} must be an integer or ({', '.join(sides)}).")
+        raise ValueError(f"{name}={size!r} must be an integer{otherwise}.")
     size = tuple(check_integer(f"{name}'s {side}", value, 1) for side, value in zip(sides, size, strict=True))
     if size[0] <= shape[0] and size[1] <= shape[1]:
         return size
@@ -209,13 +216,16 @@ def fit(name, size, sides, shape, layers):
 # ---- the stack as its users see it ----
 
 
-def layer_rows(layers, *, with_intercepts=True):
+def layer_rows(layers, *, activation=None, with_intercepts=True):
     """(what it is, shape of its output, number of its parameters) of the images, and of each step of the layers."""
     rows = [("images", layers[0].in_shape, 0)]
     for number, layer in enumerate(layers, 1):
         kernel, pool = (" x ".join(map(str, size)) for size in (layer.kernel_size, layer.pool_size))
         n_parameters = prod(layer.filters_shape) + layer.n_filters * with_intercepts
-        rows.append((f"convolution {number}, {kernel}", (*layer.conv_shape, layer.n_filters), n_parameters))
+        what = (
+            f"convolution {number}, {kernel}" if activation is None else f"convolution {number}, {kernel}, {activation}"
+        )
+        rows.append((what, (*layer.conv_shape, layer.n_filters), n_parameters))
         if layer.pool_size != (1, 1):
             rows.append((f"max-pooling {number}, {pool}", layer.out_shape, 0))
     return rows

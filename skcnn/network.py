@@ -8,7 +8,7 @@ import numpy as np
 
 from skcnn.images import check_image_shape
 from skcnn.kernels import ACTIVATIONS, LANES, forward, workspace_size
-from skcnn.layers import plan_layers, stack_layers
+from skcnn.layers import layer_sizes, stack_layers
 
 # Multiply-adds of a thread that go by before Python has a look at signals: some 0.05 s on slow CPUs.
 _RUN_WORK = 5e8
@@ -214,7 +214,7 @@ def _restore_network(items):
 def make_network(estimator, n_features, n_outputs, given_shape=None):
     """The network that an estimator's hyper-parameters ask for, on rows of `n_features` values."""
     image_shape = check_image_shape(estimator.image_shape, n_features, given_shape)
-    n_filters, kernel_size, pool_size = plan_layers(
+    n_filters, kernel_size, pool_size = layer_sizes(
         image_shape, estimator.n_filters, estimator.kernel_size, estimator.pool_size, estimator.padding
     )
     return Network(

@@ -54,9 +54,16 @@ def useful_threads(n_threads, network, batch_size):
 
 
 def largest_shift(augment, image_shape):
-    """Rows and columns that an image may be moved by: a part of it always stays."""
-    shifts = augment if isinstance(augment, tuple) else (augment, augment)
-    return tuple(min(int(shift), side - 1) for shift, side in zip(shifts, image_shape, strict=False))
+    """Rows and columns that an image may be moved by, a part of it always staying: an int is cut, a tuple must fit."""
+    most = image_shape[0] - 1, image_shape[1] - 1
+    if not isinstance(augment, tuple):
+        return tuple(min(int(augment), side) for side in most)
+    if augment[0] > most[0] or augment[1] > most[1]:
+        raise ValueError(
+            f"augment={augment!r} moves images out of sight: (rows, columns) may be {most} for images of "
+            f"{image_shape[0]} x {image_shape[1]}; image_shape says what a row is."
+        )
+    return tuple(int(shift) for shift in augment)
 
 
 def make_plan(estimator, network, n_samples, n_threads, *, incremental):

@@ -86,7 +86,9 @@ def later_state(estimator, network, labels, dtype, what):
         )
     last, parameters, *_ = estimator._model
     if network != restore_network(last):
-        raise ValueError(f"{what} needs the network of the last fit, {restore_network(last)}; now it is {network}.")
+        now = network.to_state()
+        changes = [f"{name}={last[name]!r}, now {now[name]!r}" for name in now if now[name] != last[name]]
+        raise ValueError(f"{what} needs the network of the last fit, which had {'; '.join(changes)}.")
     zeros = zero_moments(network, estimator.solver, dtype)
     moments = estimator._moments
     kept = moments is not None and moments.shape == zeros.shape

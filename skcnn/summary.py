@@ -23,11 +23,7 @@ class Summary:
     """
 
     def __init__(self, network):
-        shapes = layer_rows(network.layers, with_intercepts=network.fit_intercept)
-        self.rows = [
-            (f"{what}, {network.activation}" if what.startswith("convolution") else what, shape, n)
-            for what, shape, n in shapes
-        ]
+        self.rows = layer_rows(network.layers, activation=network.activation, with_intercepts=network.fit_intercept)
         n_weights = network.n_outputs * (network.n_hidden + network.fit_intercept)
         standardized = ", standardized" if network.standardize else ""
         self.rows.append((f"dense{standardized}, sigmoid", (network.n_outputs,), n_weights))

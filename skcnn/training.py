@@ -48,7 +48,7 @@ def fit_loop(problem, state, plan, generator, holdout=None, observer=None):
         Changed in place; with early stopping it ends with the best parameters.
     plan : Plan
     generator : numpy.random.RandomState
-        Orders the samples of each epoch.
+        Orders and shifts the samples of each epoch.
     holdout : Holdout, optional
         The validation set.
     observer : Observer, optional
@@ -137,7 +137,7 @@ def run_epoch(problem, state, plan, generator, workspace):
     """One pass over the samples; the average of the batches' losses by weight, L2 included."""
     n_samples = len(problem.rows)
     rows = problem.rows[generator.permutation(n_samples)] if plan.shuffle else problem.rows
-    shifts = draw_shifts(plan.augment, n_samples, generator)
+    shifts = draw_shifts(plan.augment, n_samples, generator, state.t)
     solver = {**plan.solver, "learning_rate": plan.learning_rate(state.t, state.n_cuts)}
     # Forward, to the weights and to the activations.
     batch_work = 3 * problem.network.n_multiply_adds * plan.batch_size
@@ -166,11 +166,16 @@ def run_epoch(problem, state, plan, generator, workspace):
     return total_loss / total_weight
 
 
-def draw_shifts(augment, n_samples, generator):
-    """Rows and columns (n_samples, 2) to move each image by in an epoch, or None where none is to move."""
+def draw_shifts(augment, n_samples, generator, t):
+    """Rows and columns (n_samples, 2) to move each image by in the epoch that starts after `t` samples.
+
+    None where none is to move. An int as random_state makes the same generator for every call that goes on from the
+    last, and `t` shifts of its own for each of them.
+    """
     if augment == (0, 0):
         return None
-    return np.column_stack([generator.randint(-most, most + 1, size=n_samples) for most in augment]).astype(np.intp)
+    own = np.random.RandomState([generator.randint(2**31, dtype=np.int64), t % 2**32])
+    return np.column_stack([own.randint(-most, most + 1, size=n_samples, dtype=np.intp) for most in augment])
 
 
 def settle_statistics(problem, parameters, n_threads):

@@ -1,6 +1,6 @@
 """Checks of hyper-parameters and sample weights: each error names the parameter, what came and what is taken."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf, isfinite
 from numbers import Integral, Real
 
@@ -8,9 +8,6 @@ import numpy as np
 from sklearn.utils import check_array, check_random_state
 
 from skcnn.kernels import ACTIVATIONS, LOSSES, MAX_LAYERS, SOLVERS
-
-# Smallest allowed value of each integer.
-_INTEGERS = {"max_iter": 1}
 
 # Bounds of each number, and whether they belong to the interval.
 _REALS = {
@@ -50,8 +47,7 @@ def check_parameters(estimator):
     """
     check_n_filters(estimator.n_filters)
     check_augment(estimator.augment)
-    for name, low in _INTEGERS.items():
-        check_integer(name, getattr(estimator, name), low)
+    check_integer("max_iter", estimator.max_iter, 1)
     for name, (low, high, boundaries) in _REALS.items():
         check_real(name, getattr(estimator, name), low, high, boundaries)
     for name, known in _OPTIONS.items():
@@ -81,7 +77,9 @@ def check_parameters(estimator):
 
 
 def is_sequence(value):
-    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def check_n_filters(n_filters):

@@ -43,7 +43,8 @@ def epochs(monkeypatch):
         ((3, 0), (8, 8), (3, 0)),
         (np.int64(2), (8, 8), (2, 2)),
         (100, (8, 8), (7, 7)),
-        ((5, 5), (4, 16), (3, 5)),
+        (5, (4, 16), (3, 5)),
+        ((3, 5), (4, 16), (3, 5)),
         (3, (1, 64), (0, 3)),
         (2, (4, 8, 2), (2, 2)),
     ],
@@ -69,8 +70,8 @@ def test_each_image_is_moved_anew_in_each_epoch(quick, digits, epochs, augment, 
 
 def test_a_shift_of_nothing_is_none():
     generator = np.random.RandomState(0)
-    assert draw_shifts((0, 0), 10, generator) is None
-    shifts = draw_shifts((2, 1), 10, generator)
+    assert draw_shifts((0, 0), 10, generator, 0) is None
+    shifts = draw_shifts((2, 1), 10, generator, 0)
     assert shifts.dtype == np.intp
     assert shifts.flags.c_contiguous
 
@@ -91,6 +92,21 @@ def test_learning_is_from_the_shifted_images(quick, digits, epochs, network, x_d
     # `fit` has running averages of its own in the end.
     assert_array_equal(clf._parameters[:n_trainable], again._parameters[:n_trainable])
     assert clf.loss_curve_ == again.loss_curve_
+
+
+@pytest.mark.parametrize("way", ["partial_fit", "warm_start"])
+def test_every_call_has_shifts_of_its_own(quick, digits, epochs, way):
+    """Although an int as random_state orders the samples alike in each of them."""
+    clf = quick(augment=2, random_state=0, warm_start=True, max_iter=3)
+    for _ in range(4):
+        clf.partial_fit(*digits, classes=np.arange(10)) if way == "partial_fit" else clf.fit(*digits)
+    (rows, _), (again, _) = epochs[-2:]
+    assert_array_equal(rows, again)
+    shifts = [own for _, own in epochs]
+    assert len(shifts) >= 4
+    for i, one in enumerate(shifts):
+        for other in shifts[:i]:
+            assert (one != other).any(axis=1).mean() > 0.5
 
 
 @every_network

@@ -5,14 +5,17 @@ import re
 import numpy as np
 import pytest
 
+KERNEL = "must be an integer or a tuple (kernel_height, kernel_width); a list has one of these for each layer"
+POOL = "must be an integer or a tuple (pool_height, pool_width); a list has one of these for each layer"
+
 PARAMETERS = [
     ("n_filters", 0, ValueError, "n_filters=0 must be an integer of at least 1"),
     ("n_filters", 2.0, TypeError, "n_filters must be an integer or a sequence of integers, one for each layer; got"),
     ("n_filters", True, TypeError, "n_filters must be an integer or a sequence of integers, one for each layer; got"),
     ("n_filters", "8", TypeError, "n_filters must be an integer or a sequence of integers, one for each layer; got"),
     ("kernel_size", 0, ValueError, "kernel_size=0 must be an integer of at least 1"),
-    ("kernel_size", 2.5, TypeError, "kernel_size must be an integer or a tuple (kernel_height, kernel_width); got 2.5"),
-    ("kernel_size", (3,), ValueError, "kernel_size=(3,) must be an integer or (kernel_height, kernel_width)"),
+    ("kernel_size", 2.5, TypeError, f"kernel_size {KERNEL}; got 2.5"),
+    ("kernel_size", (3,), ValueError, f"kernel_size=(3,) {KERNEL}."),
     ("kernel_size", (3, -1), ValueError, "kernel_size's kernel_width=-1 must be an integer of at least 1"),
     ("kernel_size", (9, 3), ValueError, "kernel_size=(9, 3) is larger than the image, whose (height, width) is (8, 8)"),
     ("n_filters", (), ValueError, "n_filters=() must be an integer or a sequence of 1 to 16 integers"),
@@ -22,20 +25,26 @@ PARAMETERS = [
     ("n_filters", (True, 4), TypeError, "n_filters[0] must be an integer; got True"),
     ("n_filters", {4, 8}, TypeError, "n_filters must be an integer or a sequence of integers, one for each layer; got"),
     ("n_filters", np.array(8), TypeError, "n_filters must be an integer or a sequence of integers, one for each layer"),
-    ("kernel_size", "3", TypeError, "kernel_size must be an integer or a tuple (kernel_height, kernel_width); got '3'"),
-    ("kernel_size", np.array([3, 3]), TypeError, "kernel_size must be an integer or a tuple (kernel_height, kernel_w"),
+    ("kernel_size", "3", TypeError, f"kernel_size {KERNEL}; got '3'"),
+    ("kernel_size", np.array([3, 3]), TypeError, f"kernel_size {KERNEL}; got array"),
     (
         "kernel_size",
         [],
         ValueError,
-        "kernel_size=[] has 0 sizes, but n_filters makes 1 layer; a single size is for all",
+        "kernel_size=[] has 0 sizes, but n_filters makes 1 layer; an integer or a tuple (height, width) is for all",
     ),
-    ("kernel_size", [3, 3], ValueError, "kernel_size=[3, 3] has 2 sizes, but n_filters makes 1 layer; a single size"),
+    ("kernel_size", [3, 3], ValueError, "kernel_size=[3, 3] has 2 sizes, but n_filters makes 1 layer; an int"),
     (
         "kernel_size",
-        [[3, 3]],
+        [{3}],
         TypeError,
-        "kernel_size[0] must be an integer or a tuple (kernel_height, kernel_width); g",
+        "kernel_size[0] must be an integer or a tuple (kernel_height, kernel_width); got",
+    ),
+    (
+        "kernel_size",
+        [[9, 3]],
+        ValueError,
+        "kernel_size[0]=(9, 3) is larger than the image, whose (height, width) is (8",
     ),
     (
         "kernel_size",
@@ -45,12 +54,12 @@ PARAMETERS = [
     ),
     ("kernel_size", (3, True), TypeError, "kernel_size's kernel_width must be an integer; got True"),
     ("pool_size", 0, ValueError, "pool_size=0 must be an integer of at least 1 or a tuple (pool_height, pool_width)"),
-    ("pool_size", 1.0, TypeError, "pool_size must be an integer or a tuple (pool_height, pool_width); got 1.0"),
-    ("pool_size", None, TypeError, "pool_size must be an integer or a tuple (pool_height, pool_width); got None"),
-    ("pool_size", (2, 2, 2), ValueError, "pool_size=(2, 2, 2) must be an integer or (pool_height, pool_width)"),
+    ("pool_size", 1.0, TypeError, f"pool_size {POOL}; got 1.0"),
+    ("pool_size", None, TypeError, f"pool_size {POOL}; got None"),
+    ("pool_size", (2, 2, 2), ValueError, f"pool_size=(2, 2, 2) {POOL}."),
     ("pool_size", (2, 0), ValueError, "pool_size's pool_width=0 must be an integer of at least 1"),
     ("pool_size", (7, 1), ValueError, "pool_size=(7, 1) is larger than what it is laid on, whose (height, width) is"),
-    ("pool_size", [2, 2], ValueError, "pool_size=[2, 2] has 2 sizes, but n_filters makes 1 layer; a single size is"),
+    ("pool_size", [2, 2], ValueError, "pool_size=[2, 2] has 2 sizes, but n_filters makes 1 layer; an int"),
     ("padding", "full", ValueError, "padding='full' is not known; it takes one of 'valid', 'same'"),
     ("padding", 1, ValueError, "padding=1 is not known; it takes one of 'valid', 'same'"),
     ("activation", "elu", ValueError, "activation='elu' is not known; it takes one of 'sigmoid', 'tanh', 'relu'"),
@@ -60,6 +69,7 @@ PARAMETERS = [
     ("augment", True, TypeError, "augment must be an integer or a tuple (rows, columns); got True"),
     ("augment", [1, 1], TypeError, "augment must be an integer or a tuple (rows, columns); got [1, 1]"),
     ("augment", (1,), ValueError, "augment=(1,) must be an integer or (rows, columns)"),
+    ("augment", (8, 0), ValueError, "augment=(8, 0) moves images out of sight: (rows, columns) may be (7, 7)"),
     ("augment", (1, -2), ValueError, "augment's columns=-2 must be an integer of at least 0"),
     ("augment", (1.5, 1), TypeError, "augment's rows must be an integer; got 1.5"),
     ("image_shape", (7, 9), ValueError, "image_shape=(7, 9) means 63 features a row, but X has 64"),
@@ -214,9 +224,11 @@ def test_numbers_beyond_float32(quick, digits, name, value):
         quick(**{name: value}).fit(X.astype(np.float32), y)
 
 
-def test_prediction_beyond_float32(quick, digits):
+@pytest.mark.parametrize("pool_size", [1, 2])
+@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+def test_prediction_beyond_float32(quick, digits, pool_size, activation):
     X, y = digits
-    clf = quick().fit(X.astype(np.float32), y)
+    clf = quick(pool_size=pool_size, activation=activation).fit(X.astype(np.float32), y)
     with pytest.raises(ValueError, match="X holds values too large for float32, in which this model computes"):
         clf.predict(X * 1e300)
 

@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pytest
 
+from skcnn import ConvSigmoidClassifier
 from skcnn import __main__ as command_line
 from skcnn.datasets import load_mnist_sample
 
@@ -173,6 +174,16 @@ def test_many_labels(capsys, rng):
     np.savez("images.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     run("--dataset", "images.npz", "--classes", "all", "--epochs", 2)
     assert "30 different labels" in capsys.readouterr().out
+
+
+def test_help_has_the_defaults(capsys):
+    with pytest.raises(SystemExit):
+        run("--help")
+    shown = " ".join(capsys.readouterr().out.split())
+    clf = ConvSigmoidClassifier()
+    defaults = clf.n_filters, clf.kernel_size, clf.learning_rate_init, clf.max_iter
+    for what, value in zip(("convolution", "pixels", "solver", "most"), defaults, strict=True):
+        assert f"{what} (default {value})" in shown
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])

@@ -8,7 +8,7 @@ import pytest
 
 from skcnn.kernels import LANES, TAP_BLOCK, forward
 from skcnn.kernels import compiled as _kernels
-from skcnn.layers import Layer, plan_layers
+from skcnn.layers import Layer, layer_sizes
 from skcnn.network import Network
 from tests import reference
 from tests.differences import assert_same_gradient, differences
@@ -95,14 +95,28 @@ def test_pools_of_equal_and_of_infinite_values(n_lanes, dtype):
         assert not places.any()
 
 
+@every_n_lanes
+@every_dtype
+@pytest.mark.parametrize("place", range(6))
+def test_pools_with_nan(n_lanes, dtype, place):
+    """NaN is what comes out, wherever it is and whatever is beside it."""
+    maps = random_array(dtype, n_lanes, 2, 3)
+    maps[:, (place + 1) % 6 // 3, (place + 1) % 3] = np.inf
+    maps[0, place // 3, place % 3] = np.nan
+    out, places = pooled(maps, (2, 3))
+    assert np.isnan(out[0, 0, 0])
+    assert places[0, 0, 0] == place
+    assert (out[0, 0, 1:] == np.inf).all()
+
+
 def test_pools_that_are_too_large_for_their_places():
     """Where in a pool the largest value is has 16 bits: the gradient would go elsewhere."""
     choices = {"n_filters": 1, "kernel_size": 1, "padding": "valid"}
-    assert plan_layers((256, 300, 1), **choices, pool_size=256)[2] == ((256, 256),)
-    assert plan_layers((1, 70_000, 1), **choices, pool_size=(1, 65_536))[2] == ((1, 65_536),)
+    assert layer_sizes((256, 300, 1), **choices, pool_size=256)[2] == ((256, 256),)
+    assert layer_sizes((1, 70_000, 1), **choices, pool_size=(1, 65_536))[2] == ((1, 65_536),)
     for shape, pool_size in [((256, 257, 1), 257), ((1, 70_000, 1), (1, 65_537))]:
-        with pytest.raises(ValueError, match=r"pool_size makes pools of .* values; they may have 65536"):
-            plan_layers(shape, **choices, pool_size=pool_size)
+        with pytest.raises(ValueError, match=r"pool_size=.* makes pools of .* values; they may have 65536"):
+            layer_sizes(shape, **choices, pool_size=pool_size)
 
 
 # ---- filters turned round ----
@@ -144,13 +158,13 @@ def padded(layer, images):
 
 
 def d_planes(layer, d_correlated):
-    """The gradient of a convolution (n_samples, n_filters, out_height, out_width), in planes of zeros as d_places says.
+    """The gradient of a convolution (n_samples, n_filters, height, width), in planes of zeros as d_strides says.
 
     They are cut into rows; what is left of the last one behind the last plane is NaN.
     """
     n_samples, n_filters, height, width = d_correlated.shape
-    size, start = layer.d_places
-    row = layer.places[0]
+    size, start = layer.d_strides
+    row = layer.strides[0]
     whole = np.full((-(-n_filters * size // row) * row, n_samples), np.nan, d_correlated.dtype)
     whole[: n_filters * size] = 0
     for f in range(n_filters):
@@ -290,7 +304,7 @@ def test_places_and_taps(image_shape, kernel_size, padding):
     layer = Layer(image_shape, 2, kernel_size, (1, 1), padding)
     image = random_array(float, *image_shape)
     (expected,) = padded(layer, image[np.newaxis])
-    row, plane, start = layer.places
+    row, plane, start = layer.strides
     flat = np.zeros(plane * image_shape[2])
     for i, j, ch in np.ndindex(image_shape):
         flat[ch * plane + start + i * row + j] = image[i, j, ch]

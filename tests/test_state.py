@@ -75,9 +75,12 @@ def test_a_model_of_the_first_version(digits):
     """snapshot.pkl was written by `python -P tests/test_state.py` with NumPy 1.26; later versions must read it."""
     X, _ = digits
     with SNAPSHOT.open("rb") as file:
-        clf, expected = pickle.load(file)
-    assert_allclose(clf.predict_proba(X[:20]), expected, rtol=1e-5)
-    assert clf.partial_fit(X[:20], clf.classes_[np.arange(20) % 10]).t_ > 0
+        models = pickle.load(file)
+    assert [clf.n_layers_ for clf, _ in models] == [3, 4]
+    for clf, expected in models:
+        assert_allclose(clf.predict_proba(X[:20]), expected, rtol=1e-5)
+        assert len(clf.summary().rows) > clf.n_layers_
+        assert clf.partial_fit(X[:20], clf.classes_[np.arange(20) % 10]).t_ > 0
 
 
 def write_snapshot():
@@ -85,10 +88,14 @@ def write_snapshot():
 
     X, y = load_digits(return_X_y=True)
     X = (X[:300] / 16).astype(np.float32)
-    clf = ConvSigmoidClassifier(2, 3, tol=0.1, random_state=0, warm_start=True)
-    clf.fit(X, y[:300], X_val=X[:50], y_val=y[:50])
+    stack = {"padding": "same", "pool_size": [2, (1, 2)], "activation": "relu", "augment": (0, 1)}
+    models = []
+    for clf in (ConvSigmoidClassifier(2, 3), ConvSigmoidClassifier((2, 3), 3, **stack)):
+        clf.set_params(tol=0.1, random_state=0, warm_start=True)
+        clf.fit(X, y[:300], X_val=X[:50], y_val=y[:50])
+        models.append((clf, clf.predict_proba(X[:20])))
     with SNAPSHOT.open("wb") as file:
-        pickle.dump((clf, clf.predict_proba(X[:20])), file, protocol=4)
+        pickle.dump(models, file, protocol=4)
 
 
 if __name__ == "__main__":

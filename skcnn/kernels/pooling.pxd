@@ -1,4 +1,7 @@
-"""Max-pooling of a row of pools, and its gradient. A pool's first maximum wins, in the order of its rows."""
+"""Max-pooling of a row of pools, and its gradient.
+
+A pool's first maximum wins, in the order of its rows; NaN counts as larger than anything, as in NumPy.
+"""
 
 from libc.stdint cimport uint16_t
 
@@ -14,6 +17,7 @@ cdef inline void pool_forward(
     cdef int places[LANES]
     cdef Py_ssize_t u, v, lane
     cdef int place = 0
+    cdef bint larger
     cdef const floating* pixel
     for lane in range(n_lanes):
         best[lane] = values[lane]
@@ -22,8 +26,9 @@ cdef inline void pool_forward(
         for v in range(pool_width):
             pixel = values + u * row + v * n_lanes
             for lane in range(n_lanes):
-                places[lane] = place if pixel[lane] > best[lane] else places[lane]
-                best[lane] = pixel[lane] if pixel[lane] > best[lane] else best[lane]
+                larger = pixel[lane] > best[lane] or pixel[lane] != pixel[lane]
+                places[lane] = place if larger else places[lane]
+                best[lane] = pixel[lane] if larger else best[lane]
             place += 1
     for lane in range(n_lanes):
         out[lane] = best[lane]
