@@ -56,9 +56,11 @@ def mnist_contenders(threads):
     best = STACK | {"n_filters": (32, 64, 64), "pool_size": [2, 2, 1], "augment": 2, "learning_rate_init": 1e-3}
     last = {"learning_rate_init": 1e-4, "warm_start": True, **epochs(5)}
     stack = ConvSigmoidClassifier(**ours, **STACK, batch_size=64, **epochs(5))
+    shifted = ConvSigmoidClassifier(**ours, **STACK, augment=1, **epochs(5))
     contenders = [
         Contender("skcnn, as by default", ConvSigmoidClassifier(**ours)),
         Contender("skcnn, 16 and 32 filters, 5 epochs", stack),
+        Contender("skcnn, the same, augment=1, batches of 32", shifted),
         Contender(
             "skcnn, 32, 64 and 64 filters, augment=2, 15 + 5 epochs",
             ConvSigmoidClassifier(**ours, **best, batch_size=64, **epochs(15)),
@@ -168,7 +170,7 @@ def print_digits(options):
     best = search(X, y, options.threads)
     contenders = [
         Contender("skcnn, as by default", ConvSigmoidClassifier(rescale=1 / 16)),
-        Contender("skcnn, the best of the search", best),
+        Contender("skcnn, the best of the search on these folds", best),
         Contender("MLPClassifier()", scaled(MaxAbsScaler(), MLPClassifier(max_iter=500))),
         Contender("HistGradientBoostingClassifier()", HistGradientBoostingClassifier()),
         Contender("SVC(C=10), RBF", scaled(MaxAbsScaler(), SVC(C=10)), random=False),

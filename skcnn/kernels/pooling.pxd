@@ -17,7 +17,6 @@ cdef inline void pool_forward(
     cdef int places[LANES]
     cdef Py_ssize_t u, v, lane
     cdef int place = 0
-    cdef bint larger
     cdef const floating* pixel
     for lane in range(n_lanes):
         best[lane] = values[lane]
@@ -26,9 +25,11 @@ cdef inline void pool_forward(
         for v in range(pool_width):
             pixel = values + u * row + v * n_lanes
             for lane in range(n_lanes):
-                larger = pixel[lane] > best[lane] or pixel[lane] != pixel[lane]
-                places[lane] = place if larger else places[lane]
-                best[lane] = pixel[lane] if larger else best[lane]
+                # Two choices rather than an `or`, which would not vectorise; the second takes NaN.
+                places[lane] = place if pixel[lane] > best[lane] else places[lane]
+                places[lane] = place if pixel[lane] != pixel[lane] else places[lane]
+                best[lane] = pixel[lane] if pixel[lane] > best[lane] else best[lane]
+                best[lane] = pixel[lane] if pixel[lane] != pixel[lane] else best[lane]
             place += 1
     for lane in range(n_lanes):
         out[lane] = best[lane]
