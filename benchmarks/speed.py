@@ -28,7 +28,7 @@ from machine import (
 from peers import PEERS
 from tasks import CONFIGS, Skcnn, add_data, check_threads, load_data, make_task
 
-N_CHECKED = 2000  # images on which everyone must agree: rounding has not yet led the networks apart
+N_CHECKED = 1000  # images on which everyone must agree: rounding has not yet led the networks apart
 
 # ---- checking ----
 
