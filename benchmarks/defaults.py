@@ -1,4 +1,4 @@
-"""How the defaults were chosen: learning rate, batch size, penalty and initial weights on three tasks.
+"""How the defaults were chosen: the network, learning rate, batch size, penalty and initial weights on three tasks.
 
     python benchmarks/defaults.py [--data mnist.npz] [--n-seeds 3]
 
@@ -22,6 +22,8 @@ from sklearn.model_selection import StratifiedKFold, cross_validate
 from skcnn import ConvSigmoidClassifier
 from skcnn.datasets import load_mnist_sample, load_npz
 
+STACK = {"n_filters": (16, 32), "kernel_size": 3, "padding": "same", "activation": "relu"}
+
 CHANGES = [
     {},
     {"learning_rate_init": 5e-4},
@@ -37,11 +39,24 @@ CHANGES = [
     {"alpha": 0.0},
     {"alpha": 1e-2},
     {"tol": 1e-4},
+    {"init": "he_uniform"},
     {"init": "uniform"},
     {"kernel_size": 3},
     {"kernel_size": 7},
-    {"n_filters": 4},
-    {"n_filters": 16},
+    {"n_filters": 8},
+    {"n_filters": 32},
+    {"pool_size": 1},
+    {"pool_size": 3},
+    {"n_filters": 8, "pool_size": 1},
+    {"augment": 1},
+    {"activation": "tanh"},
+    {"activation": "tanh", "learning_rate_init": 2e-3},
+    {"activation": "relu"},
+    {"activation": "relu", "learning_rate_init": 2e-3},
+    STACK,
+    STACK | {"learning_rate_init": 4e-3},
+    STACK | {"learning_rate_init": 2e-3},
+    STACK | {"learning_rate_init": 1e-3},
 ]
 
 
