@@ -245,10 +245,16 @@ cdef inline void convolution_backward_rest(
     """What is left behind the last whole vector of a single image's run, of one filter."""
     cdef Py_ssize_t width = sums_width(<floating> 0)
     cdef Py_ssize_t tap, p
+    cdef floating total
+    for tap in range(n_taps):
+        total = 0
+        for p in range(n_values):
+            total += d_out[p] * x[taps[tap] + p]
+        sums_out[tap * width] += total
+    total = 0
     for p in range(n_values):
-        for tap in range(n_taps):
-            sums_out[tap * width] += d_out[p] * x[taps[tap] + p]
-        sums_out[(sums_taps(n_taps) - 1) * width] += d_out[p]
+        total += d_out[p]
+    sums_out[(sums_taps(n_taps) - 1) * width] += total
 
 
 cdef inline void convolution_backward_block(

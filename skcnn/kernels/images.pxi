@@ -12,6 +12,8 @@ cdef void forward_image_layer(
     cdef Py_ssize_t stride = flat_run(layer)
     cdef Py_ssize_t n_positions = layer.pooled_height * layer.pooled_width
     cdef floating* out = maps + above.maps + above.start
+    # Without padding, what the next one reads is in one piece.
+    cdef bint in_place = above.plane == n_positions
     cdef floating* pooled
     cdef floating* row
     cdef Py_ssize_t f = 0
@@ -22,7 +24,7 @@ cdef void forward_image_layer(
         correlate(
             maps + layer.maps, layer.pixel_taps, layer.n_taps, parameters + layer.filters + f * layer.n_taps,
             parameters + layer.intercepts + f, n, stride, stride, rows)
-        pooled = rows + n * stride
+        pooled = out + f * n_positions if in_place else rows + n * stride
         for q in range(n):
             for i in range(layer.pooled_height):
                 row = rows + q * stride + i * layer.pool_height * layer.row
@@ -33,7 +35,7 @@ cdef void forward_image_layer(
                 else:
                     memcpy(pooled + h, row, layer.pooled_width * sizeof(floating))
         activations.activate(net.activation, pooled, n * n_positions, pooled)
-        for q in range(n):
+        for q in range(0 if in_place else n):
             for i in range(layer.pooled_height):
                 memcpy(out + (f + q) * above.plane + i * above.row,
                        pooled + q * n_positions + i * layer.pooled_width, layer.pooled_width * sizeof(floating))
@@ -82,10 +84,14 @@ cdef void backward_image_layer(
                                                   n_positions, d_pooled)
             else:
                 memcpy(d_pooled, d_maps + h, n_positions * sizeof(floating))
+            if above.plane == n_positions:  # no padding: in one piece
+                activations.activate_backward(net.activation, values + h, n_positions, d_pooled, d_pooled)
             for i in range(layer.pooled_height):
                 d_row = d_pooled + i * layer.pooled_width
-                activations.activate_backward(
-                    net.activation, values + (f + q) * above.plane + i * above.row, layer.pooled_width, d_row, d_row)
+                if above.plane != n_positions:
+                    activations.activate_backward(
+                        net.activation, values + (f + q) * above.plane + i * above.row, layer.pooled_width, d_row,
+                        d_row)
                 if layer.pooled:
                     pooling.max_pool_backward(
                         d_row, places + layer.places + h + i * layer.pooled_width, layer.row, layer.pool_height,
