@@ -198,7 +198,7 @@ def fit_size(name, size, sides, shape, layers):
         side = check_integer(name, size, 1, otherwise=otherwise)
         return min(side, shape[0]), min(side, shape[1])
     if len(size) != 2:
-        raise ValueError(f"{name}={size!r} must be an integer{otherwise}.")
+        raise ValueError(f"{name}={size!r} must be an integer{otherwise}, as {list(size)!r}.")
     size = tuple(check_integer(f"{name}'s {side}", value, 1) for side, value in zip(sides, size, strict=True))
     if size[0] <= shape[0] and size[1] <= shape[1]:
         return size
