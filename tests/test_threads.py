@@ -51,6 +51,16 @@ NETWORKS = {
 every_network = pytest.mark.parametrize("choices", NETWORKS.values(), ids=NETWORKS)
 
 
+def assert_same_for_any_threads(network, **options):
+    """The loss and the gradient of a batch."""
+    value, gradient = call_batch_gradient(network, **options)
+    assert np.isfinite(gradient[: network.n_trainable]).all()
+    for n_threads in NUMBERS:
+        other, other_gradient = call_batch_gradient(network, **options, n_threads=n_threads)
+        assert other == value
+        assert_same_bits(other_gradient, gradient)
+
+
 @every_network
 @every_way
 @every_dtype
@@ -61,12 +71,7 @@ def test_gradient(choices, standardize, dtype, loss, n_rows):
     network = Network(**choices, standardize=standardize)
     problem = random_problem(network, n_rows, dtype, weighted=n_rows > 1)
     options = {"loss": loss, "alpha": 0.1}
-    value, gradient = call_batch_gradient(network, **problem, **options)
-    assert np.isfinite(gradient[: network.n_trainable]).all()
-    for n_threads in NUMBERS:
-        other, other_gradient = call_batch_gradient(network, **problem, **options, n_threads=n_threads)
-        assert other == value
-        assert_same_bits(other_gradient, gradient)
+    assert_same_for_any_threads(network, **problem, **options)
 
 
 @every_network
@@ -132,12 +137,7 @@ def random_shifts(n_rows, seed=0):
 def test_gradient_of_stacks(network, dtype, moved, n_rows):
     problem = random_problem(network, n_rows, dtype, weighted=True)
     options = {"loss": "log_loss", "alpha": 0.1, "shifts": random_shifts(n_rows) if moved else None}
-    value, gradient = call_batch_gradient(network, **problem, **options)
-    assert np.isfinite(gradient[: network.n_trainable]).all()
-    for n_threads in NUMBERS:
-        other, other_gradient = call_batch_gradient(network, **problem, **options, n_threads=n_threads)
-        assert other == value
-        assert_same_bits(other_gradient, gradient)
+    assert_same_for_any_threads(network, **problem, **options)
 
 
 @every_stack
