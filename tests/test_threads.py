@@ -51,14 +51,24 @@ NETWORKS = {
 every_network = pytest.mark.parametrize("choices", NETWORKS.values(), ids=NETWORKS)
 
 
-def assert_same_for_any_threads(network, **options):
-    """The loss and the gradient of a batch."""
+def assert_same_gradient_for_any_threads(network, **options):
+    """The loss and the gradient of a batch, bit for bit."""
     value, gradient = call_batch_gradient(network, **options)
     assert np.isfinite(gradient[: network.n_trainable]).all()
     for n_threads in NUMBERS:
         other, other_gradient = call_batch_gradient(network, **options, n_threads=n_threads)
         assert other == value
         assert_same_bits(other_gradient, gradient)
+
+
+def assert_same_training_for_any_threads(network, **options):
+    """The parameters after some batches, and what is summed over them."""
+    parameters, *sums = call_train_batches(network, **options)
+    assert np.isfinite(parameters).all()
+    for n_threads in NUMBERS:
+        other, *other_sums = call_train_batches(network, **options, n_threads=n_threads)
+        assert_same_bits(other, parameters)
+        assert other_sums == sums
 
 
 @every_network
@@ -71,7 +81,7 @@ def test_gradient(choices, standardize, dtype, loss, n_rows):
     network = Network(**choices, standardize=standardize)
     problem = random_problem(network, n_rows, dtype, weighted=n_rows > 1)
     options = {"loss": loss, "alpha": 0.1}
-    assert_same_for_any_threads(network, **problem, **options)
+    assert_same_gradient_for_any_threads(network, **problem, **options)
 
 
 @every_network
@@ -85,12 +95,7 @@ def test_train_batches(choices, standardize, dtype, kind, loss, batch_size):
     orders = [np.random.default_rng(epoch).permutation(n_samples) for epoch in range(2)]
     solver = SOLVER | {"kind": kind, "learning_rate": 0.01}
     options = {"orders": orders, "batch_size": batch_size, "solver": solver, "loss": loss, "alpha": 0.1}
-    parameters, *sums = call_train_batches(network, **problem, **options)
-    assert np.isfinite(parameters).all()
-    for n_threads in NUMBERS:
-        other, *other_sums = call_train_batches(network, **problem, **options, n_threads=n_threads)
-        assert_same_bits(other, parameters)
-        assert other_sums == sums
+    assert_same_training_for_any_threads(network, **problem, **options)
 
 
 @every_network
@@ -137,7 +142,7 @@ def random_shifts(n_rows, seed=0):
 def test_gradient_of_stacks(network, dtype, moved, n_rows):
     problem = random_problem(network, n_rows, dtype, weighted=True)
     options = {"loss": "log_loss", "alpha": 0.1, "shifts": random_shifts(n_rows) if moved else None}
-    assert_same_for_any_threads(network, **problem, **options)
+    assert_same_gradient_for_any_threads(network, **problem, **options)
 
 
 @every_stack
@@ -150,12 +155,7 @@ def test_train_batches_of_stacks(network, dtype, moved, batch_size):
     shifts = [random_shifts(243, epoch) for epoch in range(2)] if moved else None
     solver = SOLVER | {"learning_rate": 0.01}
     options = {"orders": orders, "batch_size": batch_size, "solver": solver, "loss": "log_loss", "shifts": shifts}
-    parameters, *sums = call_train_batches(network, **problem, **options)
-    assert np.isfinite(parameters).all()
-    for n_threads in NUMBERS:
-        other, *other_sums = call_train_batches(network, **problem, **options, n_threads=n_threads)
-        assert_same_bits(other, parameters)
-        assert other_sums == sums
+    assert_same_training_for_any_threads(network, **problem, **options)
 
 
 @every_stack
