@@ -78,13 +78,13 @@ class FittedNetwork:
     def coefs_(self):
         """The filters of each layer, and output weights (n_hidden, n_outputs)."""
         views = self._views()
-        return [views[f"filters_{number}"] for number in range(self.n_layers_ - 2)] + [views["weights"].T]
+        return [view for name, view in views.items() if name.startswith("filters_")] + [views["weights"].T]
 
     @property
     def intercepts_(self):
         """Intercepts of the filters of each layer, and of the outputs."""
         views = self._views()
-        return [views[f"filter_intercepts_{number}"] for number in range(self.n_layers_ - 2)] + [views["intercepts"]]
+        return [view for name, view in views.items() if name.startswith("filter_intercepts_")] + [views["intercepts"]]
 
     @property
     def filters_(self):
