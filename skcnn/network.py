@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from math import prod, sqrt
 
 import numpy as np
@@ -186,9 +187,8 @@ class Network:
         hidden = np.empty((n_rows, self.n_hidden), dtype=parameters.dtype) if with_hidden else None
         n_threads = min(n_threads, -(-n_rows // LANES))
         n_run = LANES * count_until_signals(LANES * self.n_multiply_adds)
-        # No run is less than a group, unless that is all: a few rows by themselves go another way.
-        for start in range(0, max(n_rows - LANES, 1), n_run):
-            run = slice(start, start + n_run if start + n_run + LANES <= n_rows else n_rows)
+        for start, stop in split_runs(n_rows, n_run):
+            run = slice(start, stop)
             some = (X[run], None) if rows is None else (X, rows[run])
             forward(*some, self, parameters, n_threads, logits[run], None if hidden is None else hidden[run])
         return logits, hidden
@@ -229,6 +229,15 @@ def make_network(estimator, n_features, n_outputs, given_shape=None):
         fit_intercept=bool(estimator.fit_intercept),
         standardize=bool(estimator.standardize),
     )
+
+
+def split_runs(n_rows, n_run):
+    """(start, stop) of runs of `n_run` rows, a multiple of LANES, that cover `n_rows`.
+
+    No run has fewer rows than a group, unless that is all: a few rows by themselves go another way.
+    """
+    starts = range(0, max(n_rows - LANES, 0) + 1, n_run)
+    return pairwise([*starts, n_rows])
 
 
 def count_until_signals(n_multiply_adds):
