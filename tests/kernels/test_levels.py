@@ -12,7 +12,7 @@ import skcnn
 from skcnn import __main__ as command_line
 from skcnn import kernels
 from skcnn.kernels import LEVEL, LEVELS, choose_level, supported_levels
-from tests.scripts import fail_script, run_script
+from tests.helpers.scripts import fail_script, run_script
 
 ALL = ["baseline", "v3", "v4"]
 

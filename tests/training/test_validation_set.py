@@ -13,8 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from skcnn import ConvSigmoidClassifier
-from tests.reference import output_loss
-from tests.watcher import fit_watched
+from tests.helpers.reference import output_loss
+from tests.helpers.watcher import fit_watched
 
 losses = pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
 

@@ -17,10 +17,10 @@ from numpy.linalg import norm
 
 from skcnn.kernels import MAX_LAYERS, batch_gradient, forward, train_batches
 from skcnn.network import Network
-from tests import reference
-from tests.differences import STEP, TOLERANCE, differences, split_gradient
-from tests.reference import LOSSES, SOLVER, assert_close, network_gradient, random_problem, read_only
-from tests.stacks import KINDS, POOLS, make_stack, n_ties, smooth_problem, whole_numbers
+from tests.helpers import reference
+from tests.helpers.differences import STEP, TOLERANCE, differences, split_gradient
+from tests.helpers.reference import LOSSES, SOLVER, assert_close, network_gradient, random_problem, read_only
+from tests.helpers.stacks import KINDS, POOLS, make_stack, n_ties, smooth_problem, whole_numbers
 
 # As far as rounding may move a value in float32.
 ROUNDING = 1e-6

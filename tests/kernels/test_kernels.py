@@ -14,8 +14,8 @@ from skcnn.kernels import LANES, batch_gradient, forward, train_batches
 from skcnn.kernels import compiled as _kernels
 from skcnn.layers import Layer
 from skcnn.network import Network, aligned_empty
-from tests import reference
-from tests.reference import LOSSES, SMALL, SOLVER, STEPS, assert_close, random_problem, read_only
+from tests.helpers import reference
+from tests.helpers.reference import LOSSES, SMALL, SOLVER, STEPS, assert_close, random_problem, read_only
 
 DTYPES = ("float32", "float64")
 X_DTYPES = ("uint8", *DTYPES)

@@ -10,7 +10,7 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import cross_val_score
 from sklearn.utils.class_weight import compute_sample_weight
 
-from tests import reference
+from tests.helpers import reference
 
 
 @pytest.fixture

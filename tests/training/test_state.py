@@ -72,7 +72,7 @@ def test_skops(large, tmp_path):
 
 
 def test_a_model_of_the_first_version(digits):
-    """snapshot.pkl was written by `python -P tests/test_state.py` with NumPy 1.26; later versions must read it."""
+    """Later versions must read snapshot.pkl: `python -P tests/training/test_state.py` wrote it with NumPy 1.26."""
     X, _ = digits
     with SNAPSHOT.open("rb") as file:
         models = pickle.load(file)

@@ -6,9 +6,9 @@ from scipy.special import expit
 
 from skcnn.kernels import ACTIVATIONS
 from skcnn.kernels import compiled as _kernels
-from tests import reference
-from tests.differences import assert_same_gradient, differences
-from tests.reference import assert_close, read_only
+from tests.helpers import reference
+from tests.helpers.differences import assert_same_gradient, differences
+from tests.helpers.reference import assert_close, read_only
 
 DTYPES = ("float32", "float64")
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)

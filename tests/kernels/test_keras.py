@@ -13,9 +13,9 @@ import pytest
 
 from skcnn.kernels import batch_gradient, train_batches
 from skcnn.network import Network
-from tests import reference
-from tests.reference import LOSSES, SMALL, SOLVER, random_problem
-from tests.stacks import blocks, make_stack, n_ties, whole_numbers
+from tests.helpers import reference
+from tests.helpers.reference import LOSSES, SMALL, SOLVER, random_problem
+from tests.helpers.stacks import blocks, make_stack, n_ties, whole_numbers
 
 jax = pytest.importorskip("jax")
 with pytest.MonkeyPatch.context() as patch:
@@ -119,7 +119,7 @@ def test_gradient(changes, loss, standardize):
 
 # ---- several layers ----
 
-# n_layers, pools, padding, kind of images, activation; see tests/stacks.py. Kernels are of odd and of even sides.
+# n_layers, pools, padding, kind of images, activation; see tests/helpers/stacks.py. Kernels have odd and even sides.
 STACKS = {
     "relu, 3 x 2": (2, "3 x 2, ragged", "same", "grey", "relu"),
     "relu, channels": (2, "2 x 2, ragged", "valid", "channels", "relu"),

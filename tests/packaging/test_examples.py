@@ -8,7 +8,7 @@ import pytest
 import skcnn
 from skcnn import datasets
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.mark.parametrize(

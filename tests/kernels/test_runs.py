@@ -10,7 +10,7 @@ import pytest
 
 from skcnn.kernels import LANES
 from skcnn.network import Network, split_runs
-from tests.reference import random_problem, read_only
+from tests.helpers.reference import random_problem, read_only
 
 NETWORKS = {
     "plain": Network((4, 3, 1), (2,), ((2, 2),), 3),

@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from skcnn import ConvSigmoidClassifier
 from skcnn.datasets import load_mnist_sample
-from tests.watcher import fit_watched
+from tests.helpers.watcher import fit_watched
 
 
 def fit_unconverged(clf, X, y):

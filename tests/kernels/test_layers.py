@@ -10,9 +10,9 @@ from skcnn.kernels import LANES, TAP_BLOCK, forward
 from skcnn.kernels import compiled as _kernels
 from skcnn.layers import Layer, layer_sizes
 from skcnn.network import Network
-from tests import reference
-from tests.differences import assert_same_gradient, differences
-from tests.reference import assert_close, random_problem, read_only
+from tests.helpers import reference
+from tests.helpers.differences import assert_same_gradient, differences
+from tests.helpers.reference import assert_close, random_problem, read_only
 
 DTYPES = ("float32", "float64")
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)

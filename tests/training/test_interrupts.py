@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.scripts import TIMEOUT, start_script
+from tests.helpers.scripts import TIMEOUT, start_script
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends a signal to a process")
 

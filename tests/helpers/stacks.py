@@ -3,8 +3,8 @@
 import numpy as np
 
 from skcnn.network import Network
-from tests import reference
-from tests.reference import random_problem
+from tests.helpers import reference
+from tests.helpers.reference import random_problem
 
 # Kernels of the first layers, odd and even.
 KERNELS = ((2, 3), (3, 2), (2, 4))

@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 
 from skcnn import ConvSigmoidClassifier
-from tests.watcher import fit_watched
+from tests.helpers.watcher import fit_watched
 
 
 def fit_unconverged(clf, X, y):

@@ -14,9 +14,9 @@ from skcnn.kernels import LANES, batch_gradient
 from skcnn.kernels import compiled as _kernels
 from skcnn.layers import Layer
 from skcnn.network import Network
-from tests import reference
-from tests.differences import TOLERANCE, assert_same_gradient, differences, split_gradient
-from tests.reference import LOSSES, SMALL, assert_close, network_gradient, random_problem
+from tests.helpers import reference
+from tests.helpers.differences import TOLERANCE, assert_same_gradient, differences, split_gradient
+from tests.helpers.reference import LOSSES, SMALL, assert_close, network_gradient, random_problem
 
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 

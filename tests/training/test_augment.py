@@ -10,8 +10,8 @@ from sklearn.datasets import load_digits
 from skcnn import training
 from skcnn.network import Network
 from skcnn.training import draw_shifts
-from tests import reference
-from tests.reference import output_loss
+from tests.helpers import reference
+from tests.helpers.reference import output_loss
 
 STACK = {"n_filters": (3, 4), "padding": "same", "pool_size": 2, "activation": "relu"}
 NETWORKS = {"one layer": {}, "stack": STACK, "standardize": {"standardize": True}}

@@ -9,8 +9,8 @@ from numpy.testing import assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
 from skcnn.threads import count_threads
-from tests.scripts import run_script
-from tests.threads import assert_same_bits, needs_openmp
+from tests.helpers.scripts import run_script
+from tests.helpers.threads import assert_same_bits, needs_openmp
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this operating system has no fork")
 

@@ -15,10 +15,10 @@ from skcnn.kernels import batch_gradient, forward, train_batches
 from skcnn.network import Network
 from skcnn.plan import useful_threads
 from skcnn.threads import count_threads
-from tests import reference
-from tests.reference import LOSSES, SOLVER, random_problem, read_only
-from tests.scripts import run_script
-from tests.threads import assert_same_bits, limited, needs_openmp
+from tests.helpers import reference
+from tests.helpers.reference import LOSSES, SOLVER, random_problem, read_only
+from tests.helpers.scripts import run_script
+from tests.helpers.threads import assert_same_bits, limited, needs_openmp
 
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 every_way = pytest.mark.parametrize("standardize", [False, True], ids=["plain", "standardize"])

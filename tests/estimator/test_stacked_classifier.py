@@ -10,9 +10,9 @@ from sklearn import clone
 from sklearn.model_selection import GridSearchCV
 
 from skcnn import ConvSigmoidClassifier
-from tests import reference
-from tests.reference import assert_close
-from tests.watcher import fit_watched
+from tests.helpers import reference
+from tests.helpers.reference import assert_close
+from tests.helpers.watcher import fit_watched
 
 STACKS = {
     "two layers, relu": {"n_filters": (3, 4), "padding": "same", "pool_size": 2, "activation": "relu"},

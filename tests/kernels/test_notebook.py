@@ -14,8 +14,8 @@ from skcnn.datasets import load_mnist_sample
 from skcnn.kernels import LANES, batch_gradient
 from skcnn.kernels import compiled as _kernels
 from skcnn.network import Network
-from tests import reference
-from tests.reference import assert_close, im2col, network_gradient, sigmoid, sigmoid_backward, standardize
+from tests.helpers import reference
+from tests.helpers.reference import assert_close, im2col, network_gradient, sigmoid, sigmoid_backward, standardize
 
 NETWORK = Network((28, 28, 1), (3,), ((5, 5),), 1, rescale=1 / 255, fit_intercept=False, standardize=True)
 
