@@ -6,7 +6,7 @@ A convolution whose filters cover the whole row is a dense layer: with `kernel_s
 Left out, with the reason:
 
 - lbfgs (classification, its maxfun, its gradient): there is no such solver; the gradients are tested in
-  test_gradients.py.
+  tests/kernels.
 - Regression, with several outputs too, and the equivalence with a Poisson model: this is a classifier.
 - Sparse X: images are dense, and a ValueError says so (test_input.py).
 - One class only: a ValueError (test_bad_input.py), which a validation set of one's own does not change either.

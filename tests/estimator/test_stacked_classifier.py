@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skcnn import ConvSigmoidClassifier
 from tests.helpers import reference
-from tests.helpers.reference import assert_close
+from tests.helpers.harness import assert_close
 from tests.helpers.watcher import fit_watched
 
 STACKS = {

@@ -10,7 +10,7 @@ from sklearn.svm import SVC
 
 from skcnn import ConvSigmoidClassifier
 from tests.helpers import reference
-from tests.helpers.reference import assert_close
+from tests.helpers.harness import assert_close
 
 
 @pytest.mark.parametrize("n_samples", [1, 5, 8, 9, 16, 17, 40])

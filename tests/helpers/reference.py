@@ -1,10 +1,10 @@
 """The network in plain NumPy, float64 and as obvious as possible: what the compiled kernels are tested against.
 
-Nothing here comes from skcnn, and nothing is clever: no lanes, no groups, no work done in place. `parameters` are a
-dict, in the order of skcnn's vector: of each layer, from 0, `filters_0` (n_filters, n_channels, kernel_height,
-kernel_width) and `filter_intercepts_0` (n_filters,), then `weights` (n_outputs, n_hidden) and `intercepts`
-(n_outputs,); gradients are dicts of the same keys. `images`, and what any layer reads, are (n_samples, height, width,
-n_channels).
+Nothing here comes from skcnn or knows how skcnn is called (harness.py does), and nothing is clever: no lanes, no
+groups, no work done in place. `parameters` are a dict, in the order of skcnn's vector: of each layer, from 0,
+`filters_0` (n_filters, n_channels, kernel_height, kernel_width) and `filter_intercepts_0` (n_filters,), then `weights`
+(n_outputs, n_hidden) and `intercepts` (n_outputs,); gradients are dicts of the same keys. `images`, and what any layer
+reads, are (n_samples, height, width, n_channels).
 """
 
 import numpy as np
@@ -178,6 +178,26 @@ def layer_backward(known, d_out, filters, activation, padding, pool_size):
     return *correlate_backward(images, d_correlated, filters), d_images
 
 
+def forward(parameters, images, *, activation="sigmoid", padding="valid", pool_size=None):
+    """Hidden activations (n_samples, n_hidden), logits, the last layer's maps, and what the layers' way back needs.
+
+    `pool_size` has one for each layer; None pools nowhere.
+    """
+    known, maps = [], images
+    for number, how in enumerate(layer_choices(parameters, activation, padding, pool_size)):
+        filters = parameters[f"filters_{number}"], parameters[f"filter_intercepts_{number}"]
+        maps, layer_known = layer_forward(maps, *filters, *how)
+        known.append(layer_known)
+    hidden = maps.transpose(0, 3, 1, 2).reshape(len(images), -1)
+    return hidden, dense(hidden, parameters["weights"], parameters["intercepts"]), maps, known
+
+
+def layer_choices(parameters, activation, padding, pool_size):
+    """(activation, padding, pool_size) of each layer."""
+    n_layers = sum(name.startswith("filters_") for name in parameters)
+    return [(activation, padding, size) for size in pool_size or [(1, 1)] * n_layers]
+
+
 def loss_and_gradient(
     parameters,
     images,
@@ -194,16 +214,11 @@ def loss_and_gradient(
 ):
     """Loss of a batch, a number, its gradient, a dict, and the logits' (means, variances) over the batch."""
     total_weight = sample_weight.sum()
-    n_layers = sum(name.startswith("filters_") for name in parameters)
-    choices = [(activation, padding, size) for size in pool_size or [(1, 1)] * n_layers]
+    choices = layer_choices(parameters, activation, padding, pool_size)
     # Forward.
-    known, maps = [], images
-    for number in range(n_layers):
-        filters = parameters[f"filters_{number}"], parameters[f"filter_intercepts_{number}"]
-        maps, layer_known = layer_forward(maps, *filters, *choices[number])
-        known.append(layer_known)
-    hidden = maps.transpose(0, 3, 1, 2).reshape(len(images), -1)
-    logits = dense(hidden, parameters["weights"], parameters["intercepts"])
+    hidden, logits, maps, known = forward(
+        parameters, images, activation=activation, padding=padding, pool_size=pool_size
+    )
     outputs, *statistics = standardize(logits, sample_weight)
     if not standardized:
         outputs = logits
@@ -215,7 +230,7 @@ def loss_and_gradient(
     # Standardising takes these intercepts out again; what is left of their gradient is rounding noise.
     gradient["intercepts"] = d_intercepts * (fit_intercept and not standardized)
     d_maps = d_hidden.reshape(maps.transpose(0, 3, 1, 2).shape).transpose(0, 2, 3, 1)
-    for number in reversed(range(n_layers)):
+    for number in reversed(range(len(choices))):
         name = f"filters_{number}"
         gradient[name], d_filter_intercepts, d_maps = layer_backward(
             known[number], d_maps, parameters[name], *choices[number]
@@ -248,167 +263,5 @@ def sgd_step(parameters, gradient, moments, step, solver):
     return parameters + update, (velocity,)
 
 
-LOSSES = ("log_loss", "squared_error")
-SOLVER = {
-    "kind": 0,
-    "learning_rate": 0.05,
-    "beta_1": 0.9,
-    "beta_2": 0.999,
-    "epsilon": 1e-8,
-    "momentum": 0.9,
-    "nesterovs_momentum": True,
-}
-# By a solver's kind: its step and its number of moments.
-STEPS = ((adam_step, 2), (sgd_step, 1))
-
-# ---- the same for a skcnn.network.Network and its parameter vector, whose running averages come last ----
-
-
-def network_gradient(network, parameters, X, targets, sample_weight, *, loss, alpha=0.0):
-    """Loss of a batch, the whole gradient as one vector, and the batch's means and variances as another."""
-    images = X.astype(float).reshape(-1, *network.image_shape) * network.rescale
-    trainable = {k: v.astype(float) for k, v in network.views(parameters).items() if not k.startswith("running_")}
-    value, gradient, statistics = loss_and_gradient(
-        trainable,
-        images,
-        targets.astype(float),
-        sample_weight.astype(float),
-        loss=loss,
-        alpha=alpha,
-        standardized=network.standardize,
-        fit_intercept=network.fit_intercept,
-        activation=network.activation,
-        padding=network.padding,
-        pool_size=network.pool_size,
-    )
-    return value, np.concatenate([part.ravel() for part in gradient.values()]), np.concatenate(statistics)
-
-
-def train(network, parameters, X, targets, sample_weight, *, orders, batch_size, solver, loss, alpha=0.0):
-    """Parameters after an epoch in each of `orders`; the sums of loss times weight and of weight; number of steps."""
-    step_function, n_moments = STEPS[solver["kind"]]
-    moments = np.zeros((n_moments, network.n_trainable))
-    parameters, total_loss, total_weight, step = parameters.astype(float), 0.0, 0.0, 0
-    trainable, running = np.split(parameters, [network.n_trainable])
-    for order in orders:
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            weight = sample_weight[rows].sum()
-            if weight == 0:
-                continue
-            batch = X[rows], targets[rows], sample_weight[rows]
-            value, gradient, statistics = network_gradient(network, parameters, *batch, loss=loss, alpha=alpha)
-            step += 1
-            trainable[:], moments = step_function(trainable, gradient, moments, step, solver)
-            if network.standardize:
-                running += (statistics - running) / min(step, 10)
-            total_loss, total_weight = total_loss + value * weight, total_weight + weight
-    return parameters, total_loss, total_weight, step
-
-
-# ---- what the tests share: problems, comparison, and the compiled passes called with plain arguments ----
-
-SMALL = {"image_shape": (6, 5, 1), "n_filters": (3,), "kernel_size": ((3, 2),), "n_outputs": 3}
-
-
-def random_problem(network, n_samples, dtype="float64", *, weighted=False, seed=0):
-    """Parameters, rows of X, targets between 0 and 1, and sample weights (some of them 0), as keyword arguments."""
-    rng = np.random.default_rng(seed)
-    parameters = rng.normal(scale=0.5, size=network.n_parameters)
-    views = network.views(parameters)
-    views["running_variances"][:] **= 2
-    if not network.fit_intercept:
-        for name in views:
-            if "intercepts" in name:
-                views[name][:] = 0
-    # Powers of two, so that the weighted mean of a lone logit is that logit to the bit.
-    weights = rng.choice([0.5, 1.0, 2.0, 4.0], size=n_samples) * (np.arange(n_samples) % 4 != 1)
-    problem = {
-        "parameters": parameters,
-        "X": rng.normal(size=(n_samples, network.n_features)),
-        "targets": rng.uniform(size=(n_samples, network.n_outputs)),
-        "sample_weight": weights if weighted else np.ones(n_samples),
-    }
-    return {name: array.astype(dtype) for name, array in problem.items()}
-
-
-def read_only(array):
-    """A view that nobody can write to."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def assert_close(actual, expected, factor=1):
-    """Largest error, relative to the array's scale, below 1e-5 in float32 and 1e-12 in float64, times `factor`."""
-    tolerance = {"float32": 1e-5, "float64": 1e-12}[actual.dtype.name] * factor
-    scale = np.abs(expected).max(initial=0)
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale, equal_nan=False)
-
-
-def fenced_workspace(network, n_rows, n_threads, dtype, fill=np.nan):
-    """Scratch memory full of a value, and NaN behind it, which nothing may write to."""
-    size = len(network.workspace(n_rows, n_threads, dtype))
-    whole = np.full(size + 4096, np.nan, dtype)
-    whole[:size] = fill
-    return np.split(whole, [size])
-
-
-def call_batch_gradient(
-    batch_gradient,
-    network,
-    parameters,
-    X,
-    targets,
-    sample_weight,
-    *,
-    loss,
-    alpha=0.0,
-    rows=None,
-    shifts=None,
-    n_threads=1,
-    fill=np.nan,
-):
-    """Loss by the compiled `batch_gradient`, a number, and what it made of a gradient that was all NaN.
-
-    So is the workspace, or full of another `fill`.
-    """
-    rows = np.arange(len(X)) if rows is None else rows
-    gradient = np.full(network.n_trainable + 2 * network.n_outputs, np.nan, dtype=parameters.dtype)
-    objective = {"loss": LOSSES.index(loss), "alpha": alpha}
-    workspace, fence = fenced_workspace(network, len(rows), n_threads, parameters.dtype, fill)
-    inputs = [read_only(array) for array in (X, targets, sample_weight, rows)]
-    value = batch_gradient(*inputs, shifts, network, objective, read_only(parameters), n_threads, workspace, gradient)
-    assert np.isnan(fence).all()
-    return value, gradient
-
-
-def call_train_batches(
-    train_batches,
-    network,
-    parameters,
-    X,
-    targets,
-    sample_weight,
-    *,
-    orders,
-    batch_size,
-    solver,
-    loss,
-    alpha=0.0,
-    shifts=None,
-    n_threads=1,
-):
-    """What `train` returns, by the compiled `train_batches`, called for one epoch at a time, each with its `shifts`."""
-    parameters = parameters.copy()
-    moments = np.zeros((STEPS[solver["kind"]][1], network.n_trainable), parameters.dtype)
-    fixed = batch_size, network, {"loss": LOSSES.index(loss), "alpha": alpha}, solver
-    workspace, fence = fenced_workspace(network, batch_size, n_threads, parameters.dtype)
-    changing = parameters, moments, n_threads, workspace
-    total_loss = total_weight = n_steps = n_batches = 0
-    for order, moves in zip(orders, shifts or [None] * len(orders), strict=True):
-        inputs = [read_only(array) for array in (X, targets, sample_weight, order)]
-        loss_sum, weight_sum, n_steps, n_batches = train_batches(*inputs, moves, *fixed, *changing, n_steps, n_batches)
-        total_loss, total_weight = total_loss + loss_sum, total_weight + weight_sum
-    assert np.isnan(fence).all()
-    return parameters, total_loss, total_weight, n_steps
+# By a solver's name: its step and its number of moments.
+STEPS = {"adam": (adam_step, 2), "sgd": (sgd_step, 1)}

@@ -1,10 +1,17 @@
-"""Networks of several layers, and problems whose loss has a derivative along every parameter: for several files."""
+"""Networks of several layers, and problems whose loss has a derivative along every parameter: for several files.
+
+A relu and a maximum have kinks, where a loss has no derivative and rounding decides for one side. The problems are such
+that no step of a difference, and no rounding, comes so far (`smooth_problem`): nothing need be skipped. Where several
+values of a pool are the largest because their windows are the same, they stay so, and there is a derivative.
+"""
 
 import numpy as np
+import pytest
 
 from skcnn.network import Network
-from tests.helpers import reference
-from tests.helpers.reference import random_problem
+from tests.helpers import harness, reference
+from tests.helpers.differences import split_gradient
+from tests.helpers.harness import assert_close, random_problem
 
 # Kernels of the first layers, odd and even.
 KERNELS = ((2, 3), (3, 2), (2, 4))
@@ -20,8 +27,29 @@ POOLS = {
     "3 x 2, ragged": ((3, 2), True),
 }
 KINDS = ("grey", "channels", "signal")
+# As far as rounding may move a value in float32.
+ROUNDING = 1e-6
 # The largest slope, which is at 0 or above.
 SLOPES = {"sigmoid": 0.25, "tanh": 1.0, "relu": 1.0}
+
+STACKS = {
+    "two layers": Network((9, 8, 1), (3, 4), ((3, 3), (2, 2)), 3, ((2, 2), (1, 1)), activation="relu"),
+    "three layers, tanh": Network(
+        (11, 13, 2), (2, 5, 3), ((3, 2), (2, 3), (2, 2)), 1, ((2, 1), (1, 2), (2, 2)), "same", "tanh"
+    ),
+    "many filters": Network((7, 6, 1), (13, 9), ((3, 3), (3, 3)), 2, ((1, 1), (2, 2)), "same", "relu"),
+    "many channels": Network((5, 6, 11), (6, 7), ((2, 2), (1, 1)), 11, ((1, 2), (1, 1)), "valid", "tanh"),
+    "even kernels": Network((8, 9, 1), (4, 2), ((4, 2), (2, 4)), 2, ((3, 2), (2, 2)), "same", "sigmoid"),
+    "signal": Network((1, 37, 2), (4, 3), ((1, 5), (1, 4)), 3, ((1, 3), (1, 2)), "same", "relu"),
+    "upright signal": Network((41, 1, 1), (2, 3), ((5, 1), (2, 1)), 1, ((2, 1), (3, 1)), "valid", "tanh"),
+    "pools of everything": Network((6, 5, 1), (3, 4), ((3, 3), (2, 2)), 2, ((2, 1), (2, 5)), "same", "relu"),
+    "one layer, pools": Network((9, 7, 2), (5,), ((3, 3),), 3, ((2, 3),), "same", "relu"),
+    "rows of a digit": Network((28, 28, 1), (5, 6), ((3, 3), (3, 3)), 4, ((2, 2), (2, 2)), "same", "relu"),
+    "no pools": Network((12, 6, 1), (3, 2, 2), ((3, 3), (3, 3), (2, 2)), 2, None, "same", "relu"),
+    "standardize": Network((8, 7, 1), (3, 2), ((3, 2), (2, 2)), 3, ((2, 2), (1, 1)), standardize=True),
+    "no intercepts": Network((8, 7, 1), (3, 2), ((3, 2), (2, 2)), 3, ((2, 2), (1, 2)), "same", "tanh", 2.0, False),
+}
+every_stack = pytest.mark.parametrize("network", STACKS.values(), ids=STACKS)
 
 
 def make_stack(n_layers, pools, padding, kind="grey", **choices):
@@ -72,7 +100,7 @@ def whole_numbers(network, problem):
 def correlations(network, problem, shifts=None):
     """Of each layer, the largest absolute value that it reads, and its convolution cut into pools."""
     views = network.views(problem["parameters"].astype(float))
-    maps = problem["X"].astype(float).reshape(-1, *network.image_shape) * network.rescale
+    maps = harness.images_of(network, problem["X"])
     if shifts is not None:
         maps = reference.shift_images(maps, shifts)
     for number, layer in enumerate(network.layers):
@@ -125,3 +153,19 @@ def smooth_problem(network, n_samples, dtype="float64", *, step, shifts=None, ti
         if is_smooth(network, problem, step, shifts):
             return problem
     raise AssertionError("no seed makes a smooth problem: take fewer samples")
+
+
+def shifted(network, problem, shifts):
+    """The problem of images that are shifted before."""
+    images = reference.shift_images(problem["X"].reshape(-1, *network.image_shape), shifts)
+    return problem | {"X": images.reshape(problem["X"].shape)}
+
+
+def assert_same_parts(network, gradient, expected, factor=10):
+    """Part by part, for those of the first layers may be small."""
+    expected = split_gradient(network, expected)
+    for name, part in split_gradient(network, gradient).items():
+        if np.any(expected[name]):
+            assert_close(part, expected[name], factor)
+        else:
+            assert not part.any()

@@ -9,6 +9,9 @@ from threadpoolctl import threadpool_limits
 
 from skcnn.kernels import max_threads
 
+# More of them than processors, groups or slots too.
+NUMBERS = (2, 3, 4, 16)
+
 limited = partial(threadpool_limits, user_api="openmp")
 with limited(2):
     HAS_OPENMP = max_threads() == 2

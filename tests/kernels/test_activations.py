@@ -8,11 +8,8 @@ from skcnn.kernels import ACTIVATIONS
 from skcnn.kernels import compiled as _kernels
 from tests.helpers import reference
 from tests.helpers.differences import assert_same_gradient, differences
-from tests.helpers.reference import assert_close, read_only
-
-DTYPES = ("float32", "float64")
-every_dtype = pytest.mark.parametrize("dtype", DTYPES)
-every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
+from tests.helpers.harness import assert_close, read_only
+from tests.helpers.marks import every_activation, every_dtype
 
 # What the kernel clamps the exponent to, that two such reciprocals can be multiplied; the tanh's is twice x.
 LIMITS = {"float32": 43, "float64": 354}

@@ -11,10 +11,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from skcnn.kernels import batch_gradient, train_batches
 from skcnn.network import Network
-from tests.helpers import reference
-from tests.helpers.reference import LOSSES, SMALL, SOLVER, random_problem
+from tests.helpers import harness
+from tests.helpers.differences import split_gradient
+from tests.helpers.harness import SMALL, SOLVER, random_problem
+from tests.helpers.marks import every_loss, every_padding, plain_or_standardize
 from tests.helpers.stacks import blocks, make_stack, n_ties, whole_numbers
 
 jax = pytest.importorskip("jax")
@@ -23,8 +24,6 @@ with pytest.MonkeyPatch.context() as patch:
     keras = pytest.importorskip("keras")
 assert keras.backend.backend() == "jax", "Keras was imported before, with another backend"
 
-call_batch_gradient = partial(reference.call_batch_gradient, batch_gradient)
-call_train_batches = partial(reference.call_train_batches, train_batches)
 assert_close = partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12)
 
 NETWORKS = {
@@ -34,7 +33,6 @@ NETWORKS = {
     "no intercept": {"fit_intercept": False},
 }
 every_network = pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
-every_loss = pytest.mark.parametrize("loss", LOSSES)
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +46,8 @@ def _float64():
 
 
 def to_keras(network, parameters):
-    """The trainable parameters as Keras's arrays: kernel and bias of each Conv2D, then of Dense."""
-    views = network.views(parameters)
+    """A vector of the trainable parameters as Keras's arrays: kernel and bias of each Conv2D, then of Dense."""
+    views = split_gradient(network, parameters[: network.n_trainable])
     arrays = []
     for number in range(len(network.layers)):
         arrays += [views[f"filters_{number}"].transpose(2, 3, 1, 0), views[f"filter_intercepts_{number}"]]
@@ -87,12 +85,13 @@ def test_outputs(changes):
     network = Network(**SMALL | changes)
     problem = random_problem(network, 17)
     parameters, X = problem["parameters"], problem["X"]
-    assert_close(network.logits(X, parameters, 1), make_model(network, parameters)(X.reshape(-1, *network.image_shape)))
+    logits, _ = harness.forward(network, parameters, X)
+    assert_close(logits, make_model(network, parameters)(X.reshape(-1, *network.image_shape)))
 
 
 @every_network
 @every_loss
-@pytest.mark.parametrize("standardize", [False, True], ids=["plain", "standardize"])
+@plain_or_standardize
 def test_gradient(changes, loss, standardize):
     network = Network(**SMALL | changes, standardize=standardize)
     problem = random_problem(network, 17, weighted=True)
@@ -109,11 +108,9 @@ def test_gradient(changes, loss, standardize):
 
     variables = [variable.value for variable in model.trainable_variables]
     expected, d_expected = jax.value_and_grad(mean_loss)(variables)
-    value, gradient = call_batch_gradient(network, **problem, loss=loss)
+    value, gradient, _ = harness.batch_gradient(network, **problem, loss=loss)
     assert_close(value, expected)
-    # As long as the parameter vector; the batch's statistics at its end are not asked for.
-    whole = np.resize(gradient, network.n_parameters)
-    for actual, wanted in zip(to_keras(network, whole), d_expected, strict=True):
+    for actual, wanted in zip(to_keras(network, gradient), d_expected, strict=True):
         assert_close(actual, wanted)
 
 
@@ -145,10 +142,10 @@ def assert_like_keras(network, problem):
 
     variables = [variable.value for variable in model.trainable_variables]
     (expected, logits), d_expected = jax.jit(jax.value_and_grad(mean_loss, has_aux=True))(variables)
-    assert_close(network.logits(problem["X"], problem["parameters"], 1), logits)
-    value, gradient = call_batch_gradient(network, **problem, loss="log_loss")
+    assert_close(harness.forward(network, problem["parameters"], problem["X"])[0], logits)
+    value, gradient, _ = harness.batch_gradient(network, **problem, loss="log_loss")
     assert_close(value, expected)
-    for actual, wanted in zip(to_keras(network, gradient[: network.n_parameters]), d_expected, strict=True):
+    for actual, wanted in zip(to_keras(network, gradient), d_expected, strict=True):
         assert_close(actual, wanted)
 
 
@@ -174,7 +171,7 @@ def test_largest_values_of_constant_patches():
     assert_like_keras(network, problem)
 
 
-@pytest.mark.parametrize("padding", ["valid", "same"])
+@every_padding
 def test_the_first_of_several_largest_values_has_the_gradient(padding):
     """Of windows that differ: exact sums of small integers, relus at their kink included."""
     network = make_stack(2, "3 x 2, ragged", padding, activation="relu")
@@ -186,10 +183,10 @@ def test_the_first_of_several_largest_values_has_the_gradient(padding):
 # ---- training ----
 
 SOLVERS = {
-    "adam": ({"kind": 0}, lambda: keras.optimizers.Adam(0.05, epsilon=1e-8)),
-    "sgd": ({"kind": 1, "momentum": 0.0}, lambda: keras.optimizers.SGD(0.05)),
-    "sgd, momentum": ({"kind": 1, "nesterovs_momentum": False}, lambda: keras.optimizers.SGD(0.05, momentum=0.9)),
-    "sgd, nesterov": ({"kind": 1}, lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)),
+    "adam": ({"kind": "adam"}, lambda: keras.optimizers.Adam(0.05, epsilon=1e-8)),
+    "sgd": ({"kind": "sgd", "momentum": 0.0}, lambda: keras.optimizers.SGD(0.05)),
+    "sgd, momentum": ({"kind": "sgd", "nesterovs_momentum": False}, lambda: keras.optimizers.SGD(0.05, momentum=0.9)),
+    "sgd, nesterov": ({"kind": "sgd"}, lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)),
 }
 
 
@@ -206,6 +203,6 @@ def test_training(settings, make_optimizer, loss):
             model.train_on_batch(problem["X"][batch].reshape(-1, *network.image_shape), problem["targets"][batch])
     orders = n_epochs * [np.arange(n_samples)]
     options = {"orders": orders, "batch_size": batch_size, "solver": SOLVER | settings, "loss": loss}
-    parameters, *_ = call_train_batches(network, **problem, **options)
+    parameters, *_ = harness.train_batches(network, **problem, **options)
     for actual, expected in zip(to_keras(network, parameters), model.trainable_variables, strict=True):
         assert_close(actual, expected)

@@ -10,7 +10,8 @@ import pytest
 
 from skcnn.kernels import LANES
 from skcnn.network import Network, split_runs
-from tests.helpers.reference import random_problem, read_only
+from tests.helpers.harness import random_problem, read_only
+from tests.helpers.marks import every_dtype
 
 NETWORKS = {
     "plain": Network((4, 3, 1), (2,), ((2, 2),), 3),
@@ -46,7 +47,7 @@ def test_runs_cover_every_row_once(n_run):
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 @pytest.mark.parametrize("n_groups", [1, 2, 5, 1000], ids="runs of {} groups".format)
 @pytest.mark.parametrize("n_threads", [1, 2], ids="{} threads".format)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@every_dtype
 def test_every_row_is_predicted(network, n_groups, n_threads, dtype, monkeypatch, poisoned_memory):
     """1 to 400 rows, by themselves and by their numbers, logits and hidden activations: the bits of single groups."""
     problem = random_problem(network, 400, dtype)

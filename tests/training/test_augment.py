@@ -7,10 +7,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
-from skcnn import training
 from skcnn.network import Network
 from skcnn.training import draw_shifts
-from tests.helpers import reference
+from tests.helpers import harness, reference
 from tests.helpers.reference import output_loss
 
 STACK = {"n_filters": (3, 4), "padding": "same", "pool_size": 2, "activation": "relu"}
@@ -21,15 +20,7 @@ every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWOR
 @pytest.fixture
 def epochs(monkeypatch):
     """What the kernels are given from now on: rows and shifts of each run, in a list."""
-    runs = []
-    original = training.train_batches
-
-    def watched(X, targets, weights, rows, shifts, *rest):
-        runs.append((rows.copy(), None if shifts is None else shifts.copy()))
-        return original(X, targets, weights, rows, shifts, *rest)
-
-    monkeypatch.setattr(training, "train_batches", watched)
-    return runs
+    return harness.watch_train_batches(monkeypatch)
 
 
 # ---- which shifts ----

@@ -1,0 +1,31 @@
+"""Arrays as the kernels lay them out, whose last axis is the lanes."""
+
+import numpy as np
+
+from tests.helpers import reference
+
+
+def random_arrays(dtype, *shapes, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=shape).astype(dtype) for shape in shapes]
+
+
+def doubles(*arrays):
+    return [array.astype(float) for array in arrays]
+
+
+def to_lanes(array):
+    """The first axis, samples, becomes the last; read-only, for the kernels only read what they are given."""
+    lanes = np.ascontiguousarray(np.moveaxis(array, 0, -1))
+    lanes.flags.writeable = False
+    return lanes
+
+
+def from_lanes(array):
+    return np.moveaxis(array, -1, 0)
+
+
+def padded(layer, images):
+    """Images (n_samples, height, width, n_channels) as a layer reads them, in planes: (n_samples, n_channels, ...)."""
+    whole = reference.pad_same(images, *layer.kernel_size) if layer.padding == "same" else images
+    return np.moveaxis(whole, -1, 1)

@@ -1,0 +1,251 @@
+"""How the tests call the compiled kernels, and what they compare with.
+
+This is the one file that knows the order of the arguments of `forward`, `batch_gradient` and `train_batches`. Each has
+its expected value beside it, by the plain NumPy of reference.py: the same arguments, and the same results in float64.
+
+`parameters` are the vector of a `skcnn.network.Network`, whose running averages come last. A solver is a dict of
+hyper-parameters whose "kind" is its name.
+"""
+
+import numpy as np
+
+from skcnn import kernels, training
+from tests.helpers import reference
+
+LOSSES = ("log_loss", "squared_error")
+SOLVER = {
+    "kind": "adam",
+    "learning_rate": 0.05,
+    "beta_1": 0.9,
+    "beta_2": 0.999,
+    "epsilon": 1e-8,
+    "momentum": 0.9,
+    "nesterovs_momentum": True,
+}
+# The least network there is something to test of, but for its number of outputs.
+SMALL = {"image_shape": (6, 5, 1), "n_filters": (3,), "kernel_size": ((3, 2),), "n_outputs": 3}
+
+# ---- problems, and comparison ----
+
+
+def random_problem(network, n_samples, dtype="float64", *, weighted=False, seed=0):
+    """Parameters, rows of X, targets between 0 and 1, and sample weights (some of them 0), as keyword arguments."""
+    rng = np.random.default_rng(seed)
+    parameters = rng.normal(scale=0.5, size=network.n_parameters)
+    views = network.views(parameters)
+    views["running_variances"][:] **= 2
+    if not network.fit_intercept:
+        for name in views:
+            if "intercepts" in name:
+                views[name][:] = 0
+    # Powers of two, so that the weighted mean of a lone logit is that logit to the bit.
+    weights = rng.choice([0.5, 1.0, 2.0, 4.0], size=n_samples) * (np.arange(n_samples) % 4 != 1)
+    problem = {
+        "parameters": parameters,
+        "X": rng.normal(size=(n_samples, network.n_features)),
+        "targets": rng.uniform(size=(n_samples, network.n_outputs)),
+        "sample_weight": weights if weighted else np.ones(n_samples),
+    }
+    return {name: array.astype(dtype) for name, array in problem.items()}
+
+
+def some_rows(problem, rows):
+    """The problem of these rows, in this order."""
+    return {name: array if name == "parameters" else array[rows] for name, array in problem.items()}
+
+
+def random_shifts(network, n_samples, seed=0):
+    """As many as leave a row and a column of each image; (0, 0) is among them."""
+    rng = np.random.default_rng(seed)
+    shifts = np.stack([rng.integers(1 - side, side, size=n_samples) for side in network.image_shape[:2]], axis=1)
+    shifts[0] = 0
+    return shifts.astype(np.intp)
+
+
+def read_only(array):
+    """A view that nobody can write to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def assert_close(actual, expected, factor=1):
+    """Largest error, relative to the array's scale, below 1e-5 in float32 and 1e-12 in float64, times `factor`."""
+    tolerance = {"float32": 1e-5, "float64": 1e-12}[actual.dtype.name] * factor
+    scale = np.abs(expected).max(initial=0)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale, equal_nan=False)
+
+
+# ---- as the kernels take it ----
+
+
+def fenced_workspace(network, n_rows, n_threads, dtype, fill=np.nan):
+    """Scratch memory full of a value, and NaN behind it, which nothing may write to."""
+    size = len(network.workspace(n_rows, n_threads, dtype))
+    whole = np.full(size + 4096, np.nan, dtype)
+    whole[:size] = fill
+    return np.split(whole, [size])
+
+
+def solver_of_kernels(solver):
+    """A solver's kind as the kernels take it, a number."""
+    return solver | {"kind": kernels.SOLVERS[solver["kind"]]}
+
+
+def images_of(network, X):
+    return X.astype(float).reshape(-1, *network.image_shape) * network.rescale
+
+
+def choices_of(network):
+    """What the plain network is told of its layers."""
+    return {"activation": network.activation, "padding": network.padding, "pool_size": network.pool_size}
+
+
+# ---- prediction ----
+
+
+def forward(network, parameters, X, *, rows=None, n_threads=1, with_hidden=False):
+    """Logits (n_rows, n_outputs) and hidden activations (n_rows, n_hidden), None unless asked for.
+
+    Both were NaN before.
+    """
+    n_rows = len(X) if rows is None else len(rows)
+    logits = np.full((n_rows, network.n_outputs), np.nan, parameters.dtype)
+    hidden = np.full((n_rows, network.n_hidden), np.nan, parameters.dtype) if with_hidden else None
+    rows = None if rows is None else read_only(rows)
+    kernels.forward(read_only(X), rows, network, read_only(parameters), n_threads, logits, hidden)
+    return logits, hidden
+
+
+def expected_forward(network, parameters, X):
+    """Logits and hidden activations."""
+    views = network.views(parameters.astype(float))
+    hidden, logits, *_ = reference.forward(views, images_of(network, X), **choices_of(network))
+    if network.standardize:
+        logits = (logits - views["running_means"]) / np.sqrt(views["running_variances"] + 1e-12)
+    return logits, hidden
+
+
+# ---- the loss and its gradient ----
+
+
+def batch_gradient(
+    network,
+    parameters,
+    X,
+    targets,
+    sample_weight,
+    *,
+    loss,
+    alpha=0.0,
+    rows=None,
+    shifts=None,
+    n_threads=1,
+    fill=np.nan,
+):
+    """Loss of a batch, its gradient (n_trainable,), and the logits' means and variances as one vector.
+
+    Both arrays were NaN before, and means and variances still are if the network does not standardise. The workspace
+    was NaN too, or full of another `fill`.
+    """
+    rows = np.arange(len(X)) if rows is None else rows
+    whole = np.full(network.n_trainable + 2 * network.n_outputs, np.nan, dtype=parameters.dtype)
+    objective = {"loss": kernels.LOSSES[loss], "alpha": alpha}
+    workspace, fence = fenced_workspace(network, len(rows), n_threads, parameters.dtype, fill)
+    inputs = [read_only(array) for array in (X, targets, sample_weight, rows)]
+    parameters = read_only(parameters)
+    value = kernels.batch_gradient(*inputs, shifts, network, objective, parameters, n_threads, workspace, whole)
+    assert np.isnan(fence).all()
+    return value, *np.split(whole, [network.n_trainable])
+
+
+def expected_batch_gradient(network, parameters, X, targets, sample_weight, *, loss, alpha=0.0):
+    """The same, with means and variances of any network."""
+    trainable = {k: v.astype(float) for k, v in network.views(parameters).items() if not k.startswith("running_")}
+    value, gradient, statistics = reference.loss_and_gradient(
+        trainable,
+        images_of(network, X),
+        targets.astype(float),
+        sample_weight.astype(float),
+        loss=loss,
+        alpha=alpha,
+        standardized=network.standardize,
+        fit_intercept=network.fit_intercept,
+        **choices_of(network),
+    )
+    return value, np.concatenate([part.ravel() for part in gradient.values()]), np.concatenate(statistics)
+
+
+# ---- runs of mini-batches ----
+
+
+def train_batches(
+    network,
+    parameters,
+    X,
+    targets,
+    sample_weight,
+    *,
+    orders,
+    batch_size,
+    solver,
+    loss,
+    alpha=0.0,
+    shifts=None,
+    n_threads=1,
+):
+    """Parameters after an epoch in each of `orders`; the sums of loss times weight and of weight; number of steps.
+
+    The kernels are called for one epoch at a time, each with its own of the `shifts`.
+    """
+    parameters = parameters.copy()
+    moments = np.zeros((reference.STEPS[solver["kind"]][1], network.n_trainable), parameters.dtype)
+    fixed = batch_size, network, {"loss": kernels.LOSSES[loss], "alpha": alpha}, solver_of_kernels(solver)
+    workspace, fence = fenced_workspace(network, batch_size, n_threads, parameters.dtype)
+    changing = parameters, moments, n_threads, workspace
+    total_loss = total_weight = n_steps = n_batches = 0
+    for order, moves in zip(orders, shifts or [None] * len(orders), strict=True):
+        inputs = [read_only(array) for array in (X, targets, sample_weight, order)]
+        loss_sum, weight_sum, n_steps, n_batches = kernels.train_batches(
+            *inputs, moves, *fixed, *changing, n_steps, n_batches
+        )
+        total_loss, total_weight = total_loss + loss_sum, total_weight + weight_sum
+    assert np.isnan(fence).all()
+    return parameters, total_loss, total_weight, n_steps
+
+
+def expected_train_batches(
+    network, parameters, X, targets, sample_weight, *, orders, batch_size, solver, loss, alpha=0.0
+):
+    """The same."""
+    step_function, n_moments = reference.STEPS[solver["kind"]]
+    moments = np.zeros((n_moments, network.n_trainable))
+    parameters, total_loss, total_weight, step = parameters.astype(float), 0.0, 0.0, 0
+    trainable, running = np.split(parameters, [network.n_trainable])
+    for order in orders:
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            weight = sample_weight[rows].sum()
+            if weight == 0:
+                continue
+            batch = X[rows], targets[rows], sample_weight[rows]
+            value, gradient, statistics = expected_batch_gradient(network, parameters, *batch, loss=loss, alpha=alpha)
+            step += 1
+            trainable[:], moments = step_function(trainable, gradient, moments, step, solver)
+            if network.standardize:
+                running += (statistics - running) / min(step, 10)
+            total_loss, total_weight = total_loss + value * weight, total_weight + weight
+    return parameters, total_loss, total_weight, step
+
+
+def watch_train_batches(monkeypatch):
+    """Rows and shifts of each run of mini-batches that the package trains from now on, in a list."""
+    runs = []
+    original = training.train_batches
+
+    def watched(X, targets, weights, rows, shifts, *rest):
+        runs.append((rows.copy(), None if shifts is None else shifts.copy()))
+        return original(X, targets, weights, rows, shifts, *rest)
+
+    monkeypatch.setattr(training, "train_batches", watched)
+    return runs
