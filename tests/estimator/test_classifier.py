@@ -9,18 +9,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from skcnn import ConvSigmoidClassifier
 from skcnn.datasets import load_mnist_sample
-from tests.helpers.watcher import fit_watched
-
-
-def fit_unconverged(clf, X, y):
-    with pytest.warns(ConvergenceWarning):
-        return clf.fit(X, y)
+from tests.helpers.fits import fit_unconverged, fit_watched
 
 
 def test_attributes(fitted):
@@ -81,8 +76,12 @@ def test_labels_of_any_type(quick, rng, labels):
 
 
 def test_object_labels(quick, rng):
-    y = np.array(["spam", "ham"] * 10, dtype=object)
-    assert quick().fit(rng.rand(20, 16), y).predict(rng.rand(3, 16)).dtype == object
+    y = np.array(["spam", "ham"] * 30, dtype=object)
+    X = rng.rand(60, 16) + (y == "spam")[:, np.newaxis]
+    clf = quick(max_iter=100, rescale=0.2).fit(X, y)
+    assert clf.classes_.tolist() == ["ham", "spam"]
+    assert clf.classes_.dtype == clf.predict(X).dtype == object
+    assert clf.score(X, y) > 0.9
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -176,12 +175,21 @@ def test_layout_of_X_does_not_matter(quick, digits):
 @pytest.mark.parametrize("n_samples", [2, 15, 16, 17, 33])
 @pytest.mark.parametrize("batch_size", [1, 7, 16, 20, 200])
 def test_any_batch_size(quick, digits, n_samples, batch_size):
-    X, y = digits
+    """A step for each batch of an epoch, the last of which may be smaller."""
+    X, y = digits[0][:n_samples], digits[1][:n_samples]
     cut = pytest.warns(UserWarning, match="batch_size=") if batch_size > n_samples else nullcontext()
     with cut:
-        clf = quick(batch_size=batch_size).fit(X[:n_samples], y[:n_samples])
-    assert np.isfinite(clf.loss_curve_).all()
-    assert clf.predict(X).shape == (300,)
+        clf = quick(batch_size=batch_size, shuffle=False).fit(X, y)
+    stepped, loss_curve = quick(), []
+    for _ in range(5):
+        losses = []
+        for start in range(0, n_samples, batch_size):
+            batch = X[start : start + batch_size], y[start : start + batch_size]
+            stepped.set_params(batch_size=len(batch[0])).partial_fit(*batch, classes=np.unique(y))
+            losses += [stepped.loss_] * len(batch[0])
+        loss_curve.append(np.mean(losses))
+    assert_allclose(clf._parameters, stepped._parameters, rtol=1e-9, atol=1e-12)
+    assert_allclose(clf.loss_curve_, loss_curve, rtol=1e-12)
 
 
 def test_batch_size_is_cut_with_a_warning(quick, digits):

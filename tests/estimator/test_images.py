@@ -54,12 +54,15 @@ def test_a_read_only_memory_map_of_images(quick, digits, tmp_path):
 
 
 def test_chunks_and_cross_validation(quick, digits):
+    """As of rows that image_shape says the shape of."""
     X, y = digits
     images = X.reshape(300, 8, 4, 2)
-    clf = quick().partial_fit(images[:100], y[:100], classes=np.arange(10))
-    clf.partial_fit(X[100:], y[100:])
+    clf, rows = quick(), quick(image_shape=(8, 4, 2))
+    clf.partial_fit(images[:100], y[:100], classes=np.arange(10)).partial_fit(X[100:], y[100:])
+    rows.partial_fit(X[:100], y[:100], classes=np.arange(10)).partial_fit(X[100:], y[100:])
     assert clf.image_shape_ == (8, 4, 2)
-    assert len(cross_val_score(quick(), images, y, cv=2)) == 2
+    assert_array_equal(clf._parameters, rows._parameters)
+    assert_array_equal(cross_val_score(quick(), images, y, cv=2), cross_val_score(rows, X, y, cv=2))
 
 
 @pytest.mark.parametrize(

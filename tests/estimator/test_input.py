@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skcnn import ConvSigmoidClassifier
+from tests.helpers.fits import fit_unconverged
 
 # A megabyte is thousands of rows' targets, weights and labels, which are new arrays; X is twenty.
 N_SAMPLES, SIDE = 20_000, 32
@@ -20,24 +21,19 @@ def large():
     return X, np.arange(N_SAMPLES) % 2
 
 
-def small_network(standardize=False):
+def small_network(**parameters):
     """It takes no time."""
     return ConvSigmoidClassifier(
         n_filters=1,
         kernel_size=2,
         rescale=1 / 255,
-        standardize=standardize,
         max_iter=2,
         tol=1e9,
         n_iter_no_change=1,
         random_state=0,
         batch_size=200,
+        **parameters,
     )
-
-
-def fit_two_epochs(clf, X, y):
-    with pytest.warns(UserWarning, match="hasn't converged yet"):
-        return clf.fit(X, y)
 
 
 def traced_peak(function, *args):
@@ -50,14 +46,22 @@ def traced_peak(function, *args):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("standardize", [False, True], ids=["plain", "standardize"])
+WAYS = {
+    "plain": {},
+    "standardize": {"standardize": True},
+    # What is held out, and what is learnt, are rows of X by their numbers.
+    "early stopping": {"early_stopping": True, "validation_fraction": 0.5},
+}
+
+
+@pytest.mark.parametrize("parameters", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
-def test_no_copy(large, dtype, standardize):
+def test_no_copy(large, dtype, parameters):
     """Float X has fewer rows, that it may be as large."""
     X, y = large
     n_samples = N_SAMPLES // np.dtype(dtype).itemsize
     X, y = X[:n_samples].astype(dtype), y[:n_samples]
-    clf, peak = traced_peak(fit_two_epochs, small_network(standardize), X, y)
+    clf, peak = traced_peak(fit_unconverged, small_network(**parameters), X, y)
     assert clf.coefs_[0].dtype == ("float64" if dtype == "float64" else "float32")
     assert peak < 0.15 * X.nbytes
     scores, peak = traced_peak(clf.predict_proba, X)
@@ -69,7 +73,7 @@ def test_a_copy_would_be_seen(large):
     """Numbers of another type are copied; so the test above can fail."""
     X, y = large
     X, y = X[:2000].astype(np.int16), y[:2000]
-    _, peak = traced_peak(fit_two_epochs, small_network(), X, y)
+    _, peak = traced_peak(fit_unconverged, small_network(), X, y)
     assert peak > X.nbytes
 
 
@@ -80,11 +84,11 @@ def test_memory_mapped(large, dtype, tmp_path):
     X, y = large[0][:n_samples].astype(dtype), large[1][:n_samples]
     X.tofile(tmp_path / "X")
     mapped = np.memmap(tmp_path / "X", dtype=dtype, mode="r", shape=X.shape)
-    clf, peak = traced_peak(fit_two_epochs, small_network(), mapped, y)
+    clf, peak = traced_peak(fit_unconverged, small_network(), mapped, y)
     assert peak < 0.15 * X.nbytes
     scores, peak = traced_peak(clf.decision_function, mapped)
     assert peak < 0.15 * X.nbytes
-    expected = fit_two_epochs(small_network(), X, y)
+    expected = fit_unconverged(small_network(), X, y)
     assert_array_equal(clf._parameters, expected._parameters)
     assert_array_equal(scores, expected.decision_function(X))
 

@@ -62,6 +62,7 @@ def test_two_labels_are_not_two_classes(quick, labelled):
     clf = quick().fit(X, Y[:, :2])
     assert clf.n_outputs_ == 2
     assert clf.predict(X).shape == clf.decision_function(X).shape == (300, 2)
+    assert_array_equal(clf.predict(X), clf.decision_function(X) > 0)
 
 
 def test_labels_that_no_sample_has(quick, digits):

@@ -11,8 +11,8 @@ from sklearn.model_selection import GridSearchCV
 
 from skcnn import ConvSigmoidClassifier
 from tests.helpers import reference
+from tests.helpers.fits import fit_watched
 from tests.helpers.harness import assert_close
-from tests.helpers.watcher import fit_watched
 
 STACKS = {
     "two layers, relu": {"n_filters": (3, 4), "padding": "same", "pool_size": 2, "activation": "relu"},

@@ -21,10 +21,6 @@ def activated(activation, x):
     return values
 
 
-def test_names_and_numbers():
-    assert ACTIVATIONS == {"sigmoid": 0, "tanh": 1, "relu": 2}
-
-
 # ---- forward ----
 
 

@@ -8,6 +8,7 @@ import sys
 import joblib
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from skcnn import ConvSigmoidClassifier
 from skcnn import __main__ as command_line
@@ -79,18 +80,27 @@ def test_options_reach_the_classifier():
     assert (clf.batch_size, clf.learning_rate_init, clf.random_state) == (10, 0.02, 3)
 
 
+def n_colours(path):
+    """Of the drawn filters: the upper half of the drawing, where there is no curve. Grey is none."""
+    image = imread(path)[..., :3]
+    pixels = image[: len(image) // 2].reshape(-1, 3)
+    return len(np.unique(pixels[np.ptp(pixels, axis=1) > 0], axis=0))
+
+
 @pytest.mark.parametrize("n_filters", [1, 3])
 def test_plot(n_filters):
     run("--epochs", 2, "--no-baseline", "--n-filters", n_filters, "--plot", "filters.png")
     with open("filters.png", "rb") as file:
         assert file.read(8) == b"\x89PNG\r\n\x1a\n"
+    assert n_colours("filters.png") > 20
 
 
 def test_plot_of_colours(rng):
     x = rng.rand(10, 8, 9, 3)
     y = np.arange(10)
     np.savez("images.npz", x_train=x, y_train=y, x_test=x, y_test=y)
-    run("--dataset", "images.npz", "--epochs", 2, "--plot", "filters.png")
+    run("--dataset", "images.npz", "--epochs", 2, "--no-baseline", "--plot", "filters.png")
+    assert n_colours("filters.png") > 20
 
 
 def test_quiet_bar_or_plain_lines(capsys, monkeypatch):
@@ -140,6 +150,7 @@ def test_labels_that_are_no_numbers(capsys, rng):
     np.savez("images.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     assert "take --classes all" in wrong_use(capsys, "--dataset", "images.npz")
     run("--dataset", "images.npz", "--classes", "all", "--epochs", 2)
+    assert re.search(r"label +cat +dog\n +images +5 +5", capsys.readouterr().out)
 
 
 def test_interrupted(capsys, monkeypatch):

@@ -12,12 +12,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 
 from skcnn import ConvSigmoidClassifier
-from tests.helpers.watcher import fit_watched
-
-
-def fit_unconverged(clf, X, y):
-    with pytest.warns(ConvergenceWarning):
-        return clf.fit(X, y)
+from tests.helpers.fits import fit_unconverged, fit_watched
 
 
 def test_convergence_warning(quick, digits):

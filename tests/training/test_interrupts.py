@@ -60,9 +60,7 @@ print(clf.n_iter_)
 INTERRUPTED_PREDICTION = (
     SETUP
     + """
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    clf.set_params(max_iter=1, random_state=0).fit(few, y)
+clf.set_params(random_state=0).partial_fit(few, y, classes=[0, 1])
 many = np.tile(few, (250, 1))
 print("epoch", flush=True)
 try:

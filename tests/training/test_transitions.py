@@ -9,17 +9,19 @@ from numpy.testing import assert_array_equal
 
 from skcnn.fitting import fit
 from skcnn.training import Observer
+from tests.helpers.fits import fit_unconverged
 
 # Ways to train once more: plainly, with a validation set to look at, or to stop early by (the caller's own or a part).
 WAYS = ["partial_fit", "fit", "watched", "stopped", "stopped by a part"]
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+# Every epoch is run: each fit warns that it has not converged.
+TO_THE_END = {"warm_start": True, "n_iter_no_change": np.inf}
 
 
 def train(clf, way, X, y, validation):
     clf.set_params(early_stopping=way.startswith("stopped"))
     if way == "partial_fit":
         return clf.partial_fit(X, y, classes=np.arange(10))
-    return clf.fit(X, y, **(validation if way in ("watched", "stopped") else {}))
+    return fit_unconverged(clf, X, y, **(validation if way in ("watched", "stopped") else {}))
 
 
 @pytest.mark.parametrize("standardize", [False, True])
@@ -28,7 +30,7 @@ def train(clf, way, X, y, validation):
 def test_two_trainings(quick, digits, ways, solver, standardize):
     X, y = digits
     data = X[:200], y[:200], {"X_val": X[200:], "y_val": y[200:]}
-    clf = quick(max_iter=3, solver=solver, standardize=standardize, warm_start=True, tol=0.0, learning_rate_init=0.02)
+    clf = quick(max_iter=3, solver=solver, standardize=standardize, learning_rate_init=0.02, **TO_THE_END)
     train(clf, ways[0], *data)
     before, n_epochs = clf._parameters.copy(), len(clf.loss_curve_)
     train(clf, ways[1], *data)
@@ -45,27 +47,32 @@ def test_early_stopping_again_after_chunks_that_spoil_the_model(quick, digits):
     """What was best before them does not count any more."""
     X, y = digits
     validation = {"X_val": X[200:], "y_val": y[200:]}
-    clf = quick(max_iter=30, early_stopping=True, warm_start=True, tol=0.0, learning_rate_init=0.02)
-    good = clf.fit(X[:200], y[:200], **validation).best_validation_score_
+    clf = quick(max_iter=30, early_stopping=True, learning_rate_init=0.02, **TO_THE_END)
+    good = fit_unconverged(clf, X[:200], y[:200], **validation).best_validation_score_
     clf.set_params(early_stopping=False, learning_rate_init=30.0).partial_fit(X[:200], (y[:200] + 1) % 10)
-    clf.set_params(early_stopping=True, max_iter=1, learning_rate_init=1e-6).fit(X[:200], y[:200], **validation)
+    clf.set_params(early_stopping=True, max_iter=1, learning_rate_init=1e-6)
+    fit_unconverged(clf, X[:200], y[:200], **validation)
     assert clf.best_validation_score_ == clf.score(X[200:], y[200:]) < good
 
 
 def test_a_warm_start_with_another_validation_set_scores_anew(quick, digits):
     X, y = digits
     other = np.random.RandomState(0).permutation(10)
-    clf = quick(max_iter=20, early_stopping=True, warm_start=True, tol=0.0, learning_rate_init=0.02)
-    clf.fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
-    clf.fit(X[:200], other[y[:200]], X_val=X[200:], y_val=other[y[200:]])
+    clf = quick(max_iter=20, early_stopping=True, learning_rate_init=0.02, **TO_THE_END)
+    fit_unconverged(clf, X[:200], y[:200], X_val=X[200:], y_val=y[200:])
+    fit_unconverged(clf, X[:200], other[y[:200]], X_val=X[200:], y_val=other[y[200:]])
     assert clf.best_validation_score_ == clf.score(X[200:], other[y[200:]])
 
 
-def test_a_warm_start_holds_the_same_samples_out(quick, digits):
-    clf = quick(max_iter=1, early_stopping=True, warm_start=True, random_state=None).fit(*digits)
-    seed = clf._split_seed
-    assert clf.fit(*digits)._split_seed == seed
-    assert clf.set_params(warm_start=False).fit(*digits)._split_seed != seed
+def test_a_warm_start_holds_the_same_samples_out(quick, digits, epochs):
+    """Whatever the generator says by then; those of another split have been learnt from."""
+    clf = quick(max_iter=1, early_stopping=True, random_state=np.random.RandomState(0), **TO_THE_END)
+    fit_unconverged(clf, *digits)
+    fit_unconverged(clf, *digits)
+    fit_unconverged(clf.set_params(warm_start=False), *digits)
+    first, warm, fresh = (np.sort(rows) for rows, _ in epochs)
+    assert_array_equal(first, warm)
+    assert not np.array_equal(first, fresh)
 
 
 def test_a_warm_start_after_an_interrupted_first_epoch(quick, digits):

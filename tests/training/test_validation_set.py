@@ -1,20 +1,16 @@
 """Early stopping and the caller's own validation set: what is scored, on what, and what is kept."""
 
-import warnings
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
-from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from skcnn import ConvSigmoidClassifier
+from tests.helpers.fits import fit_unconverged, fit_watched
 from tests.helpers.reference import output_loss
-from tests.helpers.watcher import fit_watched
 
 losses = pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
 
@@ -24,10 +20,6 @@ def split(digits):
     """Training and validation set."""
     X, y = digits
     return X[:200], y[:200], {"X_val": X[200:], "y_val": y[200:]}
-
-
-def split_of(seed, y, fraction):
-    return train_test_split(np.arange(len(y)), test_size=fraction, stratify=y, random_state=seed)
 
 
 def one_hot(clf, y):
@@ -52,7 +44,6 @@ def test_curves_of_ones_own_validation_set(quick, split, rng, loss, n_classes):
     assert clf.best_loss_ == min(clf.loss_curve_)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_early_stopping_keeps_the_best_epoch(quick, split):
     X, y, validation = split
     clf = quick(max_iter=100, early_stopping=True, tol=0.0, n_iter_no_change=3, learning_rate_init=0.05)
@@ -64,16 +55,16 @@ def test_early_stopping_keeps_the_best_epoch(quick, split):
     assert clf.score(*validation.values()) == clf.best_validation_score_ == clf.validation_scores_[best]
 
 
-def test_the_part_held_out_is_stratified_and_not_learnt_from(quick, digits):
+def test_the_part_held_out_is_stratified_and_not_learnt_from(quick, digits, epochs):
     X, y = digits
     clf = quick(early_stopping=True, validation_fraction=0.2, shuffle=False, max_iter=1, tol=0.0)
-    with pytest.warns(ConvergenceWarning):
-        clf.fit(X, y)
-    learnt, held = (np.sort(part) for part in split_of(clf._split_seed, y, 0.2))
-    assert clf.t_ == 240
+    fit_unconverged(clf, X, y)
+    ((learnt, _),) = epochs
+    held = np.setdiff1d(np.arange(300), learnt)
+    assert clf.t_ == len(learnt) == 240
+    assert np.abs(np.bincount(y[held]) - 0.2 * np.bincount(y)).max() < 1
     assert clf.validation_scores_ == [accuracy_score(y[held], clf.predict(X[held]))]
-    with pytest.warns(ConvergenceWarning):
-        expected = quick(shuffle=False, max_iter=1).fit(X[learnt], y[learnt])
+    expected = fit_unconverged(quick(shuffle=False, max_iter=1), X[learnt], y[learnt])
     assert_array_equal(clf._parameters, expected._parameters)
 
 
@@ -89,22 +80,19 @@ def test_standardised_scores_are_those_of_the_kept_model(quick, split):
     """Running averages are settled before each score, so that the best one is what the model then reaches."""
     X, y, validation = split
     clf = quick(standardize=True, early_stopping=True, max_iter=8, n_iter_no_change=8, learning_rate_init=0.05)
-    with pytest.warns(ConvergenceWarning):
-        clf.fit(X, y, **validation)
+    fit_unconverged(clf, X, y, **validation)
     assert clf.score(*validation.values()) == clf.best_validation_score_
     assert_allclose(clf.decision_function(X).mean(axis=0), 0, atol=1e-9)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_warm_start_keeps_the_best_of_all_fits(quick, split):
     """Epochs that make it worse do not count, even if they are all that a later fit has."""
     X, y, validation = split
-    clf = quick(max_iter=8, early_stopping=True, tol=0.0, warm_start=True, learning_rate_init=0.02).fit(
-        X, y, **validation
-    )
+    clf = quick(max_iter=8, early_stopping=True, n_iter_no_change=np.inf, warm_start=True, learning_rate_init=0.02)
+    fit_unconverged(clf, X, y, **validation)
     best, score = clf._parameters.copy(), clf.best_validation_score_
-    clf.set_params(learning_rate_init=10.0, max_iter=1, n_iter_no_change=100)
-    clf.fit(X, y, **validation)
+    clf.set_params(learning_rate_init=10.0, max_iter=1)
+    fit_unconverged(clf, X, y, **validation)
     assert clf.validation_scores_[-1] < score
     assert clf.best_validation_score_ == score
     assert_array_equal(clf._parameters, best)
@@ -131,19 +119,6 @@ def test_verbose_prints_the_score(quick, split, capsys):
     assert lines[1] == f"Validation score: {clf.validation_scores_[0]:f}"
     assert lines[-1].startswith("Validation score did not improve more than tol=")
     assert lines[-1].endswith(" for 1 consecutive epochs. Stopping.")
-
-
-def test_the_validation_set_is_not_copied_out_of_x(quick, digits, monkeypatch):
-    """It is scored by its row numbers."""
-    from skcnn.holdout import Holdout
-
-    seen = []
-    evaluate = Holdout.evaluate
-    monkeypatch.setattr(Holdout, "evaluate", lambda self, *args: seen.append(self.X) or evaluate(self, *args))
-    X, y = digits
-    with pytest.warns(ConvergenceWarning):
-        quick(max_iter=1, early_stopping=True).fit(X, y)
-    assert np.shares_memory(seen[0], X)
 
 
 def test_through_a_pipeline(quick, split):
@@ -185,12 +160,10 @@ def test_bad_validation_sets(quick, split, changes, message):
 
 
 @pytest.mark.parametrize("part", ["learn from", "validate with"])
-def test_weights_that_leave_a_part_empty(digits, part):
+def test_weights_that_leave_a_part_empty(digits, epochs, part):
     X, y = digits[0][:20], np.arange(20) % 2
-    clf = ConvSigmoidClassifier(early_stopping=True, random_state=0, max_iter=1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        _, held = split_of(clf.fit(X, y)._split_seed, y, 0.1)
+    clf = fit_unconverged(ConvSigmoidClassifier(early_stopping=True, random_state=0, max_iter=1), X, y)
+    held = np.setdiff1d(np.arange(20), epochs[0][0])
     weights = np.zeros(20) if part == "learn from" else np.ones(20)
     weights[held] = 1.0 if part == "learn from" else 0.0
     with pytest.raises(

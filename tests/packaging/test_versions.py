@@ -1,0 +1,28 @@
+"""What skcnn says of its own version, of those it builds on, and of the build of the kernels in use."""
+
+import platform
+import re
+from importlib.metadata import version
+
+import skcnn
+from skcnn import __main__ as command_line
+from skcnn.kernels import LEVEL, LEVELS
+
+
+def test_version():
+    assert skcnn.__version__ == version("skcnn")
+
+
+def test_version_on_the_command_line(capsys):
+    assert command_line.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"skcnn {skcnn.__version__} ({LEVEL} kernels)\n"
+
+
+def test_show_versions(capsys):
+    skcnn.show_versions()
+    lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert lines["Python"].startswith(platform.python_version())
+    for package in ("skcnn", "scikit-learn", "numpy", "joblib"):
+        assert lines[package] == version(package)
+    assert lines["kernels"] == f"{LEVEL} (built: {', '.join(LEVELS)}; SKCNN_CPU chooses)"
+    assert re.fullmatch(r"at most [1-9]\d*", lines["threads"])
