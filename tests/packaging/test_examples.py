@@ -1,23 +1,45 @@
-"""The examples of the README and of the docstrings do what they say."""
+"""The examples of the README and of all docstrings do what they say."""
 
 import doctest
+import pkgutil
+from importlib import import_module
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import skcnn
-from skcnn import datasets
 
 README = Path(__file__).parents[2] / "README.md"
 
 
-@pytest.mark.parametrize(
-    "documented", [skcnn.ConvSigmoidClassifier, datasets.load_mnist_sample], ids=lambda documented: documented.__name__
-)
-def test_docstring(documented):
-    example = doctest.DocTestParser().get_doctest(documented.__doc__, {}, documented.__name__, None, None)
-    assert example.examples
-    assert doctest.DocTestRunner(verbose=False).run(example).failed == 0
+def find_modules():
+    """Every module of skcnn but the compiled ones."""
+    yield skcnn
+    for found in pkgutil.walk_packages(skcnn.__path__, "skcnn."):
+        if not find_spec(found.name).origin.endswith(tuple(EXTENSION_SUFFIXES)):
+            yield import_module(found.name)
+
+
+def find_examples():
+    """A doctest for each docstring that has examples; nothing is in their reach but what they import."""
+    finder = doctest.DocTestFinder()
+    found = [test for module in find_modules() for test in finder.find(module, globs={}) if test.examples]
+    return {test.name: test for test in found}
+
+
+EXAMPLES = find_examples()
+
+
+def test_every_way_into_the_package_has_an_example():
+    names = {name.rpartition(".")[2] for name in EXAMPLES}
+    assert names >= {"ConvSigmoidClassifier", "load_mnist_sample", "show_versions", "summary"}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_docstring(name):
+    assert doctest.DocTestRunner(verbose=False).run(EXAMPLES[name]).failed == 0
 
 
 def test_readme():
