@@ -53,16 +53,16 @@ def scaled(scaler, estimator):
 
 def mnist_contenders(threads):
     ours = {"rescale": 1 / 255, "n_jobs": threads}
-    best = STACK | {"n_filters": (32, 64, 64), "pool_size": [2, 2, 1], "augment": 2, "learning_rate_init": 1e-3}
+    best = STACK | {"n_filters": (32, 64, 64), "pool_size": [2, 2, 1], "random_shift": 2, "learning_rate_init": 1e-3}
     last = {"learning_rate_init": 1e-4, "warm_start": True, **epochs(5)}
     stack = ConvSigmoidClassifier(**ours, **STACK, batch_size=64, **epochs(5))
-    shifted = ConvSigmoidClassifier(**ours, **STACK, augment=1, **epochs(5))
+    shifted = ConvSigmoidClassifier(**ours, **STACK, random_shift=1, **epochs(5))
     contenders = [
         Contender("skcnn, as by default", ConvSigmoidClassifier(**ours)),
         Contender("skcnn, 16 and 32 filters, 5 epochs", stack),
-        Contender("skcnn, the same, augment=1, batches of 32", shifted),
+        Contender("skcnn, the same, random_shift=1, batches of 32", shifted),
         Contender(
-            "skcnn, 32, 64 and 64 filters, augment=2, 15 + 5 epochs",
+            "skcnn, 32, 64 and 64 filters, random_shift=2, 15 + 5 epochs",
             ConvSigmoidClassifier(**ours, **best, batch_size=64, **epochs(15)),
             more=last,
         ),
@@ -81,7 +81,7 @@ def mnist_contenders(threads):
 def signal_contenders(threads):
     stack = {"n_filters": (32, 32, 32), "kernel_size": 5, "padding": "same", "pool_size": 2, "activation": "relu"}
     layers = ConvSigmoidClassifier(
-        **stack, n_jobs=threads, learning_rate_init=2e-3, image_shape=(1, 40), augment=2, **epochs(100)
+        **stack, n_jobs=threads, learning_rate_init=2e-3, image_shape=(1, 40), random_shift=2, **epochs(100)
     )
     contenders = [
         Contender("skcnn, as by default", ConvSigmoidClassifier(n_jobs=threads)),

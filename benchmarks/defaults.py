@@ -48,7 +48,7 @@ CHANGES = [
     {"pool_size": 1},
     {"pool_size": 3},
     {"n_filters": 8, "pool_size": 1},
-    {"augment": 1},
+    {"random_shift": 1},
     {"activation": "tanh"},
     {"activation": "tanh", "learning_rate_init": 2e-3},
     {"activation": "relu"},

@@ -4,8 +4,8 @@
 
 The peak is measured, not looked up: see peak.py. It is the kernels' limit only if --c-args names the vector flags that
 they were built with; those of the level in use are the default. Every kernel works on one group of images through its
-door in skcnn.kernels. What a call of the door costs, half a microsecond to two, is measured with a network of one pixel
-and taken off.
+hook in skcnn.kernels. What a call of the hook costs, half a microsecond to two, is measured with a network of one pixel
+and taken off; the convolutions' hooks lay out memory besides, and repeat the kernel instead, less its first run.
 """
 
 import shlex
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from itertools import cycle
 
 import numpy as np
-from machine import limit_threads, make_parser, median_seconds, parse, print_header, print_table
+from machine import limit_threads, make_parser, median_seconds, parse, print_header, print_table, timed
 from peak import LEVEL_ARGS, compile_chains, measure_chains, measure_peak
 from tasks import CONFIGS, Config, Skcnn, make_network, make_task, random_data
 
 from skcnn.kernels import ACTIVATIONS, LANES, LEVEL, LOSSES, SOLVERS
 from skcnn.kernels import compiled as _kernels
-from skcnn.network import Network, aligned_empty
+from skcnn.network import Network, own
 
 SOLVER = {
     "kind": SOLVERS["adam"],
@@ -55,14 +55,13 @@ class Case:
     n_values: int
     flop: int = 0
     per_batch: bool = False
-    n_calls: int = 1  # of the door
+    n_calls: int = 1  # of the hook
+    repeated: callable = None  # a call that does it a given number of times
 
 
 def aligned(values, dtype):
     values = np.asarray(values)
-    array = aligned_empty(values.size, dtype).reshape(values.shape)
-    array[:] = values
-    return array
+    return own(values.ravel(), dtype).reshape(values.shape)
 
 
 class Arrays:
@@ -79,53 +78,50 @@ class Arrays:
         return aligned(np.zeros(shape), self.dtype)
 
 
-def layer_cases(layer, activation, dtype, *, first):
-    """The kernels of a convolutional layer, by name; of the `first` one, nothing asks for the pixels' gradient."""
+def stage_cases(network, number, dtype):
+    """The kernels of a convolution with its activation and pooling, by name; nothing asks for the pixels' gradient."""
     make = Arrays(dtype)
-    height, width, n_channels = layer.in_shape
-    n_filters, n_taps, taps = layer.n_filters, layer.n_taps, layer.taps * LANES
-    x, maps = make.uniform(n_channels, *layer.padded_shape, LANES), make.uniform(n_filters, *layer.conv_shape, LANES)
-    maps_out, pooled = make.zeros(*maps.shape), make.uniform(n_filters, *layer.out_shape[:2], LANES)
-    places, activated, d_activated = np.zeros(pooled.shape, np.uint16), pooled.copy().ravel(), make.zeros(pooled.size)
-    pooled_out = make.zeros(*pooled.shape)
-    filters, intercepts = make.uniform(n_filters, n_taps), make.zeros(n_filters)
-    d_filters, d_intercepts = make.zeros(n_filters, n_taps), make.zeros(n_filters)
-    sums = aligned_empty(_kernels.sums_size(n_filters, n_taps, dtype), dtype)
-    # The gradient in its zeros, and the filters turned round.
-    row, d_taps = layer.strides[0], layer.d_taps * LANES
-    d = make.uniform(n_filters, -(-layer.d_strides[0] // row), row, LANES)
-    turned, no_intercepts = make.uniform(n_channels, len(d_taps)), make.zeros(n_channels)
-    d_x = make.zeros(n_channels, height, width, LANES)
-    code, n_flop = ACTIVATIONS[activation], 2 * maps.size * n_taps
+    stage = network.stages[number]
+    (height, width, n_channels), n_filters = stage.convolution.in_shape, stage.convolution.n_filters
+    convolved = tuple(side * pool for side, pool in zip(stage.out_shape, stage.pool_size, strict=False))
+    x, maps = make.uniform(n_channels * height * width, LANES), make.uniform(n_filters, *convolved, LANES)
+    maps_out, pooled = make.zeros(*maps.shape), make.uniform(n_filters, *stage.out_shape[:2], LANES)
+    indices, activated = np.zeros(pooled.shape, np.uint16), pooled.copy().ravel()
+    d_activated, pooled_out, d_x = make.zeros(pooled.size), make.zeros(*pooled.shape), make.zeros(*x.shape)
+    flat, flat_out = maps.reshape(-1, LANES), maps_out.reshape(-1, LANES)
+    parameters, gradient = make.uniform(network.n_parameters), make.zeros(network.n_parameters)
+    code, n_flop = ACTIVATIONS[stage.activation.function], 2 * maps.size * stage.convolution.n_taps
+    fixed = network.compiled, number, parameters
 
     def pool():
         for f in range(n_filters):
-            _kernels.max_pool_forward(
-                maps[f].reshape(*layer.conv_shape, LANES), *layer.pool_size, pooled_out[f], places[f]
-            )
+            _kernels.max_pool_forward(maps[f], *stage.pool_size, pooled_out[f], indices[f])
 
     def pool_backward():
         for f in range(n_filters):
-            _kernels.max_pool_backward(pooled[f], places[f], *layer.pool_size, maps_out[f])
+            _kernels.max_pool_backward(pooled[f], indices[f], *stage.pool_size, maps_out[f])
 
-    def backward():
-        _kernels.convolution_backward(x, maps, taps, sums, d_filters, d_intercepts)
+    def forward(n):
+        _kernels.convolution_forward(*fixed, x, LANES, flat_out, n)
+
+    def backward_weights(n):
+        _kernels.convolution_backward_weights(*fixed, x, flat, LANES, gradient, n)
+
+    def backward_data(n):
+        _kernels.convolution_backward_data(*fixed, flat, LANES, d_x, n)
 
     cases = {
-        FORWARD: Case(lambda: _kernels.convolution_forward(x, filters, intercepts, taps, maps_out), maps.size, n_flop),
+        FORWARD: Case(None, maps.size, n_flop, repeated=forward),
         "activation forward": Case(lambda: _kernels.activate(code, activated), activated.size),
         "activation backward": Case(lambda: _kernels.activate_backward(code, activated, d_activated), activated.size),
-        D_FILTERS: Case(backward, maps.size, n_flop),
+        D_FILTERS: Case(None, maps.size, n_flop, repeated=backward_weights),
     }
-    if layer.pool_size != (1, 1):
+    if stage.pooling:
         cases["max-pooling forward"] = Case(pool, pooled.size, n_calls=n_filters)
         cases["max-pooling backward"] = Case(pool_backward, pooled.size, n_calls=n_filters)
-    if not first:
-        cases[D_INPUT] = Case(
-            lambda: _kernels.convolution_forward(d, turned, no_intercepts, d_taps, d_x),
-            d_x.size,
-            2 * d_x.size * len(d_taps),
-        )
+    if number:
+        n_taps = n_filters * stage.convolution.n_taps // n_channels
+        cases[D_INPUT] = Case(None, d_x.size, 2 * d_x.size * n_taps, repeated=backward_data)
     return cases
 
 
@@ -136,8 +132,9 @@ def dense_cases(network, dtype):
     height, width, n_channels = network.image_shape
     X = generator.randint(256, size=(N_ROWS, network.n_features)).astype(np.uint8)
     groups = cycle(generator.permutation(N_ROWS).astype(np.intp).reshape(-1, LANES))
-    layer = network.layers[0]
-    gathered = make.zeros(n_channels, *layer.padded_shape, LANES)
+    pads = network.stages[0].convolution.pads
+    row = width + sum(pads[1])
+    gathered = make.zeros(n_channels, height + sum(pads[0]), row, LANES)
     n_hidden, n_outputs = network.n_hidden, network.n_outputs
     hidden, hidden_out = make.uniform(n_hidden, LANES), make.zeros(n_hidden, LANES)
     weights, intercepts = make.uniform(n_outputs, n_hidden), make.zeros(n_outputs)
@@ -146,7 +143,7 @@ def dense_cases(network, dtype):
     targets, ones = aligned(logits > 0.5, dtype), aligned(np.ones(LANES), dtype)
     gradient, parameters = make.uniform(network.n_trainable), make.uniform(network.n_trainable)
     moments = aligned(np.ones((2, network.n_trainable)), dtype)
-    start, n_flop = layer.strides[2], 2 * n_hidden * LANES * n_outputs
+    start, n_flop = pads[0][0] * row + pads[1][0], 2 * n_hidden * LANES * n_outputs
 
     def gather():
         _kernels.gather(X, next(groups), 1 / 255, height, width, start, gathered)
@@ -172,25 +169,36 @@ def dense_cases(network, dtype):
 
 
 def make_cases(network, dtype):
-    """All kernels of a training step, each with the cases of all layers."""
+    """All kernels of a training step, each with the cases of all stages."""
     cases = {}
-    layers = [layer_cases(layer, network.activation, dtype, first=not i) for i, layer in enumerate(network.layers)]
-    for some in (*layers, dense_cases(network, dtype)):
+    stages = [stage_cases(network, number, dtype) for number in range(len(network.stages))]
+    for some in (*stages, dense_cases(network, dtype)):
         for name, case in some.items():
             cases.setdefault(name, []).append(case)
     return {name: cases[name] for name in NAMES if name in cases}
 
 
 def call_costs(dtype, repeats):
-    """Seconds that a call of each kernel's door takes, by the kernel's name."""
+    """Seconds that a call of each kernel's hook takes, by the kernel's name."""
     one_pixel = Network((2, 2, 1), (1, 1), ((1, 1), (1, 1)), 1, pool_size=((2, 2), (1, 1)))
     cases = make_cases(one_pixel, dtype)
-    return {name: median_seconds(some[-1].call, repeats) for name, some in cases.items()}
+    return {name: median_seconds(some[-1].call, repeats) for name, some in cases.items() if some[-1].call}
 
 
 def seconds_of(cases, cost, repeats, least=2e-3):
-    """What the cases of a kernel take, without the calls of its door."""
-    return sum(median_seconds(case.call, repeats, least) - cost * case.n_calls for case in cases)
+    """What the cases of a kernel take, without the calls of its hook."""
+    return sum(
+        median_seconds(case.call, repeats, least) - cost * case.n_calls
+        if case.call
+        else seconds_repeated(case, repeats)
+        for case in cases
+    )
+
+
+def seconds_repeated(case, repeats, n=9):
+    """What a kernel takes that its hook repeats: the difference of `n` runs and of one, in turns."""
+    turns = [timed(lambda: case.repeated(n))[0] - timed(lambda: case.repeated(1))[0] for _ in range(max(5, repeats))]
+    return float(np.median(turns)) / (n - 1)
 
 
 def numpy_sigmoid(n_values, dtype):
@@ -228,10 +236,11 @@ def print_kernels(dtype, library, repeats):
     cases = make_cases(network, dtype) | {"NumPy's 1 / (1 + exp(-x))": [numpy_sigmoid(network.n_hidden * LANES, dtype)]}
     print(f"{dtype}, one group of {LANES} images 28x28: {CONFIGS['medium']}\n")
     print_table(header, kernel_rows(cases, dtype, peak, repeats))
-    for layer in make_network(CONFIGS["stack"], 28).layers:
-        height, width, n_channels = layer.in_shape
-        cases = layer_cases(layer, "relu", dtype, first=n_channels == 1)
-        print(f"{dtype}, one group: {n_channels} to {layer.n_filters} channels, {height}x{width}, 3x3\n")
+    network = make_network(CONFIGS["stack"], 28)
+    for number, stage in enumerate(network.stages):
+        height, width, n_channels = stage.convolution.in_shape
+        cases = stage_cases(network, number, dtype)
+        print(f"{dtype}, one group: {n_channels} to {stage.convolution.n_filters} channels, {height}x{width}, 3x3\n")
         print_table(header, kernel_rows({name: [cases[name]] for name in NAMES if name in cases}, dtype, peak, repeats))
 
 
@@ -252,8 +261,8 @@ def count_flop(network):
 
     Activations, pooling, loss and solver are not counted.
     """
-    layers, first = network.layers, network.layers[0]
-    steps = 3 * sum(layer.n_multiply_adds for layer in layers) - first.n_multiply_adds
+    stages = network.stages
+    steps = 3 * sum(stage.n_multiply_adds for stage in stages) - stages[0].n_multiply_adds
     return 2 * (steps + 3 * network.n_hidden * network.n_outputs)
 
 
@@ -267,7 +276,7 @@ def measure_epoch(config, n_rows, library, repeats):
     turns = []
     for _ in range(repeats):
         kernels = [
-            seconds_of(some, costs[name], 1) * (n_rows // (task.batch_size if some[0].per_batch else LANES))
+            seconds_of(some, costs.get(name, 0.0), 1) * (n_rows // (task.batch_size if some[0].per_batch else LANES))
             for name, some in cases.items()
         ]
         peak = measure_chains(library, "float32", n_chains, 3) if library else np.nan

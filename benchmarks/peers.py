@@ -31,10 +31,11 @@ class TorchTwin:
         network = task.network
         height, width, n_channels = network.image_shape
         steps = []
-        for layer in network.layers:
+        for stage in network.stages:
+            layer = stage.convolution
             steps += [torch.nn.Conv2d(layer.in_shape[2], layer.n_filters, layer.kernel_size, padding=layer.padding)]
             steps += [torch.nn.ReLU() if network.activation == "relu" else torch.nn.Sigmoid()]
-            steps += [torch.nn.MaxPool2d(layer.pool_size)] if layer.pool_size != (1, 1) else []
+            steps += [torch.nn.MaxPool2d(stage.pool_size)] if stage.pooling else []
         dense = torch.nn.Linear(network.n_hidden, network.n_outputs)
         self._model = torch.nn.Sequential(*steps, torch.nn.Flatten(), dense)
         with torch.no_grad():
@@ -103,7 +104,7 @@ class JaxTwin:
         height, width, n_channels = task.network.image_shape
         if n_channels != 1:
             raise ValueError("The twin in JAX is for images of one channel.")
-        self._layers = task.network.layers
+        self._stages = task.network.stages
         self._activation = jax.nn.relu if task.network.activation == "relu" else jax.nn.sigmoid
         self._batch_size = task.batch_size
         self._learning_rate = task.learning_rate
@@ -145,10 +146,10 @@ class JaxTwin:
         return self._jax.lax.reduce_window(X, -np.inf, self._jax.lax.max, window, window, "VALID")
 
     def _logits(self, parameters, X):
-        for number, layer in enumerate(self._layers):
-            c = self._convolve(X, parameters[f"filters_{number}"], layer.padding)
+        for number, stage in enumerate(self._stages):
+            c = self._convolve(X, parameters[f"filters_{number}"], stage.convolution.padding)
             X = self._activation(c + parameters[f"filter_intercepts_{number}"][:, None, None])
-            X = self._pool(X, layer.pool_size) if layer.pool_size != (1, 1) else X
+            X = self._pool(X, stage.pool_size) if stage.pooling else X
         return X.reshape(X.shape[0], -1) @ parameters["weights"].T + parameters["intercepts"]
 
     def _loss(self, parameters, X, targets):

@@ -26,10 +26,11 @@ class KerasTwin:
         height, width, n_channels = network.image_shape
         n_batches = -(-len(task.X) // task.batch_size)
         steps = [keras.Input((height, width, n_channels))]
-        for layer in network.layers:
+        for stage in network.stages:
+            layer = stage.convolution
             how = {"activation": network.activation, "padding": layer.padding}
             steps += [keras.layers.Conv2D(layer.n_filters, layer.kernel_size, **how)]
-            steps += [keras.layers.MaxPooling2D(layer.pool_size)] if layer.pool_size != (1, 1) else []
+            steps += [keras.layers.MaxPooling2D(stage.pool_size)] if stage.pooling else []
         self._model = keras.Sequential([*steps, keras.layers.Flatten(), keras.layers.Dense(network.n_outputs)])
         self._load(network, task.initial)
         self._model.compile(
@@ -47,7 +48,7 @@ class KerasTwin:
     def _load(self, network, initial):
         """Channels are Keras's last axis: of the filters' pixels, and of what the dense layer reads."""
         arrays = []
-        for number in range(len(network.layers)):
+        for number in range(len(network.stages)):
             arrays += [initial[f"filters_{number}"].transpose(2, 3, 1, 0), initial[f"filter_intercepts_{number}"]]
         height, width, n_filters = network.hidden_shape
         weights = initial["weights"].reshape(network.n_outputs, n_filters, height, width).transpose(2, 3, 1, 0)

@@ -41,14 +41,14 @@ CHOICES = {
         "tanh": TWO | {"activation": "tanh"},
         "sigmoid": TWO | {"activation": "sigmoid"},
         "Glorot's initial weights": TWO | {"init": "glorot_uniform"},
-        "augment=1": TWO | {"augment": 1},
-        "augment=2": TWO | {"augment": 2},
+        "random_shift=1": TWO | {"random_shift": 1},
+        "random_shift=2": TWO | {"random_shift": 2},
     },
     "three layers, 16, 32 and 32 filters 3 x 3": {
         "relu, same, pools 2, 2 and 1": THREE,
         "tanh": THREE | {"activation": "tanh"},
         "Glorot's initial weights": THREE | {"init": "glorot_uniform"},
-        "augment=2": THREE | {"augment": 2},
+        "random_shift=2": THREE | {"random_shift": 2},
     },
 }
 

@@ -27,10 +27,10 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
     n_filters : int or sequence of int, default=16
         Filters of the convolution; a sequence stacks a layer for each of its numbers, (16, 32) two. More of them see
         more, and cost time in proportion; a second layer sees larger shapes, made of those that the first one sees.
-    kernel_size : int, tuple of (kernel_height, kernel_width), or list of either, default=5
-        Size of a filter in pixels: about that of what should be noticed. An int is cut to the sides of what the layer
-        reads; a tuple must fit. Both are for all layers, a list has one of them for each: [5, 3] is 5 x 5 pixels in
-        the first layer and 3 x 3 in the second, (5, 3) is 5 x 3 in all.
+    kernel_size : int, or sequence of int or (kernel_height, kernel_width), default=5
+        Size of a filter in pixels: about that of what should be noticed. An int is for all layers, a sequence (tuples
+        and lists mean the same) has one entry for each: (5, 3) is 5 x 5 pixels in the first layer and 3 x 3 in the
+        second, [(3, 5)] is one layer of 3 x 5. An int is clipped to the sides of what the layer reads, a pair must fit.
     image_shape : tuple of (height, width) or (height, width, n_channels), default=None
         What a row of X is, channels varying fastest; say it whenever rows are no square grey images. None takes X
         of three or four axes as the images it is, rows as square images if the number of features is a square
@@ -38,16 +38,16 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
     padding : {"valid", "same"}, default="valid"
         "valid" puts filters where they fit, so that a layer's output is smaller than its input by the kernel's sides
         less 1; "same" surrounds the input with zeros, so that it is as large. Stacks of several layers want "same".
-    pool_size : int, tuple of (pool_height, pool_width), or list of either, default=2
+    pool_size : int, or sequence of int or (pool_height, pool_width), default=2
         Max-pooling after each layer: of every pool of that many pixels only the largest value goes on; what fills no
         pool at the end of rows and columns is dropped. 2 makes what comes next four times cheaper, and the network
         less sensitive to where things are; 1 is no pooling. The same rules as for `kernel_size`.
     activation : {"sigmoid", "tanh", "relu"}, default="sigmoid"
         Of the convolutional layers: 1 / (1 + exp(-c)), tanh(c) or max(c, 0). Stacks of several layers want "relu".
-    augment : int or tuple of (rows, columns), default=0
+    random_shift : int or pair of (rows, columns), default=0
         Pixels that each image is moved by while it is learnt, at most: as many rows up or down and columns to the left
         or right as `random_state` draws anew for each image in each epoch; the pixels at the border are repeated. An
-        int is cut to what leaves a part of the image in sight; a tuple must fit.
+        int is clipped to what leaves a part of the image in sight, a pair must fit.
         Predictions and validation scores are of the images as they are. Use it where a shift does not change what
         is shown and more epochs do not help; not with images that are cut out alike and 8 pixels wide.
     loss : {"log_loss", "squared_error"}, default="log_loss"
@@ -132,8 +132,8 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         Names of the columns of X, if it had string names.
     image_shape_ : tuple of (height, width, n_channels)
         What a row was taken for.
-    kernel_size_, pool_size_ : tuple of (height, width), or list of them
-        Size of the filters and pools; with several layers, a list of each one's.
+    kernel_size_, pool_size_ : list of (height, width)
+        Size of each layer's filters and pools.
     coefs_ : list of ndarray
         Filters of each layer (n_filters, n_channels, kernel_height, kernel_width), n_channels being the number of
         filters of the layer before; and output weights (n_hidden, n_outputs), whose rows are in the order (filter,
@@ -216,7 +216,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         padding="valid",
         pool_size=2,
         activation="sigmoid",
-        augment=0,
+        random_shift=0,
         loss="log_loss",
         standardize=False,
         fit_intercept=True,
@@ -251,7 +251,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         self.padding = padding
         self.pool_size = pool_size
         self.activation = activation
-        self.augment = augment
+        self.random_shift = random_shift
         self.loss = loss
         self.standardize = standardize
         self.fit_intercept = fit_intercept
@@ -361,7 +361,3 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.three_d_array = True
         return tags
-
-
-# Where pickles and skops find the class, wherever its code may move.
-ConvSigmoidClassifier.__module__ = "skcnn"

@@ -1,27 +1,76 @@
 """What a fitted network shows of its parameters."""
 
+from math import nan
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skcnn.network import restore_network
+from skcnn.saved import read_state, write_state
 from skcnn.summary import Summary
 
 
 class FittedNetwork:
-    """Attributes that view the one vector of parameters; `_model` begins with the network's state and that vector."""
+    """Attributes that show parts of `_model`, a skcnn.model.Model; and the state that is saved of it."""
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_model")
 
+    def __getstate__(self):
+        return write_state(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(read_state(state, type(self)().get_params(deep=False)))
+
+    def _fitted_model(self):
+        check_is_fitted(self)
+        return self._model
+
     @property
     def _parameters(self):
-        check_is_fitted(self)
-        return self._model[1]
+        return self._fitted_model().parameters
+
+    @property
+    def _network(self):
+        return self._fitted_model().network
 
     def _views(self):
-        check_is_fitted(self)
-        network, parameters, *_ = self._model
-        return restore_network(network).views(parameters)
+        return self._network.views(self._parameters)
+
+    @property
+    def classes_(self):
+        """Class labels; with several labels a sample, the numbers of these."""
+        return self._fitted_model().labels.classes
+
+    @property
+    def image_shape_(self):
+        """(height, width, n_channels) that a row was taken for."""
+        return self._network.image_shape
+
+    @property
+    def kernel_size_(self):
+        """(kernel_height, kernel_width) of each layer."""
+        return list(self._network.kernel_size)
+
+    @property
+    def pool_size_(self):
+        """(pool_height, pool_width) of each layer."""
+        return list(self._network.pool_size)
+
+    @property
+    def n_outputs_(self):
+        """1 for two classes, otherwise the number of classes or labels."""
+        return self._network.n_outputs
+
+    @property
+    def n_layers_(self):
+        """Input, convolutional layers and output."""
+        return len(self._network.stages) + 2
+
+    @property
+    def loss_(self):
+        """The last epoch's loss."""
+        self._fitted_model()
+        return self.loss_curve_[-1] if self.loss_curve_ else nan
 
     def summary(self):
         """The network's layers: a table that shows itself.
@@ -38,7 +87,8 @@ class FittedNetwork:
 
         Examples
         --------
-        >>> from skcnn import ConvSigmoidClassifier, load_mnist_sample
+        >>> from skcnn import ConvSigmoidClassifier
+        >>> from skcnn.datasets import load_mnist_sample
         >>> X, y = load_mnist_sample(return_X_y=True)
         >>> clf = ConvSigmoidClassifier(
         ...     (16, 32), 3, padding="same", pool_size=2, activation="relu", rescale=1 / 255, max_iter=3, tol=1e9,
@@ -55,8 +105,7 @@ class FittedNetwork:
         dense, sigmoid              10                15,690
         all                                           20,490
         """
-        check_is_fitted(self)
-        return Summary(restore_network(self._model[0]))
+        return Summary(self._network)
 
     # scikit-learn's diagram of the estimator, with the layers below it once they are known.
 

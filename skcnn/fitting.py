@@ -3,7 +3,6 @@
 The estimator is changed at the very end, in one go: an error on the way leaves an earlier fit as it was.
 """
 
-from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +14,7 @@ from skcnn.images import read_images
 from skcnn.kernels import LOSSES
 from skcnn.network import make_network
 from skcnn.plan import make_plan
-from skcnn.state import fitted_attributes, initial_state, later_state
+from skcnn.state import fitted_attributes, initial_state, resumed_state
 from skcnn.targets import check_labels, find_labels, find_partial_labels
 from skcnn.threads import count_threads
 from skcnn.training import Problem, final_parameters, fit_loop
@@ -29,19 +28,19 @@ def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), obse
     """`ConvSigmoidClassifier.fit`; `validation` is (X_val, y_val, sample_weight_val), an `observer` sees the epochs."""
     check_parameters(estimator)
     callbacks = EpochCallbacks.of(estimator) if observer is None else None
-    shell = copy(estimator)  # for scikit-learn's validation to note in
-    later = estimator.warm_start and hasattr(estimator, "_model")
-    pixels, y_read, given_shape = read_images(shell, X, y, reset=not later)
+    probe = metadata_probe(estimator)
+    resuming = estimator.warm_start and hasattr(estimator, "_model")
+    pixels, y_read, given_shape = read_images(probe, X, y, reset=not resuming)
     y_read = check_labels(y_read)
     labels = find_labels(y_read)
-    network = make_network(estimator, pixels.shape[1], labels.n_outputs, known_shape(shell, given_shape, later))
+    network = make_network(estimator, pixels.shape[1], labels.n_outputs, known_shape(probe, given_shape, resuming))
     dtype = training_dtype(pixels)
     generator = check_random_state(estimator.random_state)
-    if later:
-        state = later_state(estimator, network, labels, dtype, "warm_start")
+    if resuming:
+        state = resumed_state(estimator, network, labels, dtype, "warm_start")
     else:
         state = initial_state(estimator, network, generator, dtype)
-    holdout = read_validation_set(shell, network, labels, dtype, *validation)
+    holdout = read_validation_set(probe, network, labels, dtype, *validation)
     problem, weights = make_problem(estimator, pixels, y_read, sample_weight, labels, network, dtype)
     if estimator.early_stopping and holdout is None:
         # A warm start holds the same samples out: those of another split have been learnt from.
@@ -53,12 +52,12 @@ def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), obse
     def attributes_of(state):
         parameters = final_parameters(problem, state, plan, holdout)
         state = replace(state, parameters=parameters).with_own_lists()
-        return noted(shell) | fitted_attributes(labels, plan, state, network)
+        return noted(probe) | fitted_attributes(labels, plan, state, network)
 
     if callbacks is not None:
         observer = callbacks.begin_fit(X, y, sample_weight, attributes_of)
     fit_loop(problem, state, plan, generator, holdout, observer)
-    store(estimator, shell, fitted_attributes(labels, plan, state, network, keep_moments=bool(estimator.warm_start)))
+    store(estimator, probe, fitted_attributes(labels, plan, state, network, keep_moments=bool(estimator.warm_start)))
     if callbacks is not None:
         callbacks.end_fit()
 
@@ -73,28 +72,28 @@ def partial_fit(estimator, X, y, sample_weight, classes):
             f"partial_fit does not support class_weight={estimator.class_weight!r}, as it never sees all the data; "
             "it takes a dict of weights."
         )
-    shell = copy(estimator)
-    later = hasattr(estimator, "_model")
-    X, y, given_shape = read_images(shell, X, y, reset=not later)
-    y = check_labels(y, known=later or classes is not None)
-    labels = find_partial_labels(estimator if later else None, y, classes)
-    network = make_network(estimator, X.shape[1], labels.n_outputs, known_shape(shell, given_shape, later))
+    probe = metadata_probe(estimator)
+    resuming = hasattr(estimator, "_model")
+    X, y, given_shape = read_images(probe, X, y, reset=not resuming)
+    y = check_labels(y, known=resuming or classes is not None)
+    labels = find_partial_labels(estimator if resuming else None, y, classes)
+    network = make_network(estimator, X.shape[1], labels.n_outputs, known_shape(probe, given_shape, resuming))
     generator = check_random_state(estimator.random_state)
-    if later:
-        dtype = estimator._model[1].dtype
-        state = later_state(estimator, network, labels, dtype, "partial_fit")
+    if resuming:
+        dtype = estimator._model.parameters.dtype
+        state = resumed_state(estimator, network, labels, dtype, "partial_fit")
     else:
         dtype = training_dtype(X)
         state = initial_state(estimator, network, generator, dtype)
     problem, _ = make_problem(estimator, X, y, sample_weight, labels, network, dtype)
     plan = make_plan(estimator, network, X.shape[0], count_threads(estimator.n_jobs), incremental=True)
     fit_loop(problem, state, plan, generator)
-    store(estimator, shell, fitted_attributes(labels, plan, state, network, keep_moments=True))
+    store(estimator, probe, fitted_attributes(labels, plan, state, network, keep_moments=True))
 
 
-def known_shape(estimator, given_shape, later):
-    """The images' shape as they came or, where an earlier call goes on with rows, as they came then."""
-    goes_on = later and given_shape is None and estimator.image_shape is None
+def known_shape(estimator, given_shape, resuming):
+    """The images' shape as they came or, where an earlier call is resumed with rows, as they came then."""
+    goes_on = resuming and given_shape is None and estimator.image_shape is None
     return estimator.image_shape_ if goes_on else given_shape
 
 
@@ -140,13 +139,20 @@ def weigh_classes(class_weight, labels, y, weights):
         return fit_weights(weights * factors[codes], weights.dtype, "sample_weight times class_weight")
 
 
-def noted(shell):
+def metadata_probe(estimator):
+    """A stand-in for scikit-learn's validation to note the names and the number of X's columns in."""
+    probe = object.__new__(type(estimator))
+    vars(probe).update(vars(estimator))
+    return probe
+
+
+def noted(probe):
     """What scikit-learn's validation noted."""
-    return {name: getattr(shell, name) for name in _NOTED if hasattr(shell, name)}
+    return {name: getattr(probe, name) for name in _NOTED if hasattr(probe, name)}
 
 
-def store(estimator, shell, attributes):
+def store(estimator, probe, attributes):
     """Make the estimator the fitted one."""
-    vars(estimator).update(noted(shell) | attributes)
-    for name in set(_NOTED) - set(noted(shell)):  # of an earlier fit
+    vars(estimator).update(noted(probe) | attributes)
+    for name in set(_NOTED) - set(noted(probe)):  # of an earlier fit
         vars(estimator).pop(name, None)

@@ -39,7 +39,9 @@ def read_images(estimator, X, y="no_validation", *, reset, image_shape=None):
     without_y = isinstance(y, str) and y == "no_validation"
     options = {} if without_y else {"multi_output": True}
     checked = validate_data(estimator, X, y, reset=reset, dtype=DTYPES, order="C", **options)
-    return (checked, None, given_shape) if without_y else (*checked, given_shape)
+    X, y = (checked, None) if without_y else checked
+    # Numbers that lie across words, as in a field of a packed record, are read one by one at best.
+    return (X if X.flags.aligned else X.copy()), y, given_shape
 
 
 def as_rows(X):

@@ -1,238 +1,267 @@
-"""The geometry of a stack of convolutional layers: what each reads, what it writes, and where its taps look."""
+"""The layers that a network is a list of: each knows its output shape and its parameters.
+
+Everything else about parameters (where they lie in the one vector, what they begin as, what the penalty shrinks, what
+the solver moves) is read from here. A new kind of layer is a class here and a kernel in skcnn.kernels.
+"""
 
 from dataclasses import dataclass
-from functools import cached_property
-from math import prod
-
-import numpy as np
-
-from skcnn.kernels import TAP_BLOCK
-from skcnn.validation import check_integer, is_sequence
-
-# The kernels have 16 bits for where in its pool a maximum is.
-_MAX_POOL = 1 << 16
+from math import prod, sqrt
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A convolution, its activation, and max-pooling.
+class Parameter:
+    """An array of parameters that belongs to a layer.
 
     Parameters
     ----------
-    in_shape : tuple of (height, width, n_channels)
-        What it reads.
-    n_filters : int
-    kernel_size : tuple of (kernel_height, kernel_width)
-    pool_size : tuple of (pool_height, pool_width)
-        (1, 1) is no pooling. Rows and columns at the end that fill no pool are dropped, as Keras drops them.
-    padding : {"valid", "same"}
-        "same" surrounds the images with zeros, so that a convolution has as many rows and columns as they have;
-        of an odd number of zeros, the larger half comes behind, as in Keras.
+    name : str
+    shape : tuple of int
+    fans : tuple of (fan_in, fan_out), default=None
+        Of what is drawn at random: how many values are summed to make one, and how many sums one value goes into.
+    before_relu : bool, default=False
+        Whether a relu comes next.
+    initial : float, default=0.0
+        What it begins as, if it is not drawn.
+    penalized : bool, default=False
+        Whether the L2 penalty shrinks it.
+    trained : bool, default=True
+        Whether the solver moves it.
+    statistic : bool, default=False
+        Whether it is measured on the training data, rather than learnt.
     """
 
+    name: str
+    shape: tuple
+    fans: tuple | None = None
+    before_relu: bool = False
+    initial: float = 0.0
+    penalized: bool = False
+    trained: bool = True
+    statistic: bool = False
+
+    @property
+    def size(self):
+        return prod(self.shape)
+
+    def bounds(self, init):
+        """Of the uniform distribution that it is drawn from: see ConvSigmoidClassifier's `init`."""
+        if init == "uniform":
+            return 0.0, 1.0
+        fan_in, fan_out = self.fans
+        he = init == "he_uniform" or (init == "auto" and self.before_relu)
+        bound = sqrt(6.0 / (fan_in if he else fan_in + fan_out))
+        return -bound, bound
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """Cross-correlation with a bank of filters.
+
+    Parameters
+    ----------
+    number : int
+        Of the convolutions, from 0.
+    in_shape : tuple of (height, width, n_channels)
+    n_filters : int
+    kernel_size : tuple of (kernel_height, kernel_width)
+    padding : {"valid", "same"}
+        "same" surrounds the images with zeros, so that the output has as many rows and columns as they have; of an odd
+        number of zeros, the larger half comes behind, as in Keras.
+    before_relu, fit_intercept : bool
+    """
+
+    number: int
     in_shape: tuple
     n_filters: int
     kernel_size: tuple
-    pool_size: tuple
     padding: str
+    before_relu: bool = False
+    fit_intercept: bool = True
 
-    @cached_property
+    @property
     def pads(self):
-        """Zeros (above, before) the image, and (above and below, before and behind)."""
+        """Zeros ((above, below), (before, behind)) the image."""
         if self.padding == "valid":
             return (0, 0), (0, 0)
-        totals = tuple(side - 1 for side in self.kernel_size)
-        return tuple(total // 2 for total in totals), totals
+        return tuple(((side - 1) // 2, side // 2) for side in self.kernel_size)
 
-    @cached_property
-    def padded_shape(self):
-        """(height, width) with padding."""
-        return tuple(side + total for side, total in zip(self.in_shape, self.pads[1], strict=False))
-
-    @cached_property
-    def conv_shape(self):
-        """(height, width) of the convolution."""
-        return tuple(side - kernel + 1 for side, kernel in zip(self.padded_shape, self.kernel_size, strict=True))
-
-    @cached_property
+    @property
     def out_shape(self):
-        """(height, width, n_filters) of what it writes, after pooling."""
-        return *(side // pool for side, pool in zip(self.conv_shape, self.pool_size, strict=True)), self.n_filters
+        height, width = (
+            side + sum(pad) - kernel + 1
+            for side, pad, kernel in zip(self.in_shape, self.pads, self.kernel_size, strict=False)
+        )
+        return height, width, self.n_filters
 
-    @cached_property
+    @property
     def n_taps(self):
+        """Elements of a filter, in all channels."""
         return self.in_shape[2] * prod(self.kernel_size)
 
-    @cached_property
-    def filters_shape(self):
-        return self.n_filters, self.in_shape[2], *self.kernel_size
-
-    @cached_property
-    def n_multiply_adds(self):
-        """Of one image's forward pass; convolutions that pooling drops are never computed."""
-        return prod(self.out_shape) * prod(self.pool_size) * self.n_taps
-
-    # ---- what the kernels know of it; counted in positions, of which each has a value in every lane ----
-
-    @cached_property
-    def strides(self):
-        """How planes of pixels lie: (from a row to the next, from a channel to the next, to the first pixel).
-
-        Padding is part of the planes.
-        """
-        (above, before), _ = self.pads
-        width = self.padded_shape[1]
-        return width, prod(self.padded_shape), above * width + before
-
-    @cached_property
-    def d_strides(self):
-        """How the gradient of the convolution lies, ready to be correlated with the filters turned round.
-
-        (From a filter's plane to the next, to its first value.) Rows are as long as those of what the layer reads; the
-        zeros between two of them are behind the one and before the other.
-        """
-        height, width, _ = self.in_shape
-        (above, before), _ = self.pads
-        kernel_height, kernel_width = self.kernel_size
-        row = self.padded_shape[1]
-        size = (height + kernel_height - 2) * row + width + kernel_width - 1
-        return size, (kernel_height - 1 - above) * row + kernel_width - 1 - before
-
-    @cached_property
-    def geometry(self):
-        """The numbers of skcnn.kernels.geometry.Layer, in its order."""
-        height, width, n_channels = self.in_shape
-        pooled_height, pooled_width, _ = self.out_shape
+    @property
+    def parameters(self):
+        shape = self.n_filters, self.in_shape[2], *self.kernel_size
+        fans = self.n_taps, self.n_filters * prod(self.kernel_size)
         return (
-            *(n_channels, height, width, *self.strides, self.n_taps, self.n_filters),
-            *(pooled_height * self.pool_size[0], pooled_width * self.pool_size[1]),
-            *(*self.pool_size, pooled_height, pooled_width, *self.d_strides),
+            Parameter(f"filters_{self.number}", shape, fans, self.before_relu, penalized=True),
+            Parameter(f"filter_intercepts_{self.number}", (self.n_filters,), trained=self.fit_intercept),
         )
 
-    @cached_property
-    def taps(self):
-        """Offset of each filter element (channel, kernel row, kernel column) from the first one's pixel.
-
-        Zeros fill it up to a multiple of TAP_BLOCK.
-        """
-        row, plane, _ = self.strides
-        channel, u, v = np.ogrid[: self.in_shape[2], : self.kernel_size[0], : self.kernel_size[1]]
-        taps = np.zeros(-(-self.n_taps // TAP_BLOCK) * TAP_BLOCK, dtype=np.intp)
-        taps[: self.n_taps] = (channel * plane + u * row + v).ravel()
-        return taps
-
-    @cached_property
-    def d_taps(self):
-        """The same of the filters turned round (filter, kernel row, kernel column), in the convolution's gradient."""
-        f, u, v = np.ogrid[: self.n_filters, : self.kernel_size[0], : self.kernel_size[1]]
-        return (f * self.d_strides[0] + u * self.strides[0] + v).ravel()
+    @property
+    def label(self):
+        return f"convolution {self.number + 1}, {self.kernel_size[0]} x {self.kernel_size[1]}"
 
 
-def stack_layers(image_shape, n_filters, kernel_size, pool_size, padding):
-    """The layers that numbers of filters and sizes, a tuple of each, make on images of `image_shape`."""
+@dataclass(frozen=True)
+class Activation:
+    """A function of each value: "sigmoid", "tanh" or "relu"."""
+
+    in_shape: tuple
+    function: str
+
+    @property
+    def out_shape(self):
+        return self.in_shape
+
+    @property
+    def parameters(self):
+        return ()
+
+    @property
+    def label(self):
+        return self.function
+
+
+@dataclass(frozen=True)
+class MaxPooling:
+    """The largest value of each pool; rows and columns at the end that fill no pool are dropped, as in Keras."""
+
+    number: int
+    in_shape: tuple
+    pool_size: tuple
+
+    @property
+    def out_shape(self):
+        height, width = (side // pool for side, pool in zip(self.in_shape, self.pool_size, strict=False))
+        return height, width, self.in_shape[2]
+
+    @property
+    def parameters(self):
+        return ()
+
+    @property
+    def label(self):
+        return f"max-pooling {self.number + 1}, {self.pool_size[0]} x {self.pool_size[1]}"
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Every output weighs every value of what it reads, flattened in the order (filter, row, column)."""
+
+    in_shape: tuple
+    n_outputs: int
+    fit_intercept: bool = True
+
+    @property
+    def out_shape(self):
+        return (self.n_outputs,)
+
+    @property
+    def parameters(self):
+        n_hidden = prod(self.in_shape)
+        return (
+            Parameter("weights", (self.n_outputs, n_hidden), (n_hidden, self.n_outputs), penalized=True),
+            Parameter("intercepts", (self.n_outputs,), trained=self.fit_intercept),
+        )
+
+    @property
+    def label(self):
+        return "dense"
+
+
+@dataclass(frozen=True)
+class Standardization:
+    """Logits minus their mean, over their standard deviation: of a batch while training, of the training set after."""
+
+    in_shape: tuple
+
+    @property
+    def out_shape(self):
+        return self.in_shape
+
+    @property
+    def parameters(self):
+        return (
+            Parameter("running_means", self.in_shape, trained=False, statistic=True),
+            Parameter("running_variances", self.in_shape, initial=1.0, trained=False, statistic=True),
+        )
+
+    @property
+    def label(self):
+        return "standardized"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A convolution, the activation and the pooling behind it: what the kernels compute in one go."""
+
+    convolution: Convolution
+    activation: Activation
+    pooling: MaxPooling | None
+
+    @property
+    def pool_size(self):
+        return self.pooling.pool_size if self.pooling else (1, 1)
+
+    @property
+    def out_shape(self):
+        return (self.pooling or self.convolution).out_shape
+
+    @property
+    def n_multiply_adds(self):
+        """Of one image's forward pass; what pooling drops is never computed."""
+        return prod(self.out_shape) * prod(self.pool_size) * self.convolution.n_taps
+
+
+def make_layers(
+    image_shape,
+    n_filters,
+    kernel_size,
+    n_outputs,
+    pool_size=None,
+    padding="valid",
+    activation="sigmoid",
+    fit_intercept=True,
+    standardize=False,
+    **_,
+):
+    """The list of layers that the parameters of skcnn.network.Network make; pools of (1, 1) are none."""
     layers = []
     shape = image_shape
-    for sizes in zip(n_filters, kernel_size, pool_size, strict=True):
-        layers.append(Layer(shape, *sizes, padding))
+    pool_size = pool_size or ((1, 1),) * len(n_filters)
+    for number, (n, kernel, pool) in enumerate(zip(n_filters, kernel_size, pool_size, strict=True)):
+        layers.append(Convolution(number, shape, n, kernel, padding, activation == "relu", fit_intercept))
+        layers.append(Activation(layers[-1].out_shape, activation))
+        if prod(pool) > 1:
+            layers.append(MaxPooling(number, layers[-1].out_shape, pool))
         shape = layers[-1].out_shape
+    # Standardising takes the output intercepts out again: their gradient is 0, of which only rounding noise would be
+    # left, that Adam scales to whole steps.
+    layers.append(Dense(shape, n_outputs, fit_intercept and not standardize))
+    if standardize:
+        layers.append(Standardization(layers[-1].out_shape))
+    layers.append(Activation(layers[-1].out_shape, "sigmoid"))
     return tuple(layers)
 
 
-def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding):
-    """Numbers of filters, kernel sizes and pool sizes by layer, from hyper-parameters that have passed their checks.
-
-    Returns
-    -------
-    n_filters : tuple of int
-    kernel_size, pool_size : tuple of (height, width)
-
-    Raises
-    ------
-    TypeError
-        If a size is no integer.
-    ValueError
-        If a size is not positive, a list has another length than the stack, a pool is too large for the kernels, or a
-        layer does not fit: then the message has the shapes up to there.
-    """
-    n_filters = tuple(int(n) for n in (n_filters if is_sequence(n_filters) else [n_filters]))
-    kernels = spread("kernel_size", kernel_size, len(n_filters))
-    pools = spread("pool_size", pool_size, len(n_filters))
-    layers = []
-    shape = image_shape
-    for n, (kernel_name, kernel), (pool_name, size) in zip(n_filters, kernels, pools, strict=True):
-        kernel = fit_size(kernel_name, kernel, ("kernel_height", "kernel_width"), shape, layers)
-        unpooled = Layer(shape, n, kernel, (1, 1), padding)
-        pool = fit_size(pool_name, size, ("pool_height", "pool_width"), unpooled.out_shape, [*layers, unpooled])
-        if prod(pool) > _MAX_POOL:
-            raise ValueError(
-                f"{pool_name}={size!r} makes pools of {pool[0]} x {pool[1]} values; they may have {_MAX_POOL}."
-            )
-        layers.append(Layer(shape, n, kernel, pool, padding))
-        shape = layers[-1].out_shape
-    return n_filters, tuple(layer.kernel_size for layer in layers), tuple(layer.pool_size for layer in layers)
-
-
-def spread(name, value, n_layers):
-    """`value` of each layer: a list has one for each, anything else is for all."""
-    if not isinstance(value, list):
-        return [(name, value)] * n_layers
-    if len(value) != n_layers:
-        raise ValueError(
-            f"{name}={value!r} has {len(value)} sizes, but n_filters makes {n_layers} "
-            f"{'layer' if n_layers == 1 else 'layers'}; an integer or a tuple (height, width) is for all layers."
-        )
-    # Within a list, a list can only be a size: JSON and YAML know no tuples.
-    sizes = [tuple(size) if isinstance(size, list) else size for size in value]
-    return [(f"{name}[{i}]", size) for i, size in enumerate(sizes)]
-
-
-def fit_size(name, size, sides, shape, layers):
-    """A size, whose `sides` have names, as (height, width): an int is cut to those of `shape`, a tuple must fit.
-
-    `layers` are those before it.
-    """
-    otherwise = f" or a tuple ({', '.join(sides)})"
-    if not name.endswith("]"):
-        otherwise += "; a list has one of these for each layer"
-    if not isinstance(size, tuple):
-        side = check_integer(name, size, 1, otherwise=otherwise)
-        return min(side, shape[0]), min(side, shape[1])
-    if len(size) != 2:
-        raise ValueError(f"{name}={size!r} must be an integer{otherwise}, as {list(size)!r}.")
-    size = tuple(check_integer(f"{name}'s {side}", value, 1) for side, value in zip(sides, size, strict=True))
-    if size[0] <= shape[0] and size[1] <= shape[1]:
-        return size
-    if not layers:
-        raise ValueError(
-            f"{name}={size!r} is larger than the image, whose (height, width) is {shape[:2]}; "
-            "image_shape says what a row is."
-        )
-    raise ValueError(
-        f"{name}={size!r} is larger than what it is laid on, whose (height, width) is {shape[:2]}:\n"
-        + format_shapes(layers)
-    )
-
-
-# ---- the stack as its users see it ----
-
-
-def layer_rows(layers, *, activation=None, with_intercepts=True):
-    """(what it is, shape of its output, number of its parameters) of the images, and of each step of the layers."""
-    rows = [("images", layers[0].in_shape, 0)]
-    for number, layer in enumerate(layers, 1):
-        kernel, pool = (" x ".join(map(str, size)) for size in (layer.kernel_size, layer.pool_size))
-        n_parameters = prod(layer.filters_shape) + layer.n_filters * with_intercepts
-        what = (
-            f"convolution {number}, {kernel}" if activation is None else f"convolution {number}, {kernel}, {activation}"
-        )
-        rows.append((what, (*layer.conv_shape, layer.n_filters), n_parameters))
-        if layer.pool_size != (1, 1):
-            rows.append((f"max-pooling {number}, {pool}", layer.out_shape, 0))
-    return rows
-
-
-def format_shapes(layers):
-    """The shapes, a line for each step."""
-    rows = layer_rows(layers)
-    width = max(len(what) for what, *_ in rows)
-    return "\n".join(f"  {what:{width}}  {' x '.join(map(str, shape))}" for what, shape, _ in rows)
+def group_stages(layers):
+    """The stages that begin with each convolution of a list of layers."""
+    stages = []
+    for layer in layers:
+        if isinstance(layer, Convolution):
+            stages.append({"convolution": layer, "activation": None, "pooling": None})
+        elif isinstance(layer, Activation) and stages and stages[-1]["activation"] is None:
+            stages[-1]["activation"] = layer
+        elif isinstance(layer, MaxPooling):
+            stages[-1]["pooling"] = layer
+    return tuple(Stage(**stage) for stage in stages)

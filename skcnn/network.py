@@ -1,15 +1,15 @@
-"""The network's geometry and the layout of its parameters, which all live in one contiguous vector."""
+"""The whole network: its list of layers, and the layout of their parameters in the one vector that holds them all."""
 
-from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
-from math import prod, sqrt
+from math import prod
 
 import numpy as np
 
 from skcnn.images import check_image_shape
-from skcnn.kernels import ACTIVATIONS, LANES, forward, workspace_size
-from skcnn.layers import layer_sizes, stack_layers
+from skcnn.kernels import LANES, CompiledNetwork, Memory, forward, make_workspace
+from skcnn.layers import group_stages, make_layers
+from skcnn.sizes import layer_sizes
 
 # Multiply-adds of a thread that go by before Python has a look at signals: some 0.05 s on slow CPUs.
 _RUN_WORK = 5e8
@@ -39,6 +39,23 @@ class Network:
         Whether the intercepts are trained; they stay 0 otherwise.
     standardize : bool
         Whether the logits are standardised over the batch.
+
+    Attributes
+    ----------
+    layers : tuple
+        Of skcnn.layers, from the images to the probabilities.
+    stages : tuple of skcnn.layers.Stage
+        The convolutions among them, each with its activation and its pooling.
+    layout : tuple of (skcnn.layers.Parameter, start, stop)
+        Where each layer's parameters lie in the vector: first what the solver moves or leaves, statistics last.
+    n_trainable, n_parameters : int
+        Values of the first, and all.
+    compiled : CompiledNetwork
+
+    Raises
+    ------
+    ValueError
+        If there is no such network.
     """
 
     image_shape: tuple
@@ -51,125 +68,74 @@ class Network:
     rescale: float = 1.0
     fit_intercept: bool = True
     standardize: bool = False
+    # Made at once: a lock that another thread holds during a fork would stay locked in the child.
+    layers: tuple = field(init=False, repr=False, compare=False)
+    stages: tuple = field(init=False, repr=False, compare=False)
+    layout: tuple = field(init=False, repr=False, compare=False)
+    n_trainable: int = field(init=False, repr=False, compare=False)
+    n_parameters: int = field(init=False, repr=False, compare=False)
+    n_multiply_adds: int = field(init=False, repr=False, compare=False)
+    compiled: CompiledNetwork = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def layers(self):
-        """The convolutional layers."""
-        pool_size = self.pool_size or ((1, 1),) * len(self.n_filters)
-        return stack_layers(self.image_shape, self.n_filters, self.kernel_size, pool_size, self.padding)
+    def __post_init__(self):
+        layers = make_layers(**self.to_state())
+        parameters = [parameter for layer in layers for parameter in layer.parameters]
+        parameters.sort(key=lambda parameter: parameter.statistic)
+        ends = np.cumsum([0] + [parameter.size for parameter in parameters]).tolist()
+        made = {
+            "layers": layers,
+            "stages": group_stages(layers),
+            "layout": tuple((one, *ends) for one, ends in zip(parameters, pairwise(ends), strict=True)),
+            "n_trainable": sum(parameter.size for parameter in parameters if not parameter.statistic),
+            "n_parameters": ends[-1],
+        }
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
+        work = sum(stage.n_multiply_adds for stage in self.stages) + self.n_hidden * self.n_outputs
+        object.__setattr__(self, "n_multiply_adds", work)  # of one image's forward pass
+        object.__setattr__(self, "compiled", CompiledNetwork(self))
 
-    @cached_property
+    @property
     def n_features(self):
         return prod(self.image_shape)
 
-    @cached_property
+    @property
     def hidden_shape(self):
         """(height, width, n_filters) of what the dense layer reads."""
-        return self.layers[-1].out_shape
+        return self.stages[-1].out_shape
 
-    @cached_property
+    @property
     def n_hidden(self):
         return prod(self.hidden_shape)
 
-    @cached_property
-    def n_multiply_adds(self):
-        """Of one image's forward pass."""
-        return sum(layer.n_multiply_adds for layer in self.layers) + self.n_hidden * self.n_outputs
-
-    @cached_property
-    def activation_code(self):
-        return ACTIVATIONS[self.activation]
-
-    @cached_property
-    def taps(self):
-        """All layers' taps, one after the other, those of a layer before its d_taps."""
-        return self.pixel_taps * LANES
-
-    @cached_property
-    def pixel_taps(self):
-        """The same in a single image."""
-        return np.concatenate([taps for layer in self.layers for taps in (layer.taps, layer.d_taps)])
-
     # ---- the parameter vector ----
-
-    @cached_property
-    def _shapes(self):
-        shapes = {}
-        for number, layer in enumerate(self.layers):
-            shapes[f"filters_{number}"] = layer.filters_shape
-            shapes[f"filter_intercepts_{number}"] = (layer.n_filters,)
-        statistics = self.n_outputs if self.standardize else 0
-        return shapes | {
-            "weights": (self.n_outputs, self.n_hidden),
-            "intercepts": (self.n_outputs,),
-            "running_means": (statistics,),
-            "running_variances": (statistics,),
-        }
-
-    @cached_property
-    def offsets(self):
-        """Where each part of the parameter vector begins, in the order of `views`."""
-        sizes = [prod(shape) for shape in self._shapes.values()]
-        return tuple(int(start) for start in np.cumsum([0, *sizes[:-1]]))
-
-    @cached_property
-    def geometry(self):
-        """Of each layer, the numbers of skcnn.kernels.geometry.Layer, and where its filters and intercepts begin."""
-        return [(*layer.geometry, *self.offsets[2 * i : 2 * i + 2]) for i, layer in enumerate(self.layers)]
-
-    @cached_property
-    def dense_offsets(self):
-        """Where weights, intercepts, running means and running variances begin."""
-        return self.offsets[-4:]
-
-    @cached_property
-    def n_trainable(self):
-        """Parameters that the solver moves: all but the running averages, which come last."""
-        return self.offsets[-2]
-
-    @cached_property
-    def n_parameters(self):
-        return self.offsets[-1] + prod(self._shapes["running_variances"])
 
     def views(self, parameters):
         """The parts of the parameter vector by name, as views."""
-        parts = zip(self.offsets, self._shapes.items(), strict=True)
-        return {name: parameters[start : start + prod(shape)].reshape(shape) for start, (name, shape) in parts}
+        return {one.name: parameters[start:stop].reshape(one.shape) for one, start, stop in self.layout}
 
     def initial_parameters(self, init, random_state, dtype):
-        """A new parameter vector; intercepts are 0, running means 0 and running variances 1.
+        """A new parameter vector, drawn as ConvSigmoidClassifier's `init` says; intercepts are 0.
 
         Parameters
         ----------
         init : {"auto", "glorot_uniform", "he_uniform", "uniform"}
-            Filters and weights are drawn from U(-b, b) with b = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio,
-            2010) or b = sqrt(6 / fan_in) (He et al., 2015), the fans of a filter being its taps times the channels
-            it reads and writes; or from U(0, 1). "auto" is He's for the filters before a relu, Glorot's for all else.
         random_state : numpy.random.RandomState
         dtype : numpy dtype
         """
-        parameters = np.zeros(self.n_parameters, dtype=dtype)
-        views = self.views(parameters)
-        fans = {
-            f"filters_{number}": (layer.n_taps, layer.n_filters * prod(layer.kernel_size))
-            for number, layer in enumerate(self.layers)
-        }
-        fans["weights"] = self.n_hidden, self.n_outputs
-        for name, (fan_in, fan_out) in fans.items():
-            he = init == "he_uniform" or (init == "auto" and name != "weights" and self.activation == "relu")
-            bound = sqrt(6.0 / (fan_in if he else fan_in + fan_out))
-            low, high = (0.0, 1.0) if init == "uniform" else (-bound, bound)
-            views[name][:] = random_state.uniform(low, high, size=views[name].shape)
-        views["running_variances"][:] = 1.0
+        parameters = own(np.zeros(self.n_parameters), dtype)
+        for one, start, stop in self.layout:
+            drawn = one.fans is not None
+            parameters[start:stop] = random_state.uniform(*one.bounds(init), size=one.size) if drawn else one.initial
         return parameters
 
     # ---- what the kernels work in ----
 
     def workspace(self, n_rows, n_threads, dtype):
-        """Scratch memory for batches of up to `n_rows` rows, aligned for the widest vectors."""
-        return aligned_empty(workspace_size(self, n_rows, n_threads, np.dtype(dtype).itemsize), dtype)
+        """Scratch memory for learning from batches of up to `n_rows` rows."""
+        return make_workspace(self.compiled, n_rows, n_threads, np.dtype(dtype).itemsize)
 
-    def forward(self, X, parameters, n_threads, *, rows=None, with_hidden=False):
+    def forward(self, X, parameters, n_threads, *, rows=None, with_hidden=False, standardized=True):
         """Logits (n_rows, n_outputs), standardised by the running averages if at all, and hidden activations.
 
         Parameters
@@ -181,6 +147,8 @@ class Network:
             Which rows of X, in which order; all of them if None.
         with_hidden : bool, default=False
             Whether the hidden activations (n_rows, n_hidden) are wanted; they are None otherwise.
+        standardized : bool, default=True
+            Whether logits are standardised where the network does that.
         """
         n_rows = X.shape[0] if rows is None else len(rows)
         logits = np.empty((n_rows, self.n_outputs), dtype=parameters.dtype)
@@ -190,25 +158,16 @@ class Network:
         for start, stop in split_runs(n_rows, n_run):
             run = slice(start, stop)
             some = (X[run], None) if rows is None else (X, rows[run])
-            forward(*some, self, parameters, n_threads, logits[run], None if hidden is None else hidden[run])
+            some_hidden = None if hidden is None else hidden[run]
+            forward(self.compiled, *some, parameters, n_threads, logits[run], some_hidden, standardized)
         return logits, hidden
 
-    def logits(self, X, parameters, n_threads, rows=None):
-        return self.forward(X, parameters, n_threads, rows=rows)[0]
+    def logits(self, X, parameters, n_threads, rows=None, *, standardized=True):
+        return self.forward(X, parameters, n_threads, rows=rows, standardized=standardized)[0]
 
     def to_state(self):
-        """The network as plain numbers, of which `restore_network` makes the same network."""
-        return asdict(self)
-
-
-def restore_network(state):
-    """The network of a `to_state`; the same object as last time, for making its tables takes longer than a row does."""
-    return _restore_network(tuple(state.items()))
-
-
-@lru_cache(maxsize=64)
-def _restore_network(items):
-    return Network(**dict(items))
+        """The network as plain numbers: keyword arguments that make the same network."""
+        return {part.name: getattr(self, part.name) for part in fields(self) if part.init}
 
 
 def make_network(estimator, n_features, n_outputs, given_shape=None):
@@ -245,9 +204,9 @@ def count_until_signals(n_multiply_adds):
     return max(1, int(_RUN_WORK // n_multiply_adds))
 
 
-def aligned_empty(size, dtype):
-    """An uninitialised vector that begins on a cache line (64 bytes)."""
+def own(values, dtype):
+    """A copy of a vector that no view of it can resize: it does not own its memory, which nothing else can reach."""
     dtype = np.dtype(dtype)
-    raw = np.empty(size * dtype.itemsize + 64, dtype=np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + size * dtype.itemsize].view(dtype)
+    vector = np.frombuffer(Memory(len(values) * dtype.itemsize), dtype)
+    vector[:] = values
+    return vector

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from skcnn.kernels import LANES, SOLVERS
 from skcnn.notices import warn
+from skcnn.validation import is_sequence
 
 # Multiply-adds below which a thread costs more than it brings: some ten microseconds of work.
 _THREAD_WORK = 5e5
@@ -11,8 +12,9 @@ _THREAD_WORK = 5e5
 # What batch_size="auto" means; chosen by benchmarks/defaults.py.
 _AUTO_BATCH_SIZE = 32
 
-# An adaptive learning rate is cut by the first, and not once it is at most the second; as MLPClassifier does.
-_CUT = 5.0
+# An adaptive learning rate is divided by the first, and not once it is at most the second; as MLPClassifier does.
+_REDUCTION = 5.0
+MOST_REDUCTIONS = 440  # from the largest number there is
 _LEAST_RATE = 1e-6
 
 
@@ -26,7 +28,7 @@ class Plan:
     batch_size: int
     max_iter: int
     shuffle: bool
-    augment: tuple  # rows and columns that an image may be moved by
+    random_shift: tuple  # rows and columns that an image may be moved by
     tol: float
     n_iter_no_change: float
     early_stopping: bool
@@ -35,15 +37,15 @@ class Plan:
     n_threads: int  # for a batch
     n_scoring_threads: int  # for a pass over many rows
 
-    def learning_rate(self, t, n_cuts):
-        """Of an epoch that starts after `t` samples, and after `n_cuts` of an adaptive rate."""
+    def learning_rate(self, t, n_reductions):
+        """Of an epoch that starts after `t` samples, and after `n_reductions` of an adaptive rate."""
         if self.schedule == "invscaling":
             return self.solver["learning_rate"] * (t + 1.0) ** -self.power_t
-        return self.solver["learning_rate"] / _CUT**n_cuts
+        return self.solver["learning_rate"] / _REDUCTION**n_reductions
 
-    def may_cut(self, t, n_cuts):
-        """Whether the learning rate is to be cut, where training would stop otherwise."""
-        return self.schedule == "adaptive" and self.learning_rate(t, n_cuts) > _LEAST_RATE
+    def may_reduce(self, t, n_reductions):
+        """Whether the learning rate is to be reduced, where training would stop otherwise."""
+        return self.schedule == "adaptive" and self.learning_rate(t, n_reductions) > _LEAST_RATE
 
 
 def useful_threads(n_threads, network, batch_size):
@@ -53,24 +55,24 @@ def useful_threads(n_threads, network, batch_size):
     return max(1, min(n_threads, n_groups, int(n_multiply_adds // _THREAD_WORK)))
 
 
-def largest_shift(augment, image_shape):
-    """Rows and columns that an image may be moved by, a part of it always staying: an int is cut, a tuple must fit."""
+def largest_shift(random_shift, image_shape):
+    """Rows and columns to move an image by at most, a part of it always staying: an int is clipped, a pair must fit."""
     most = image_shape[0] - 1, image_shape[1] - 1
-    if not isinstance(augment, tuple):
-        return tuple(min(int(augment), side) for side in most)
-    if augment[0] > most[0] or augment[1] > most[1]:
+    if not is_sequence(random_shift):
+        return tuple(min(int(random_shift), side) for side in most)
+    if random_shift[0] > most[0] or random_shift[1] > most[1]:
         raise ValueError(
-            f"augment={augment!r} moves images out of sight: (rows, columns) may be {most} for images of "
+            f"random_shift={random_shift!r} moves images out of sight: (rows, columns) may be {most} for images of "
             f"{image_shape[0]} x {image_shape[1]}; image_shape says what a row is."
         )
-    return tuple(int(shift) for shift in augment)
+    return tuple(int(shift) for shift in random_shift)
 
 
 def make_plan(estimator, network, n_samples, n_threads, *, incremental):
     """The plan that an estimator's hyper-parameters ask for, on `n_samples` samples."""
     batch_size = _AUTO_BATCH_SIZE if estimator.batch_size == "auto" else int(estimator.batch_size)
     if not incremental and estimator.batch_size != "auto" and batch_size > n_samples:
-        warn(f"batch_size={batch_size} is larger than the {n_samples} samples: it is cut to them.")
+        warn(f"batch_size={batch_size} is larger than the {n_samples} samples: it is clipped to them.")
     if estimator.standardize and min(batch_size, n_samples) == 1:
         raise ValueError(
             "standardize=True needs batches of two samples or more, as one has no deviation; "
@@ -93,7 +95,7 @@ def make_plan(estimator, network, n_samples, n_threads, *, incremental):
         batch_size=min(batch_size, n_samples),
         max_iter=1 if incremental else int(estimator.max_iter),
         shuffle=bool(estimator.shuffle),
-        augment=largest_shift(estimator.augment, network.image_shape),
+        random_shift=largest_shift(estimator.random_shift, network.image_shape),
         tol=float(estimator.tol),
         n_iter_no_change=estimator.n_iter_no_change,
         early_stopping=bool(estimator.early_stopping),

@@ -6,8 +6,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcnn.images import read_images
 from skcnn.kernels import LANES
-from skcnn.network import restore_network
-from skcnn.targets import Labels
 from skcnn.threads import count_threads
 
 # Of a single output's logit in the two classes' log odds against them.
@@ -15,10 +13,7 @@ _SIGNS = np.array([1, -1], dtype=np.int8)
 
 
 class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
-    """From images to labels, probabilities and features.
-
-    `_model` is (the network's state, parameters, classes, multilabel).
-    """
+    """From images to labels, probabilities and features, by `_model`, a skcnn.model.Model."""
 
     def decision_function(self, X):
         """Logits: what the last sigmoid is taken of.
@@ -47,8 +42,8 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Labels, logits and, if wanted, hidden activations of images."""
         if not hasattr(self, "_model"):  # checking it is a part of what predicting one row takes
             check_is_fitted(self)
-        state, parameters, classes, multilabel = self._model
-        network = restore_network(state)
+        model = self._model
+        network, parameters = model.network, model.parameters
         X, _, _ = read_images(self, X, reset=False, image_shape=network.image_shape)
         if X.shape[1] != network.n_features:  # another thread is in `fit`
             raise ValueError(f"X has {X.shape[1]} features, but the network takes {network.n_features}.")
@@ -56,7 +51,7 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         logits, hidden = network.forward(X, parameters, n_threads, with_hidden=with_hidden)
         if not np.isfinite(logits).all():
             raise ValueError(f"X holds values too large for {parameters.dtype.name}, in which this model computes.")
-        return Labels(classes, multilabel), logits, hidden
+        return model.labels, logits, hidden
 
     def predict(self, X):
         """The most probable class of each image; of several labels a sample, those more probable than not.
@@ -103,6 +98,8 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         log_p = -np.logaddexp(0, -logits)
         if labels.multilabel:
             return log_p
+        # Without the row's largest, a common factor, first: where all are very small, their sum would be rounded away.
+        log_p -= log_p.max(axis=1, keepdims=True)
         return log_p - np.logaddexp.reduce(log_p, axis=1, keepdims=True)
 
     def predict_proba(self, X):
@@ -149,4 +146,4 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     @property
     def _n_features_out(self):
-        return restore_network(self._model[0]).n_hidden
+        return self._model.network.n_hidden

@@ -5,7 +5,8 @@ from math import inf, nan
 
 import numpy as np
 
-from skcnn.network import restore_network
+from skcnn.model import Checkpoint, Model
+from skcnn.network import own
 
 
 @dataclass
@@ -16,7 +17,7 @@ class State:
     moments: np.ndarray  # (2, n_trainable) for Adam, (1, n_trainable) for SGD
     n_steps: int = 0  # solver steps since the moments were zero
     n_batches: int = 0  # batches in the running averages
-    n_cuts: int = 0  # of an adaptive learning rate
+    n_reductions: int = 0  # of an adaptive learning rate
     t: int = 0  # samples seen
     n_iter: int = 0  # epochs of this call
     loss_curve: list = field(default_factory=list)
@@ -41,23 +42,28 @@ class State:
     def loss(self):
         return self.loss_curve[-1] if self.loss_curve else nan
 
-    def record(self, loss, n_samples, plan):
-        """Book an epoch; and, unless the validation score decides, whether it improved on the best by over `tol`."""
+    def record(self, loss, n_samples, plan, validation=None):
+        """Book an epoch: its loss, and the (loss, score) of the validation set, if there is one.
+
+        One of the two decides whether it improved on the best by over `tol`; if it is the score, the best parameters
+        are kept.
+        """
         self.n_iter += 1
         self.t += n_samples
         self.loss_curve.append(loss)
+        if validation is not None:
+            self.record_validation(*validation, plan)
         if not plan.early_stopping:
             self.n_no_improvement = self.n_no_improvement + 1 if loss > self.best_loss - plan.tol else 0
         self.best_loss = min(self.best_loss, loss)
 
     def record_validation(self, loss, score, plan):
-        """The same of the validation set, after `record`; with early stopping the best parameters are kept."""
         self.validation_loss_curve.append(loss)
         self.validation_scores.append(score)
         if plan.early_stopping:
             self.n_no_improvement = self.n_no_improvement + 1 if score < self.best_score + plan.tol else 0
             if score > self.best_score:
-                self.best_parameters = self.parameters.copy()
+                self.best_parameters = own(self.parameters, self.parameters.dtype)
         self.best_score = max(self.best_score, score)
 
 
@@ -72,7 +78,7 @@ def initial_state(estimator, network, generator, dtype):
     )
 
 
-def later_state(estimator, network, labels, dtype, what):
+def resumed_state(estimator, network, labels, dtype, what):
     """The state that the estimator's last fit ended in, for `what` ("warm_start" or "partial_fit") to go on from.
 
     Raises
@@ -80,29 +86,30 @@ def later_state(estimator, network, labels, dtype, what):
     ValueError
         If that fit had other classes or another network.
     """
-    if labels.multilabel != estimator._multilabel or not np.array_equal(labels.classes, estimator.classes_):
+    model, checkpoint = estimator._model, estimator._checkpoint
+    last = model.labels
+    if labels.multilabel != last.multilabel or not np.array_equal(labels.classes, last.classes):
         raise ValueError(
-            f"{what} needs the classes of the last fit, {estimator.classes_!r}; now they are {labels.classes!r}."
+            f"{what} needs the classes of the last fit, {last.classes!r}; now they are {labels.classes!r}."
         )
-    last, parameters, *_ = estimator._model
-    if network != restore_network(last):
-        now = network.to_state()
-        changes = [f"{name}={last[name]!r}, now {now[name]!r}" for name in now if now[name] != last[name]]
+    if network != model.network:
+        then, now = model.network.to_state(), network.to_state()
+        changes = [f"{name}={then[name]!r}, now {now[name]!r}" for name in now if now[name] != then[name]]
         raise ValueError(f"{what} needs the network of the last fit, which had {'; '.join(changes)}.")
     zeros = zero_moments(network, estimator.solver, dtype)
-    moments = estimator._moments
+    moments = checkpoint.moments
     kept = moments is not None and moments.shape == zeros.shape
-    parameters = parameters.astype(dtype)
+    parameters = own(model.parameters, dtype)
     warm = what == "warm_start"
     # The parameters are the best ones so far if the last training stopped early, and are to be held against later ones.
-    best_score = estimator._best_score if warm and estimator.early_stopping else None
+    best_score = checkpoint.best_score if warm and estimator.early_stopping else None
     return State(
         parameters=parameters,
         moments=moments.astype(dtype) if kept else zeros,
-        n_steps=estimator._n_steps if kept else 0,
-        n_batches=estimator._n_batches,
+        n_steps=checkpoint.n_steps if kept else 0,
+        n_batches=checkpoint.n_batches,
         # MLPClassifier's fit, too, begins with the whole learning rate; its partial_fit goes on with the last.
-        n_cuts=0 if warm else estimator._n_cuts,
+        n_reductions=0 if warm else checkpoint.n_reductions,
         t=estimator.t_,
         # A stream's history may be long, and only ever grows: it is not copied with each chunk.
         loss_curve=list(estimator.loss_curve_) if warm else estimator.loss_curve_,
@@ -110,45 +117,33 @@ def later_state(estimator, network, labels, dtype, what):
         validation_loss_curve=list(estimator.validation_loss_curve_ or []),
         validation_scores=list(estimator.validation_scores_ or []),
         best_score=-inf if best_score is None else best_score,
-        best_parameters=None if best_score is None else parameters.copy(),
-        split_seed=estimator._split_seed,
-        n_no_improvement=estimator._n_no_improvement,
+        best_parameters=None if best_score is None else own(parameters, dtype),
+        split_seed=checkpoint.split_seed,
+        n_no_improvement=checkpoint.n_no_improvement,
     )
 
 
-def of_layers(sizes):
-    """The layers' sizes as a hyper-parameter has them: a list, or the only one."""
-    return list(sizes) if len(sizes) > 1 else sizes[0]
-
-
 def fitted_attributes(labels, plan, state, network, *, keep_moments=False):
-    """What the estimator stores of a state: arrays and numbers, whose names end in _ where they are public."""
+    """What the estimator stores of a state; names end in _ where they are public."""
     stopped_early = plan.early_stopping and state.best_parameters is not None
     best_score = state.best_score if stopped_early else max(state.validation_scores, default=None)
     return {
-        "classes_": labels.classes,
-        "_multilabel": labels.multilabel,
-        "image_shape_": network.image_shape,
-        "kernel_size_": of_layers(network.kernel_size),
-        "pool_size_": of_layers(network.pool_size),
-        "n_outputs_": network.n_outputs,
-        "n_layers_": len(network.layers) + 2,
         "n_iter_": state.n_iter,
         "t_": state.t,
-        "learning_rate_": plan.learning_rate(state.t, state.n_cuts),
-        "loss_": state.loss,
+        "learning_rate_": plan.learning_rate(state.t, state.n_reductions),
         "best_loss_": None if plan.early_stopping else state.best_loss,
         "loss_curve_": state.loss_curve,
         "validation_loss_curve_": state.validation_loss_curve or None,
         "validation_scores_": state.validation_scores or None,
         "best_validation_score_": best_score,
-        # In one, so that a prediction in another thread never meets one half of an old model.
-        "_model": (network.to_state(), state.parameters, labels.classes, labels.multilabel),
-        "_n_steps": state.n_steps,
-        "_n_batches": state.n_batches,
-        "_n_cuts": state.n_cuts,
-        "_n_no_improvement": state.n_no_improvement,
-        "_best_score": state.best_score if stopped_early else None,
-        "_split_seed": state.split_seed,
-        "_moments": state.moments if keep_moments else None,
+        "_model": Model(network, state.parameters, labels),
+        "_checkpoint": Checkpoint(
+            moments=state.moments if keep_moments else None,
+            n_steps=state.n_steps,
+            n_batches=state.n_batches,
+            n_reductions=state.n_reductions,
+            n_no_improvement=state.n_no_improvement,
+            best_score=state.best_score if stopped_early else None,
+            split_seed=state.split_seed,
+        ),
     }

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from skcnn.layers import layer_rows
+from skcnn.layers import Activation, Standardization
 
 
 class Summary:
@@ -19,14 +19,11 @@ class Summary:
     rows : list of tuple of (str, tuple of int, int)
         What it is, the shape of one sample's output, and the number of parameters; from the images to the outputs.
     n_parameters : int
-        Of them all, the running averages of `standardize` not counted.
+        Of them all that are learnt: the running averages of `standardize` are not counted.
     """
 
     def __init__(self, network):
-        self.rows = layer_rows(network.layers, activation=network.activation, with_intercepts=network.fit_intercept)
-        n_weights = network.n_outputs * (network.n_hidden + network.fit_intercept)
-        standardized = ", standardized" if network.standardize else ""
-        self.rows.append((f"dense{standardized}, sigmoid", (network.n_outputs,), n_weights))
+        self.rows = layer_rows(network.layers)
         self.n_parameters = sum(n for *_, n in self.rows)
 
     def _cells(self):
@@ -47,3 +44,26 @@ class Summary:
             for (what, shape, n), tag in zip(self._cells(), ["th"] + ["td"] * (len(self.rows) + 1), strict=True)
         )
         return f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
+
+
+def layer_rows(layers):
+    """(what it is, shape of its output, number of parameters that are learnt) of the images and of each layer.
+
+    What is done to each value by itself stands in the row of the layer before.
+    """
+    rows = [("images", layers[0].in_shape, 0)]
+    for layer in layers:
+        n_parameters = sum(parameter.size for parameter in layer.parameters if parameter.trained)
+        if isinstance(layer, Activation | Standardization):
+            what, _, n_before = rows.pop()
+            rows.append((f"{what}, {layer.label}", layer.out_shape, n_before + n_parameters))
+        else:
+            rows.append((layer.label, layer.out_shape, n_parameters))
+    return rows
+
+
+def format_shapes(layers):
+    """The shapes, a line for each layer."""
+    rows = layer_rows(layers)
+    width = max(len(what) for what, *_ in rows)
+    return "\n".join(f"  {what:{width}}  {' x '.join(map(str, shape))}" for what, shape, _ in rows)

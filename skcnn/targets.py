@@ -99,7 +99,7 @@ def find_partial_labels(fitted, y, classes):
     if classes is not None:
         classes = check_classes(classes)
     if fitted is not None:
-        labels = Labels(fitted.classes_, fitted._multilabel)
+        labels = fitted._model.labels
     elif is_multilabel(y):
         labels = find_labels(y)
     elif classes is None:

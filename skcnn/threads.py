@@ -4,19 +4,26 @@ import os
 
 from joblib import cpu_count, effective_n_jobs
 
-from skcnn.kernels import max_threads
+from skcnn.kernels import end_threads, max_threads
 from skcnn.validation import check_n_jobs
 
-_forked = False
+# Whether threads of this process's parents may be waited for in vain: they do not survive a fork.
+_lost_threads = False
+
+
+def _before_fork():
+    """End OpenMP's threads, so that a child begins without a memory of them; the parent makes new ones when needed."""
+    global _ended
+    _ended = end_threads()
 
 
 def _after_fork_in_child():
-    global _forked
-    _forked = True
+    global _lost_threads
+    _lost_threads = _lost_threads or not _ended
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
 
 
 def count_threads(n_jobs):
@@ -30,8 +37,8 @@ def count_threads(n_jobs):
     Returns
     -------
     n_threads : int
-        At most what OpenMP may use: OMP_NUM_THREADS, threadpoolctl and joblib's workers limit that. Always 1 in a
-        forked child, for OpenMP's threads do not survive a fork and a child would wait for them for ever.
+        At most what OpenMP may use: OMP_NUM_THREADS, threadpoolctl and joblib's workers limit that. Always 1 in a child
+        that was forked where OpenMP's threads could not be ended before: it would wait for them for ever.
 
     Raises
     ------
@@ -39,7 +46,7 @@ def count_threads(n_jobs):
         If `n_jobs` is no such number.
     """
     check_n_jobs(n_jobs)
-    if _forked:
+    if _lost_threads:
         return 1
     if n_jobs is None:
         n_jobs = effective_n_jobs(None)

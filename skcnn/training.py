@@ -3,13 +3,13 @@
 The problem (what is fitted, and to what) is apart from the state (what changes while it is).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skcnn.kernels import train_batches
-from skcnn.network import Network, count_until_signals
+from skcnn.network import Network, count_until_signals, own
 from skcnn.notices import warn
 from skcnn.targets import Labels
 
@@ -80,10 +80,10 @@ def final_parameters(problem, state, plan, holdout):
     """The parameters of a model whose training ends in this state."""
     if plan.early_stopping and state.best_parameters is not None:
         return state.best_parameters
-    parameters = state.parameters.copy()
-    # With a validation set they are settled already, to be scored.
+    parameters = own(state.parameters, state.parameters.dtype)
+    # With a validation set they are recomputed already, to be scored.
     if problem.network.standardize and holdout is None and not plan.incremental:
-        settle_statistics(problem, parameters, plan.n_scoring_threads)
+        recompute_statistics(problem, parameters, plan)
     return parameters
 
 
@@ -94,64 +94,62 @@ def train(problem, state, plan, generator, holdout, observer):
         observer.begin(state)
         loss = run_epoch(problem, state, plan, generator, workspace)
         check_finite(loss, state.parameters, plan)
-        state.record(loss, len(problem.rows), plan)
+        # Before either is recorded: an interrupt on the way leaves as many scores as losses.
+        validation = None if holdout is None else evaluate(problem, state, plan, holdout)
+        state.record(loss, len(problem.rows), plan, validation)
         if plan.verbose:
             print(f"Iteration {state.n_iter}, loss = {loss:.8f}")
-        if holdout is not None:
-            validate(problem, state, plan, holdout)
-        if observer.end(state) or (state.n_no_improvement > plan.n_iter_no_change and give_up(state, plan)):
+            if validation is not None:
+                print(f"Validation score: {validation[1]:f}")
+        if observer.end(state) or (state.n_no_improvement > plan.n_iter_no_change and reduce_or_stop(state, plan)):
             return True
     return plan.incremental
 
 
-def validate(problem, state, plan, holdout):
-    """Score the parameters on the validation set as if training ended here."""
+def evaluate(problem, state, plan, holdout):
+    """Loss and score of the parameters on the validation set as if training ended here."""
     if problem.network.standardize:
-        settle_statistics(problem, state.parameters, plan.n_scoring_threads)
-    loss, score = holdout.evaluate(problem, state.parameters, plan.n_scoring_threads)
-    if plan.verbose:
-        print(f"Validation score: {score:f}")
-    state.record_validation(loss, score, plan)
+        recompute_statistics(problem, state.parameters, plan)
+    return holdout.evaluate(problem, state.parameters, plan.n_scoring_threads)
 
 
-def give_up(state, plan):
+def reduce_or_stop(state, plan):
     """Whether to stop after too many epochs without improvement, an adaptive learning rate being as low as it gets."""
     message = (
         f"{'Validation score' if plan.early_stopping else 'Training loss'} did not improve more than "
         f"tol={plan.tol:f} for {plan.n_iter_no_change} consecutive epochs."
     )
-    cut = plan.may_cut(state.t, state.n_cuts)
-    if cut:
-        state.n_cuts += 1
+    reduced = plan.may_reduce(state.t, state.n_reductions)
+    if reduced:
+        state.n_reductions += 1
         state.n_no_improvement = 0
-    if cut:
-        outcome = f"Setting learning rate to {plan.learning_rate(state.t, state.n_cuts):f}"
+        outcome = f"Setting learning rate to {plan.learning_rate(state.t, state.n_reductions):f}"
     else:
         outcome = "Learning rate too small. Stopping." if plan.schedule == "adaptive" else "Stopping."
     if plan.verbose:
         print(f"{message} {outcome}")
-    return not cut
+    return not reduced
 
 
 def run_epoch(problem, state, plan, generator, workspace):
     """One pass over the samples; the average of the batches' losses by weight, L2 included."""
     n_samples = len(problem.rows)
     rows = problem.rows[generator.permutation(n_samples)] if plan.shuffle else problem.rows
-    shifts = draw_shifts(plan.augment, n_samples, generator, state.t)
-    solver = {**plan.solver, "learning_rate": plan.learning_rate(state.t, state.n_cuts)}
+    shifts = draw_shifts(plan.random_shift, n_samples, generator, state.t)
+    solver = {**plan.solver, "learning_rate": plan.learning_rate(state.t, state.n_reductions)}
     # Forward, to the weights and to the activations.
     batch_work = 3 * problem.network.n_multiply_adds * plan.batch_size
     n_run = plan.batch_size * count_until_signals(batch_work)
     total_loss = total_weight = 0.0
     for start in range(0, n_samples, n_run):
         loss, weight, state.n_steps, state.n_batches = train_batches(
+            problem.network.compiled,
             problem.X,
             problem.targets,
             problem.sample_weight,
             rows[start : start + n_run],
             None if shifts is None else shifts[start : start + n_run],
             plan.batch_size,
-            problem.network,
             problem.objective,
             solver,
             state.parameters,
@@ -166,32 +164,39 @@ def run_epoch(problem, state, plan, generator, workspace):
     return total_loss / total_weight
 
 
-def draw_shifts(augment, n_samples, generator, t):
+def draw_shifts(random_shift, n_samples, generator, t):
     """Rows and columns (n_samples, 2) to move each image by in the epoch that starts after `t` samples.
 
     None where none is to move. An int as random_state makes the same generator for every call that goes on from the
     last, and `t` shifts of its own for each of them.
     """
-    if augment == (0, 0):
+    if random_shift == (0, 0):
         return None
-    own = np.random.RandomState([generator.randint(2**31, dtype=np.int64), t % 2**32])
-    return np.column_stack([own.randint(-most, most + 1, size=n_samples, dtype=np.intp) for most in augment])
+    drawn = np.random.RandomState([generator.randint(2**31, dtype=np.int64), t % 2**32])
+    return np.column_stack([drawn.randint(-most, most + 1, size=n_samples, dtype=np.intp) for most in random_shift])
 
 
-def settle_statistics(problem, parameters, n_threads):
+def recompute_statistics(problem, parameters, plan):
     """Replace the running averages by the means and variances of the training set's logits.
 
     While it trains, running averages are all there is, and they trail the parameters; a forward pass gives the
     statistics of the parameters as they are.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite in the parameters' dtype: every logit would be 0.
     """
-    network = replace(problem.network, standardize=False)
-    logits = network.logits(problem.X, parameters, n_threads, problem.rows).astype(np.float64)
+    logits = problem.network.logits(problem.X, parameters, plan.n_scoring_threads, problem.rows, standardized=False)
+    logits = logits.astype(np.float64)
     weights = problem.sample_weight[problem.rows]
     means = np.average(logits, axis=0, weights=weights)
     variances = np.average((logits - means) ** 2, axis=0, weights=weights)
     views = problem.network.views(parameters)
-    views["running_means"][:] = means
-    views["running_variances"][:] = variances
+    with np.errstate(over="ignore"):
+        views["running_means"][:] = means
+        views["running_variances"][:] = variances
+    check_finite(0.0, parameters, plan)
 
 
 def check_finite(loss, parameters, plan):

@@ -23,7 +23,7 @@ _REALS = {
     "validation_fraction": (0.0, 1.0, "()"),
 }
 
-_OPTIONS = {
+OPTIONS = {
     "padding": ("valid", "same"),
     "activation": tuple(ACTIVATIONS),
     "loss": tuple(LOSSES),
@@ -46,11 +46,11 @@ def check_parameters(estimator):
         If a number is out of bounds or not finite, or a string is not among the known ones.
     """
     check_n_filters(estimator.n_filters)
-    check_augment(estimator.augment)
+    check_random_shift(estimator.random_shift)
     check_integer("max_iter", estimator.max_iter, 1)
     for name, (low, high, boundaries) in _REALS.items():
         check_real(name, getattr(estimator, name), low, high, boundaries)
-    for name, known in _OPTIONS.items():
+    for name, known in OPTIONS.items():
         value = getattr(estimator, name)
         if not isinstance(value, str) or value not in known:
             raise ValueError(f"{name}={value!r} is not known; it takes one of {', '.join(map(repr, known))}.")
@@ -93,15 +93,15 @@ def check_n_filters(n_filters):
         check_integer(f"n_filters[{i}]", n, 1)
 
 
-def check_augment(augment):
-    """Whether it is a largest shift in pixels, or one of rows and one of columns."""
-    if not isinstance(augment, tuple):
-        check_integer("augment", augment, 0, otherwise=" or a tuple (rows, columns)")
+def check_random_shift(random_shift):
+    """Whether it is a largest shift in pixels, or a pair of one of rows and one of columns."""
+    if not is_sequence(random_shift):
+        check_integer("random_shift", random_shift, 0, otherwise=" or a pair (rows, columns)")
         return
-    if len(augment) != 2:
-        raise ValueError(f"augment={augment!r} must be an integer or (rows, columns).")
-    for what, shift in zip(("rows", "columns"), augment, strict=True):
-        check_integer(f"augment's {what}", shift, 0)
+    if len(random_shift) != 2:
+        raise ValueError(f"random_shift={random_shift!r} must be an integer or a pair (rows, columns).")
+    for what, shift in zip(("rows", "columns"), random_shift, strict=True):
+        check_integer(f"random_shift's {what}", shift, 0)
 
 
 def check_class_weight(class_weight):
@@ -126,15 +126,18 @@ def check_n_jobs(n_jobs):
 
 
 def check_fits_dtype(estimator, dtype):
-    """Whether the numbers that the kernels compute with survive in the dtype that X is trained in."""
+    """Whether the numbers that the kernels compute with survive in the dtype that X is trained in.
+
+    The kernels take numbers that are too small to be normal for 0.
+    """
+    tiny, largest = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)
     for name in ("rescale", "epsilon"):
         value = getattr(estimator, name)
-        with np.errstate(over="ignore", under="ignore"):
-            converted = np.dtype(dtype).type(value)
-        if converted == 0 or not np.isfinite(converted):
+        if not tiny <= abs(value) <= largest:
             raise ValueError(
-                f"{name}={value!r} must be a number that is neither 0 nor infinite in {np.dtype(dtype).name}, "
-                "in which this X is trained."
+                f"{name}={value!r} must be between {tiny:g} and {largest:g}"
+                f"{' (or the same below 0)' if name == 'rescale' else ''}, to survive in {np.dtype(dtype).name}, in "
+                "which this X is trained."
             )
 
 
@@ -151,7 +154,11 @@ def check_real(name, value, low, high, boundaries):
     """`value`, if it is a finite number (no boolean) within the bounds."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number; got {value!r}.")
-    if not isfinite(value):
+    try:
+        finite = isfinite(value)
+    except OverflowError:  # an integer beyond the largest float
+        finite = False
+    if not finite:
         raise ValueError(f"{name}={value!r} must be finite.")
     left, right = boundaries
     if not ((low < value or (left == "[" and value == low)) and (value < high or (right == "]" and value == high))):
@@ -163,9 +170,11 @@ def check_sample_weight(sample_weight, n_samples, dtype, *, name="sample_weight"
     """Weights of shape (n_samples,) in `dtype`, ones if None."""
     if sample_weight is None:
         return np.ones(n_samples, dtype=dtype)
-    shape = np.asarray(sample_weight).shape
-    if shape != (n_samples,):
-        raise ValueError(f"{name} must be of shape ({n_samples},), a weight for each sample; got shape {shape}.")
+    sample_weight = np.asarray(sample_weight)  # once: an object may come to another array the next time
+    if sample_weight.shape != (n_samples,):
+        raise ValueError(
+            f"{name} must be of shape ({n_samples},), a weight for each sample; got shape {sample_weight.shape}."
+        )
     try:
         weights = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name=name)
     except ValueError as error:

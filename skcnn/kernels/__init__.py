@@ -7,9 +7,14 @@ import os
 from importlib import import_module
 
 try:
+    from skcnn.kernels._buffers import Memory
     from skcnn.kernels._cpu import LEVELS, supported_levels
+    from skcnn.kernels._network import ACTIVATIONS, CompiledNetwork
+    from skcnn.kernels._network import N_LANES as LANES
+    from skcnn.kernels._network import N_MAX_LAYERS as MAX_LAYERS
+    from skcnn.kernels._network import N_MAX_POOL as MAX_POOL
 except ModuleNotFoundError as error:
-    if error.name != "skcnn.kernels._cpu":
+    if not str(error.name).startswith("skcnn.kernels._"):
         raise
     raise ImportError(
         "skcnn's compiled part is missing. Python seems to be importing skcnn from its source folder; "
@@ -41,17 +46,34 @@ def choose_level(wanted, built, supported):
     return wanted
 
 
+__all__ = [
+    "ACTIVATIONS",
+    "LANES",
+    "LEVEL",
+    "LEVELS",
+    "LOSSES",
+    "MAX_LAYERS",
+    "MAX_POOL",
+    "SOLVERS",
+    "CompiledNetwork",
+    "Memory",
+    "choose_level",
+    "compiled",
+    "end_threads",
+    "forward",
+    "make_workspace",
+    "max_threads",
+    "supported_levels",
+    "train_batches",
+]
+
 LEVEL = choose_level(os.environ.get("SKCNN_CPU"), LEVELS, supported_levels())
 compiled = import_module("skcnn.kernels._kernels" + ("" if LEVEL == "baseline" else f"_{LEVEL}"))
 
-ACTIVATIONS = compiled.ACTIVATIONS
-LANES = compiled.N_LANES
 LOSSES = compiled.LOSSES
-MAX_LAYERS = compiled.N_MAX_LAYERS
 SOLVERS = compiled.SOLVERS
-TAP_BLOCK = compiled.N_TAP_BLOCK
-batch_gradient = compiled.batch_gradient
+end_threads = compiled.end_threads
 forward = compiled.forward
+make_workspace = compiled.make_workspace
 max_threads = compiled.max_threads
 train_batches = compiled.train_batches
-workspace_size = compiled.workspace_size

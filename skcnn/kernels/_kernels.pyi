@@ -8,17 +8,14 @@ from typing import TypeAlias, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.network import Network
+from skcnn.kernels._buffers import Memory
+from skcnn.kernels._network import CompiledNetwork
 
 Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64]
 # One of the two throughout a call.
 Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 Indices: TypeAlias = NDArray[np.intp]
 
-N_LANES: int
-N_MAX_LAYERS: int
-ACTIVATIONS: dict[str, int]
-N_TAP_BLOCK: int
 LOSSES: dict[str, int]
 SOLVERS: dict[str, int]
 
@@ -36,61 +33,80 @@ class Solver(TypedDict):
     nesterovs_momentum: bool
 
 def max_threads() -> int: ...
-def workspace_size(network: Network, n_rows: int, n_threads: int, itemsize: int) -> int: ...
+def end_threads() -> bool: ...
+def make_workspace(network: CompiledNetwork, n_rows: int, n_threads: int, itemsize: int) -> Memory: ...
 def forward(
+    network: CompiledNetwork,
     X: Pixels,
     rows: Indices | None,
-    network: Network,
     parameters: Floats,
     n_threads: int,
     logits_out: Floats,
     hidden_out: Floats | None,
+    standardized: bool = True,
 ) -> None: ...
-def batch_gradient(
-    X: Pixels,
-    targets: Floats,
-    sample_weight: Floats,
-    rows: Indices,
-    shifts: Indices | None,
-    network: Network,
-    objective: Objective,
-    parameters: Floats,
-    n_threads: int,
-    workspace: Floats,
-    gradient_out: Floats,
-) -> float: ...
 def train_batches(
+    network: CompiledNetwork,
     X: Pixels,
     targets: Floats,
     sample_weight: Floats,
     rows: Indices,
     shifts: Indices | None,
     batch_size: int,
-    network: Network,
     objective: Objective,
     solver: Solver,
     parameters: Floats,
     moments: Floats,
     n_threads: int,
-    workspace: Floats,
+    workspace: Memory,
     n_steps: int,
     n_batches: int,
 ) -> tuple[float, float, int, int]: ...
 
-# Doors to the kernels, for the tests.
+# Hooks to the kernels, for the tests and the benchmarks.
+def batch_gradient(
+    network: CompiledNetwork,
+    X: Pixels,
+    targets: Floats,
+    sample_weight: Floats,
+    rows: Indices,
+    shifts: Indices | None,
+    objective: Objective,
+    parameters: Floats,
+    n_threads: int,
+    workspace: Memory,
+    gradient_out: Floats,
+) -> float: ...
+def convolution_forward(
+    network: CompiledNetwork, number: int, parameters: Floats, x: Floats, n_lanes: int, out: Floats, n_repeats: int = 1
+) -> None: ...
+def convolution_backward_weights(
+    network: CompiledNetwork,
+    number: int,
+    parameters: Floats,
+    x: Floats,
+    d: Floats,
+    n_lanes: int,
+    gradient_out: Floats,
+    n_repeats: int = 1,
+) -> None: ...
+def convolution_backward_data(
+    network: CompiledNetwork,
+    number: int,
+    parameters: Floats,
+    d: Floats,
+    n_lanes: int,
+    d_x_out: Floats,
+    n_repeats: int = 1,
+) -> None: ...
 def gather(X: Pixels, rows: Indices, rescale: float, height: int, width: int, start: int, x_out: Floats) -> None: ...
 def shift_image(image: Pixels, down: int, right: int, out: Pixels) -> None: ...
-def convolution_forward(x: Floats, filters: Floats, intercepts: Floats, taps: Indices, out: Floats) -> None: ...
-def convolution_backward(
-    x: Floats, d_out: Floats, taps: Indices, sums: Floats, d_filters_out: Floats, d_intercepts_out: Floats
-) -> None: ...
-def sums_size(n_filters: int, n_taps: int, dtype: str) -> int: ...
-def turn_filters(filters: Floats, turned_out: Floats) -> None: ...
+def flip_filters(filters: Floats, flipped_out: Floats) -> None: ...
 def max_pool_forward(
-    values: Floats, pool_height: int, pool_width: int, out: Floats, places_out: NDArray[np.uint16]
+    values: Floats, pool_height: int, pool_width: int, out: Floats, indices_out: NDArray[np.uint16]
 ) -> None: ...
 def max_pool_backward(
-    d_out: Floats, places: NDArray[np.uint16], pool_height: int, pool_width: int, d_values_out: Floats
+    d_out: Floats, indices: NDArray[np.uint16], pool_height: int, pool_width: int, d_values_out: Floats
 ) -> None: ...
 def activate(activation: int, values_out: Floats) -> None: ...
 def activate_backward(activation: int, values: Floats, d_values_out: Floats) -> None: ...

@@ -1,36 +1,47 @@
-"""The compiled part: a group's forward and backward pass, whole runs of mini-batches, and a door to every kernel.
+"""The compiled part: whole runs of mini-batches, prediction, and for the tests a hook to every kernel.
 
-`forward`, `batch_gradient` and `train_batches` are what the package calls; what comes before does the work
-without the GIL. Nothing here checks its arguments: skcnn.network and skcnn.training do.
+`forward` and `train_batches` are what the package calls. They check their arguments (_buffers.pyx); all that comes
+behind works without the GIL, and checks nothing.
+
+The included files are parts of this module for one reason: their functions are compiled once, while those of a .pxd are
+compiled into every caller. From the innermost: direct.pxi, the convolution; passes.pxi, a network forward and backward;
+batches.pxi, a batch and a solver's step; hooks.pxi, for the tests and the benchmarks.
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cython.parallel cimport prange, threadid
-from libc.stdint cimport uint16_t
+from libc.stdint cimport uint8_t, uint16_t
 from libc.string cimport memcpy, memset
 
 from skcnn.kernels cimport activations, convolution, dense, lanes, losses, pooling, solvers, standardization
+from skcnn.kernels._buffers cimport (
+    ANY_LENGTH,
+    BYTES,
+    DOUBLES,
+    FLOATS,
+    ONE_AXIS,
+    Memory,
+    Views,
+    on_cache_line,
+)
+from skcnn.kernels._network cimport CompiledNetwork
 from skcnn.kernels.blocks cimport SUM_FILTERS, TILE_FILTERS
-from skcnn.kernels.geometry cimport MAX_LAYERS, Layer, Network
+from skcnn.kernels.chunks cimport Step, add, finish_gradient
 from skcnn.kernels.lanes cimport CACHE_LINE, LANES, floating, pixel
-from skcnn.kernels.slices cimport Step, add, finish_slice
-from skcnn.kernels.subnormals cimport Mode, flush_subnormals, restore_subnormals
-from skcnn.kernels.workspace cimport (
+from skcnn.kernels.scratch cimport (
     FEW_IMAGES,
-    ROWS_BYTES,
-    SLICE,
-    Group,
-    Workspace,
+    PARAMETER_CHUNK,
+    Scratch,
     block_rows,
     carve,
-    carve_group,
+    count_chunks,
     count_groups,
-    count_slices,
-    count_slots,
+    count_parameter_chunks,
     flat_run,
     group_size,
-    image_stride,
 )
+from skcnn.kernels.stages cimport MAX_POOL, Network, Stage, Strip
+from skcnn.kernels.subnormals cimport Mode, flush_subnormals, restore_subnormals
 
 cdef extern from *:
     """
@@ -39,20 +50,28 @@ cdef extern from *:
     #else
       #define omp_get_max_threads() 1
     #endif
+    #if defined(_OPENMP) && defined(__ELF__)
+      /* OpenMP 5.0; weak, and under another name than the header's, for older runtimes and headers lack it. */
+      extern int skcnn_pause(int) __asm__("omp_pause_resource_all") __attribute__((weak));
+      static int skcnn_end_threads(void) { return skcnn_pause && skcnn_pause(1 /* softly */) == 0; }
+    #else
+      static int skcnn_end_threads(void) { return 0; }
+    #endif
     """
     int omp_get_max_threads() nogil
+    bint skcnn_end_threads()
 
 cdef enum:
     # Rows of a filter that go forward together, after pooling.
     ROW_BLOCK = 4
     # Bytes of images that are fetched ahead, at most.
     PREFETCH_BYTES = 1 << 18
+    MAX_THREADS = 4096
+
+# Of a batch; sizes of scratch memory might overflow beyond.
+cdef double MOST_OUTPUTS = 2.0**44
 
 # What Python calls these constants.
-N_LANES = LANES
-N_MAX_LAYERS = MAX_LAYERS
-N_TAP_BLOCK = convolution.TAP_BLOCK
-ACTIVATIONS = {"sigmoid": activations.SIGMOID, "tanh": activations.TANH, "relu": activations.RELU}
 LOSSES = {"log_loss": losses.LOG_LOSS, "squared_error": losses.SQUARED_ERROR}
 SOLVERS = {"adam": solvers.ADAM, "sgd": solvers.SGD}
 
@@ -60,61 +79,72 @@ cdef struct Objective:
     int loss
     double alpha
 
-cdef enum Pass:
-    BOTH
-    FORWARD
-    BACKWARD
 
-
-cdef Network read_network(network) except *:
-    """The C view of `network`, which must outlive it: it owns the taps."""
-    cdef Network c
-    cdef Layer* layer
-    cdef const Py_ssize_t[::1] taps = network.taps
-    cdef const Py_ssize_t[::1] pixel_taps = network.pixel_taps
-    cdef Py_ssize_t n_taps = 0
-    c.n_layers = c.n_maps = c.n_places = c.n_turned = c.n_sums = 0
-    for geometry in network.geometry:
-        layer = &c.layers[c.n_layers]
-        (
-            layer.n_channels, layer.height, layer.width, layer.row, layer.plane, layer.start, layer.n_taps,
-            layer.n_filters, layer.out_height, layer.out_width, layer.pool_height, layer.pool_width,
-            layer.pooled_height, layer.pooled_width, layer.d_plane, layer.d_start,
-            layer.filters, layer.intercepts,
-        ) = geometry
-        layer.pooled = layer.pool_height * layer.pool_width > 1
-        layer.taps, layer.pixel_taps = &taps[n_taps], &pixel_taps[n_taps]
-        n_taps += convolution.sums_taps(layer.n_taps) - 1
-        layer.d_taps, layer.pixel_d_taps = &taps[n_taps], &pixel_taps[n_taps]
-        n_taps += layer.n_filters * (layer.n_taps // layer.n_channels)
-        layer.maps, layer.places, layer.turned, layer.sums = c.n_maps, c.n_places, c.n_turned, c.n_sums
-        c.n_maps += layer.n_channels * layer.plane
-        c.n_places += layer.n_filters * layer.pooled_height * layer.pooled_width
-        c.n_turned += layer.n_filters * layer.n_taps + layer.n_channels if c.n_layers else 0
-        c.n_sums += layer.n_filters * convolution.sums_taps(layer.n_taps)
-        c.n_layers += 1
-    # What the dense layer reads lies close together.
-    layer = &c.layers[c.n_layers]
-    layer.maps, layer.start = c.n_maps, 0
-    layer.row = c.layers[c.n_layers - 1].pooled_width
-    layer.plane = layer.row * c.layers[c.n_layers - 1].pooled_height
-    c.n_features = network.n_features
-    c.n_hidden = network.n_hidden
-    c.n_maps += c.n_hidden
-    c.n_outputs = network.n_outputs
-    c.weights, c.intercepts, c.running_means, c.running_variances = network.dense_offsets
-    c.n_trainable = network.n_trainable
-    c.activation = network.activation_code
-    c.rescale = network.rescale
-    c.fit_intercept = network.fit_intercept
-    c.standardize = network.standardize
-    return c
-
-
-include "groups.pxi"
-include "images.pxi"
+include "direct.pxi"
 include "passes.pxi"
 include "batches.pxi"
+
+
+# ---- arguments ----
+
+
+cdef int check_threads(Py_ssize_t n_threads) except -1:
+    if not 1 <= n_threads <= MAX_THREADS:
+        raise ValueError(f"n_threads={n_threads} must be between 1 and {MAX_THREADS}.")
+    return 0
+
+
+cdef int take_images(Views views, const Network* net, X, Batch* batch) except -1:
+    """X of (n_samples, n_features), all of its rows."""
+    batch.X = views.take("X", X, BYTES | FLOATS | DOUBLES, ANY_LENGTH, net.n_features, False)
+    batch.pixels = views.type
+    batch.row_bytes = net.n_features * (1 if views.type == BYTES else 4 if views.type == FLOATS else 8)
+    batch.rows = batch.shifts = NULL
+    batch.n_rows = batch.n_left = views.length
+    return 0
+
+
+cdef int take_problem(
+    Views views, const Network* net, X, targets, sample_weight, rows, shifts, int values, Objective objective,
+    Batch* batch,
+) except -1:
+    """What is to be learnt, in `values` of a type, from those rows of X."""
+    cdef Py_ssize_t n_samples
+    take_images(views, net, X, batch)
+    n_samples = batch.n_rows
+    batch.targets = views.take("targets", targets, values, n_samples, net.n_outputs, False)
+    batch.sample_weight = views.take("sample_weight", sample_weight, values, n_samples, ONE_AXIS, False)
+    batch.rows = views.take_rows("rows", rows, n_samples)
+    batch.n_rows = batch.n_left = views.length
+    if shifts is not None:
+        batch.shifts = views.take_shifts("shifts", shifts, batch.n_rows, &net.stages[0])
+    batch.loss, batch.alpha = objective.loss, objective.alpha
+    return 0
+
+
+cdef Scratch take_workspace(
+    const Network* net, Py_ssize_t n_rows, Py_ssize_t n_threads, int values, Memory workspace,
+) except *:
+    """Where everything lies in a workspace, for batches of up to `n_rows` rows."""
+    cdef Scratch at
+    cdef Py_ssize_t n_bytes = workspace_size(net, n_rows, n_threads, values, &at)
+    if workspace.n_bytes < n_bytes:
+        raise ValueError(f"workspace has {workspace.n_bytes} bytes, and these batches need {n_bytes}.")
+    return at
+
+
+cdef Py_ssize_t workspace_size(
+    const Network* net, Py_ssize_t n_rows, Py_ssize_t n_threads, int values, Scratch* at_out,
+) except -1:
+    """Bytes of scratch memory for learning from batches of up to `n_rows` rows."""
+    check_threads(n_threads)
+    if n_rows < 0 or <double> n_rows * net.n_outputs > MOST_OUTPUTS:
+        raise ValueError(f"A batch of {n_rows} rows cannot be learnt from.")
+    if values == FLOATS:
+        at_out[0] = carve(net, n_rows, n_threads, True, <float> 0)
+        return at_out.size * <Py_ssize_t> sizeof(float)
+    at_out[0] = carve(net, n_rows, n_threads, True, <double> 0)
+    return at_out.size * <Py_ssize_t> sizeof(double)
 
 
 # ---- what the package calls ----
@@ -125,133 +155,132 @@ def max_threads():
     return omp_get_max_threads()
 
 
-def workspace_size(network, Py_ssize_t n_rows, Py_ssize_t n_threads, Py_ssize_t itemsize):
-    """Values, of `itemsize` bytes, of scratch memory for batches of up to `n_rows` rows."""
-    cdef Network net = read_network(network)
-    if itemsize == sizeof(float):
-        return carve(&net, n_rows, n_threads, True, <float> 0).size
-    return carve(&net, n_rows, n_threads, True, <double> 0).size
+def end_threads():
+    """End the threads that OpenMP keeps for the calling one; whether there are none now."""
+    return skcnn_end_threads()
+
+
+def make_workspace(CompiledNetwork network not None, Py_ssize_t n_rows, Py_ssize_t n_threads, Py_ssize_t itemsize):
+    """Scratch memory to learn from batches of up to `n_rows` rows, in values of `itemsize` bytes."""
+    cdef Scratch at
+    if itemsize not in (sizeof(float), sizeof(double)):
+        raise ValueError(f"itemsize={itemsize} must be that of float32 or float64.")
+    return Memory(workspace_size(
+        &network.net, n_rows, n_threads, FLOATS if itemsize == sizeof(float) else DOUBLES, &at))
 
 
 def forward(
-    const pixel[:, ::1] X, rows, network, const floating[::1] parameters, Py_ssize_t n_threads,
-    floating[:, ::1] logits_out, hidden_out,
+    CompiledNetwork network not None, X, rows, parameters, Py_ssize_t n_threads, logits_out, hidden_out,
+    bint standardized=True,
 ):
-    """Logits of the rows of X, standardised by the running averages where the network standardises.
+    """Logits of rows of X, standardised by the running averages if the network standardises and it is not to be left.
 
-    `rows` are indices, or None for all; the hidden activations go to `hidden_out` (n_rows, n_hidden) if not None.
+    Parameters
+    ----------
+    network : CompiledNetwork
+    X : ndarray of shape (n_samples, n_features), uint8, float32 or float64
+    rows : ndarray of shape (n_rows,), intp, or None for all
+    parameters : ndarray of shape (n_parameters,), float32 or float64
+    n_threads : int
+    logits_out : ndarray of shape (n_rows, n_outputs), in the parameters' type
+    hidden_out : ndarray of shape (n_rows, n_hidden), likewise, or None
+    standardized : bool
     """
-    cdef Network net = read_network(network)
-    cdef const Py_ssize_t[::1] order = rows
-    cdef floating[:, ::1] hidden = hidden_out
-    cdef Py_ssize_t n_rows = logits_out.shape[0]
-    cdef Py_ssize_t n_groups = count_groups(n_rows)
-    cdef Workspace at = carve(&net, min(n_rows, <Py_ssize_t> LANES), n_threads, False, <floating> 0)
-    cdef const Py_ssize_t* order_at = NULL if order is None else &order[0]
-    cdef floating* hidden_at = NULL if hidden is None else &hidden[0, 0]
+    cdef Views views = Views()
+    cdef Network* net = &network.net
+    cdef Batch batch
+    cdef void* values = views.take("parameters", parameters, FLOATS | DOUBLES, net.n_parameters, ONE_AXIS, False)
+    cdef int type = views.type
+    cdef void* logits
+    cdef void* hidden = NULL
+    take_images(views, net, X, &batch)
+    if rows is not None:
+        batch.rows = views.take_rows("rows", rows, batch.n_rows)
+        batch.n_rows = batch.n_left = views.length
+    logits = views.take("logits_out", logits_out, type, batch.n_rows, net.n_outputs, True)
+    if hidden_out is not None:
+        hidden = views.take("hidden_out", hidden_out, type, batch.n_rows, net.n_hidden, True)
+    check_threads(n_threads)
+    if type == FLOATS:
+        predict_rows(&batch, net, n_threads, standardized, <float*> values, <float*> logits, <float*> hidden)
+    else:
+        predict_rows(&batch, net, n_threads, standardized, <double*> values, <double*> logits, <double*> hidden)
+
+
+cdef int predict_rows(
+    const Batch* batch, const Network* net, Py_ssize_t n_threads, bint standardized, const floating* parameters,
+    floating* logits_out, floating* hidden_out,
+) except -1:
+    """In scratch memory of its own."""
+    cdef Scratch at = carve(net, min(batch.n_rows, <Py_ssize_t> LANES), n_threads, False, <floating> 0)
     cdef char* memory = <char*> PyMem_Malloc(at.size * sizeof(floating) + CACHE_LINE)
-    cdef floating* threads
-    cdef Py_ssize_t g
     if memory == NULL:
         raise MemoryError
-    threads = <floating*> (memory + CACHE_LINE - <size_t> memory % CACHE_LINE) + at.threads
+    at.standardized = standardized and net.standardize
     with nogil:
-        if n_threads == 1 or n_groups == 1:
-            for g in range(n_groups):
-                predict_group(&X[0, 0], order_at, n_rows, g, &net, &parameters[0], &at, threads, &logits_out[0, 0],
-                              hidden_at)
-        else:
-            for g in prange(n_groups, schedule="dynamic", num_threads=<int> n_threads):
-                predict_group(&X[0, 0], order_at, n_rows, g, &net, &parameters[0], &at,
-                              threads + threadid() * at.thread_stride, &logits_out[0, 0], hidden_at)
+        predict_groups(batch, &at, parameters, <floating*> on_cache_line(memory), logits_out, hidden_out)
     PyMem_Free(memory)
-
-
-def batch_gradient(
-    const pixel[:, ::1] X, const floating[:, ::1] targets, const floating[::1] sample_weight,
-    const Py_ssize_t[::1] rows, shifts, network, Objective objective, const floating[::1] parameters,
-    Py_ssize_t n_threads, floating[::1] workspace, floating[::1] gradient_out,
-):
-    """Loss of the batch `rows` at `parameters`; the gradient is written to `gradient_out`.
-
-    `shifts` (n_rows, 2) are the rows and columns that each image is moved by, or None.
-
-    Past its trainable parameters, `gradient_out` receives the batch's means and variances of the logits where the
-    network standardises.
-    """
-    cdef Network net = read_network(network)
-    cdef Py_ssize_t n_rows = rows.shape[0]
-    cdef Workspace at = carve(&net, n_rows, n_threads, True, <floating> 0)
-    cdef const Py_ssize_t[:, ::1] moves = shifts
-    cdef Batch batch
-    cdef double value
-    cdef Mode mode
-    with nogil:
-        mode = flush_subnormals()
-        batch.rows = &rows[0]
-        batch.shifts = NULL if moves is None else &moves[0, 0]
-        batch.n_rows = batch.n_left = n_rows
-        batch.total_weight = sum_weights(&sample_weight[0], &rows[0], n_rows)
-        value = run_batch(&X[0, 0], &targets[0, 0], &sample_weight[0], &batch, &net, objective.loss, &parameters[0],
-                          &at, n_threads, &workspace[0])
-        value += finish_slice(&net, objective.alpha / batch.total_weight, &parameters[0], 0, net.n_trainable,
-                              left_gradients(n_rows, n_threads), at.gradient_stride, &workspace[0])
-        memcpy(&gradient_out[0], &workspace[0], net.n_trainable * sizeof(floating))
-        if net.standardize:
-            memcpy(&gradient_out[net.n_trainable], &workspace[at.statistics], 2 * net.n_outputs * sizeof(floating))
-        restore_subnormals(mode)
-    return value
+    return 0
 
 
 def train_batches(
-    const pixel[:, ::1] X, const floating[:, ::1] targets, const floating[::1] sample_weight,
-    const Py_ssize_t[::1] rows, shifts, Py_ssize_t batch_size, network, Objective objective, solvers.Solver solver,
-    floating[::1] parameters, floating[:, ::1] moments, Py_ssize_t n_threads, floating[::1] workspace,
+    CompiledNetwork network not None, X, targets, sample_weight, rows, shifts, Py_ssize_t batch_size,
+    Objective objective, solvers.Solver solver, parameters, moments, Py_ssize_t n_threads, Memory workspace not None,
     Py_ssize_t n_steps, Py_ssize_t n_batches,
 ):
     """One solver step for each `batch_size` of `rows`, in their order; batches of zero weight are passed over.
 
-    `shifts` as in `batch_gradient`.
+    Parameters, moments and running averages are updated in place.
 
-    Parameters, moments and running averages are updated in place; `n_steps` have been taken since the moments were
-    zero, and `n_batches` have gone into the running averages. Returns the sum over batches of loss times weight, the
-    sum of weights, and both numbers as they are now.
+    Parameters
+    ----------
+    network : CompiledNetwork
+    X : ndarray of shape (n_samples, n_features), uint8, float32 or float64
+    targets : ndarray of shape (n_samples, n_outputs), in the parameters' type
+    sample_weight : ndarray of shape (n_samples,), likewise
+    rows : ndarray of shape (n_rows,), intp
+        Of X, targets and sample_weight.
+    shifts : ndarray of shape (n_rows, 2), intp, or None
+        Rows and columns that each image is moved by.
+    batch_size : int
+    objective : dict of loss (its number) and alpha
+    solver : dict of kind (its number), learning_rate, beta_1, beta_2, epsilon, momentum and nesterovs_momentum
+    parameters : ndarray of shape (n_parameters,), float32 or float64
+    moments : ndarray of shape (2, n_trainable), or (1, n_trainable) with "sgd", in the parameters' type
+    n_threads : int
+    workspace : Memory
+        Of `make_workspace`, for batches of `batch_size` rows or more.
+    n_steps : int
+        Steps since the moments were zero.
+    n_batches : int
+        Batches that have gone into the running averages.
+
+    Returns
+    -------
+    loss, weight : float
+        Sums over batches, of loss times weight and of weight.
+    n_steps, n_batches : int
+        As they are now.
     """
-    cdef Network net = read_network(network)
-    cdef Workspace at = carve(&net, batch_size, n_threads, True, <floating> 0)
-    cdef Step step
-    cdef Py_ssize_t n_rows = rows.shape[0]
-    cdef Py_ssize_t i, start
-    cdef double loss, total_loss = 0, total_weight = 0
-    cdef Mode mode
-    cdef const Py_ssize_t[:, ::1] moves = shifts
+    cdef Views views = Views()
+    cdef Network* net = &network.net
     cdef Batch batch
-    step.solver = solver
-    step.number = n_steps
+    cdef Scratch at
+    cdef Step step = Step(solver, n_steps, n_batches, 0, 0)
+    cdef void* values = views.take("parameters", parameters, FLOATS | DOUBLES, net.n_parameters, ONE_AXIS, True)
+    cdef int type = views.type
+    cdef Py_ssize_t n_moments = 2 if solver.kind == solvers.ADAM else 1
+    cdef void* memory = views.take("moments", moments, type, n_moments, net.n_trainable, True)
+    take_problem(views, net, X, targets, sample_weight, rows, shifts, type, objective, &batch)
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size} must be 1 or more.")
+    at = take_workspace(net, min(batch_size, batch.n_rows), n_threads, type, workspace)
     with nogil:
-        mode = flush_subnormals()
-        for i in range((n_rows + batch_size - 1) // batch_size):
-            start = i * batch_size
-            batch.rows = &rows[start]
-            batch.shifts = NULL if moves is None else &moves[start, 0]
-            batch.n_left = n_rows - start
-            batch.n_rows = min(batch_size, batch.n_left)
-            batch.total_weight = sum_weights(&sample_weight[0], batch.rows, batch.n_rows)
-            if batch.total_weight == 0:
-                continue
-            loss = run_batch(&X[0, 0], &targets[0, 0], &sample_weight[0], &batch, &net, objective.loss,
-                             &parameters[0], &at, n_threads, &workspace[0])
-            if net.standardize and has_spread(&sample_weight[0], batch.rows, batch.n_rows):
-                standardization.update_running(
-                    &workspace[at.statistics], 2 * net.n_outputs, n_batches, &parameters[net.running_means])
-                n_batches += 1
-            step.number += 1
-            loss += run_slices(&net, objective.alpha / batch.total_weight, &step, batch.n_rows, &at, n_threads,
-                               &workspace[0], &moments[0, 0], &parameters[0])
-            total_loss += loss * batch.total_weight
-            total_weight += batch.total_weight
-        restore_subnormals(mode)
-    return total_loss, total_weight, step.number, n_batches
+        if type == FLOATS:
+            run_batches(&batch, batch_size, &at, &step, <float*> memory, <float*> values, <float*> workspace.data)
+        else:
+            run_batches(&batch, batch_size, &at, &step, <double*> memory, <double*> values, <double*> workspace.data)
+    return step.loss, step.weight, step.number, step.n_batches
 
 
-include "doors.pxi"
+include "hooks.pxi"

@@ -1,181 +1,372 @@
-# One batch, from rows of X to new parameters; part of _kernels.pyx.
+# One batch, from rows of X to new parameters, and prediction; part of _kernels.pyx.
 
 
+cdef enum Pass:
+    BOTH
+    FORWARD
+    BACKWARD
+
+# What is learnt from, or predicted. Arrays of values are of the type that the network computes in.
 cdef struct Batch:
-    const Py_ssize_t* rows  # of X; after the batch's n_rows they go on, to n_left
+    const void* X
+    int pixels  # its type: BYTES, FLOATS or DOUBLES
+    Py_ssize_t row_bytes
+    const void* targets
+    const void* sample_weight
+    const Py_ssize_t* rows  # of X, NULL for all; after the batch's n_rows they go on, to n_left
     const Py_ssize_t* shifts  # rows and columns that each is moved by, or NULL
     Py_ssize_t n_rows, n_left
-    double total_weight
+    int loss
+    double alpha, total_weight
 
 
-cdef double run_slot(
-    const pixel* X, const floating* targets, const floating* sample_weight, const Batch* batch, const Network* net,
-    int loss, const floating* parameters, Pass passing, Py_ssize_t slot, const Workspace* at, floating* thread,
-    floating* known, floating* gradient_out,
+# ---- a group of images, as lanes or one by one ----
+
+
+cdef void gather_group(
+    const pixel* X, const Py_ssize_t* rows, const Py_ssize_t* shifts, Py_ssize_t n_rows, Py_ssize_t n_lanes,
+    const Scratch* at, floating* thread,
 ) noexcept nogil:
-    """The groups of a slot, one after the other; their share of the loss.
+    """Put images where the first stage reads them; each is moved first by its own (down, right), if any."""
+    cdef const Network* net = at.net
+    cdef const Stage* stage = &net.stages[0]
+    cdef pixel* images = <pixel*> (thread + at.images)
+    cdef floating* x = thread + at.feature_maps
+    cdef Py_ssize_t order[LANES]
+    cdef Py_ssize_t i
+    if shifts != NULL:
+        for i in range(n_rows):
+            order[i] = i
+            lanes.shift_image(X + rows[i] * net.n_features, stage.height, stage.width, stage.n_channels, shifts[2 * i],
+                              shifts[2 * i + 1], images + i * net.n_features)
+        X, rows = images, order
+    if n_lanes == LANES:
+        clear_padding(stage, LANES, x)
+        lanes.gather(X, rows, n_rows, net.n_features, stage.n_channels, stage.width, stage.row, stage.plane,
+                     <floating> net.rescale, x + stage.start * LANES)
+        return
+    for i in range(n_rows):
+        clear_padding(stage, 1, x)
+        lanes.gather_image(X + rows[i] * net.n_features, stage.n_channels, stage.height, stage.width, stage.row,
+                           stage.plane, <floating> net.rescale, x + stage.start)
+        x += at.image_stride
 
-    What is `known` of the batch's groups is kept where they pass twice.
+
+cdef void forward_rows(
+    const Batch* batch, const Scratch* at, Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t n_lanes,
+    const floating* parameters, floating* thread,
+) noexcept nogil:
+    """The logits of `n_rows` <= LANES rows of the batch, into at.logits; one by one if n_lanes is 1."""
+    cdef const Py_ssize_t* shifts = NULL
+    cdef Py_ssize_t rows[LANES]
+    cdef Py_ssize_t i
+    if batch.shifts != NULL:
+        shifts = batch.shifts + 2 * first
+    for i in range(n_rows):
+        rows[i] = first + i if batch.rows == NULL else batch.rows[first + i]
+    if batch.pixels == BYTES:
+        gather_group(<const uint8_t*> batch.X, rows, shifts, n_rows, n_lanes, at, thread)
+    elif batch.pixels == FLOATS:
+        gather_group(<const float*> batch.X, rows, shifts, n_rows, n_lanes, at, thread)
+    else:
+        gather_group(<const double*> batch.X, rows, shifts, n_rows, n_lanes, at, thread)
+    dense.dense_intercepts_forward(parameters + at.net.intercepts, at.net.n_outputs, thread + at.logits)
+    if n_lanes == LANES:
+        forward_group(at, parameters, thread)
+    else:
+        for i in range(n_rows):
+            forward_image(at, i, parameters, thread)
+
+
+cdef void backward_rows_of_batch(
+    const Scratch* at, Py_ssize_t n_rows, const floating* parameters, floating* thread, floating* gradient_out,
+) noexcept nogil:
+    """After forward_rows of the same rows, from at.d_logits."""
+    cdef const Network* net = at.net
+    cdef Py_ssize_t i
+    dense.dense_intercepts_backward(thread + at.d_logits, net.n_outputs, gradient_out + net.intercepts)
+    if n_rows > FEW_IMAGES:
+        backward_group(at, parameters, thread, gradient_out)
+        return
+    dense.dense_images_backward_weights(
+        maps_of(at, net.n_stages, 1, 0, thread), at.image_stride, n_rows, thread + at.d_logits, net.n_hidden,
+        net.n_outputs, gradient_out + net.weights)
+    for i in range(n_rows):
+        backward_image(at, i, parameters, thread, gradient_out)
+
+
+# ---- the chunks of a batch ----
+
+
+cdef void begin_backward(
+    const Scratch* at, const floating* parameters, floating* thread, floating* gradient_out,
+) noexcept nogil:
+    """Before the first group of a chunk: sums of nothing, and what the convolutions make of their filters."""
+    cdef Py_ssize_t number
+    memset(gradient_out, 0, at.net.n_trainable * sizeof(floating))
+    memset(thread + at.sums, 0, at.net.n_sums * convolution.sums_width(<floating> 0) * sizeof(floating))
+    for number in range(1, at.net.n_stages):
+        direct_prepare(&at.net.stages[number], parameters, thread + at.flipped + at.net.stages[number].flipped)
+
+
+cdef void end_backward(const Scratch* at, floating* thread, floating* gradient_out) noexcept nogil:
+    """After a chunk's last group: add up the sums of the filters' gradients."""
+    cdef const Stage* stage
+    cdef Py_ssize_t number
+    for number in range(at.net.n_stages):
+        stage = &at.net.stages[number]
+        convolution.convolution_backward_sums(
+            thread + at.sums + stage.sums * convolution.sums_width(<floating> 0), stage.n_taps, stage.n_filters,
+            gradient_out + stage.filters, gradient_out + stage.intercepts)
+
+
+cdef inline void prefetch_next_batch(const Batch* batch, Py_ssize_t first) noexcept nogil:
+    """Have the rows at the same place in the next batch fetched: most likely the same thread will come by."""
+    cdef const Py_ssize_t* rows = batch.rows + first + batch.n_rows
+    if first + batch.n_rows + LANES <= batch.n_left and batch.n_rows * batch.row_bytes <= PREFETCH_BYTES:
+        lanes.prefetch_rows(<const char*> batch.X, rows, LANES, batch.row_bytes)
+
+
+cdef double run_group(
+    const Batch* batch, const Scratch* at, Pass passing, Py_ssize_t g, const floating* parameters, floating* thread,
+    floating* scratch,
+) noexcept nogil:
+    """A group forward, and its share of the loss with the gradient of the logits, if these need no other group's.
+
+    Where groups pass twice, what is known of them is kept in memory of the batch, and comes back from there.
     """
+    cdef const Network* net = at.net
+    cdef Py_ssize_t size = group_size(batch.n_rows, g)
+    cdef Py_ssize_t outputs = net.n_outputs * LANES
+    cdef Py_ssize_t kept = g * outputs
+    cdef bint alone = batch.n_rows <= LANES
+    if passing != BACKWARD or not alone:  # else all is as FORWARD left it
+        forward_rows(batch, at, g * LANES, size, 1 if size <= FEW_IMAGES else LANES, parameters, thread)
+        prefetch_next_batch(batch, g * LANES)
+    if passing == BACKWARD:
+        memcpy(thread + at.d_logits, scratch + at.batch_d_logits + kept, outputs * sizeof(floating))
+        return 0
+    lanes.gather_outputs(
+        <const floating*> batch.targets, <const floating*> batch.sample_weight, batch.rows + g * LANES, size,
+        net.n_outputs, thread + at.targets, thread + at.weights)
+    if passing == FORWARD:
+        memcpy(scratch + at.batch_targets + kept, thread + at.targets, outputs * sizeof(floating))
+        memcpy(scratch + at.batch_weights + g * LANES, thread + at.weights, LANES * sizeof(floating))
+        memcpy(scratch + at.batch_logits + kept, thread + at.logits, outputs * sizeof(floating))
+        return 0
+    return losses.loss_and_gradient(thread + at.logits, thread + at.targets, thread + at.weights, net.n_outputs,
+                                    batch.loss, batch.total_weight, thread + at.d_logits)
+
+
+cdef double run_chunk(
+    const Batch* batch, const Scratch* at, Pass passing, Py_ssize_t chunk, Py_ssize_t thread_number,
+    const floating* parameters, floating* scratch,
+) noexcept nogil:
+    """The groups of a chunk, one after the other; their share of the loss."""
     cdef Py_ssize_t n_groups = count_groups(batch.n_rows)
-    cdef Py_ssize_t n_slots = count_slots(n_groups)
-    cdef Group group = carve_group(net, 1 if passing == BOTH else n_groups)
-    cdef Py_ssize_t n_ahead = PREFETCH_BYTES // (net.n_features * <Py_ssize_t> sizeof(pixel))
-    cdef Py_ssize_t g, size, output
-    cdef const Py_ssize_t* rows
+    cdef Py_ssize_t n_chunks = count_chunks(n_groups)
+    cdef floating* thread = scratch + at.threads + thread_number * at.thread_stride
+    # A single thread has two gradients: the first chunk's, to which the others' are added, and the present one's.
+    cdef Py_ssize_t number = chunk if at.n_threads > 1 else min(chunk, <Py_ssize_t> 1)
+    cdef floating* gradient = scratch + at.gradients + number * at.gradient_stride
+    cdef Py_ssize_t g
     cdef double value = 0
     cdef Mode mode = flush_subnormals()
-    if passing == BOTH:
-        known = thread + at.group
     if passing != FORWARD:
-        begin_backward(net, parameters, at, thread, gradient_out)
-    for g in range(slot * n_groups // n_slots, (slot + 1) * n_groups // n_slots):
-        size = group_size(batch.n_rows, g)
-        rows = batch.rows + g * LANES
-        output = 0 if passing == BOTH else g * net.n_outputs * LANES
-        if passing != BACKWARD or n_groups > 1:  # else all is as FORWARD left it
-            shift_and_forward(X, rows, NULL if batch.shifts == NULL else batch.shifts + 2 * g * LANES, size, net,
-                              parameters, at, thread, known + group.logits + output)
-            if batch.n_rows + (g + 1) * LANES <= batch.n_left and batch.n_rows <= n_ahead:
-                # The same place in the next batch: most likely the same thread will come by.
-                lanes.prefetch_rows(X, rows + batch.n_rows, LANES, net.n_features)
-        if passing != BACKWARD:
-            lanes.gather_outputs(
-                targets, sample_weight, rows, size, net.n_outputs, known + group.targets + output,
-                known + group.weights + (0 if passing == BOTH else g * LANES))
-        if passing == BOTH:
-            value += losses.loss_and_gradient(known + group.logits, known + group.targets, known + group.weights,
-                                              net.n_outputs, loss, batch.total_weight, known + group.d_logits)
+        begin_backward(at, parameters, thread, gradient)
+    for g in range(chunk * n_groups // n_chunks, (chunk + 1) * n_groups // n_chunks):
+        value += run_group(batch, at, passing, g, parameters, thread, scratch)
         if passing != FORWARD:
-            backward(net, size, parameters, known + group.d_logits + output, at, thread, gradient_out)
+            backward_rows_of_batch(at, group_size(batch.n_rows, g), parameters, thread, gradient)
     if passing != FORWARD:
-        end_backward(net, at, thread, gradient_out)
+        end_backward(at, thread, gradient)
+        if at.n_threads == 1 and chunk:
+            add(gradient, at.net.n_trainable, scratch + at.gradients)
     restore_subnormals(mode)
     return value
 
 
-cdef double run_slots(
-    const pixel* X, const floating* targets, const floating* sample_weight, const Batch* batch, const Network* net,
-    int loss, const floating* parameters, Pass passing, const Workspace* at, Py_ssize_t n_threads, floating* workspace,
+cdef double run_chunks(
+    const Batch* batch, const Scratch* at, Pass passing, const floating* parameters, floating* scratch,
 ) noexcept nogil:
-    """All slots of a batch; the loss. Their gradients are left in the workspace, added up if there is one thread."""
-    cdef Py_ssize_t n_slots = count_slots(count_groups(batch.n_rows))
-    cdef Py_ssize_t slot
-    cdef floating* threads = workspace + at.threads
-    cdef floating* known = workspace + at.batch
-    cdef double* partials = <double*> (workspace + at.partials)
+    """All chunks of a batch; the loss. Their gradients are left in scratch memory, added up if there is one thread."""
+    cdef Py_ssize_t n_chunks = count_chunks(count_groups(batch.n_rows))
+    cdef Py_ssize_t chunk
+    cdef double* partials = <double*> (scratch + at.partials)
     cdef double value = 0
-    if n_threads == 1 or n_slots == 1:
-        for slot in range(n_slots):
-            partials[slot] = run_slot(
-                X, targets, sample_weight, batch, net, loss, parameters, passing, slot, at, threads, known,
-                workspace + (at.gradient_stride if slot else 0))
-            if slot and passing != FORWARD:
-                add(workspace + at.gradient_stride, net.n_trainable, workspace)
+    if at.n_threads == 1 or n_chunks == 1:
+        for chunk in range(n_chunks):
+            partials[chunk] = run_chunk(batch, at, passing, chunk, 0, parameters, scratch)
     else:
-        for slot in prange(n_slots, schedule="static", num_threads=<int> n_threads):
-            partials[slot] = run_slot(
-                X, targets, sample_weight, batch, net, loss, parameters, passing, slot, at,
-                threads + threadid() * at.thread_stride, known, workspace + slot * at.gradient_stride)
-    for slot in range(n_slots):
-        value += partials[slot]
+        for chunk in prange(n_chunks, schedule="static", num_threads=<int> at.n_threads):
+            partials[chunk] = run_chunk(batch, at, passing, chunk, threadid(), parameters, scratch)
+    for chunk in range(n_chunks):
+        value += partials[chunk]
     return value
 
 
 cdef double run_batch(
-    const pixel* X, const floating* targets, const floating* sample_weight, const Batch* batch, const Network* net,
-    int loss, const floating* parameters, const Workspace* at, Py_ssize_t n_threads, floating* workspace,
+    const Batch* batch, const Scratch* at, const floating* parameters, floating* scratch,
 ) noexcept nogil:
-    """Loss of a batch; the slots' gradients are left in the workspace, and its statistics, if it is standardised.
+    """Loss of a batch; the chunks' gradients are left in scratch memory, and its statistics, if it is standardised.
 
-    Without standardisation each group goes forward and straight back. With it, all logits are needed before any
+    Without standardisation each group goes forward and straight backward. With it, all logits are needed before any
     gradient, so the groups go forward twice: activations are computed again rather than kept for the whole batch,
     however large it is.
     """
     cdef Py_ssize_t n_groups = count_groups(batch.n_rows)
-    cdef Group group = carve_group(net, n_groups)
-    cdef floating* known = workspace + at.batch
-    cdef floating* statistics = workspace + at.statistics
-    cdef Py_ssize_t g, output
+    cdef Py_ssize_t n_outputs = at.net.n_outputs
+    cdef floating* weights = scratch + at.batch_weights
+    cdef floating* logits = scratch + at.batch_logits
+    cdef floating* d_logits = scratch + at.batch_d_logits
+    cdef floating* statistics = scratch + at.statistics
+    cdef Py_ssize_t g, kept
     cdef double value = 0
-    if not net.standardize:
-        return run_slots(
-            X, targets, sample_weight, batch, net, loss, parameters, BOTH, at, n_threads, workspace)
-    run_slots(X, targets, sample_weight, batch, net, loss, parameters, FORWARD, at, n_threads, workspace)
-    standardization.standardize_batch(known + group.weights, n_groups, net.n_outputs, known + group.logits,
-                                      statistics, statistics + net.n_outputs)
+    if not at.net.standardize:
+        return run_chunks(batch, at, BOTH, parameters, scratch)
+    run_chunks(batch, at, FORWARD, parameters, scratch)
+    standardization.standardize_batch(weights, n_groups, n_outputs, logits, statistics, statistics + n_outputs)
     for g in range(n_groups):
-        output = g * net.n_outputs * LANES
-        value += losses.loss_and_gradient(
-            known + group.logits + output, known + group.targets + output, known + group.weights + g * LANES,
-            net.n_outputs, loss, batch.total_weight, known + group.d_logits + output)
-    standardization.standardize_backward(
-        known + group.logits, known + group.weights, statistics + net.n_outputs, n_groups, net.n_outputs,
-        known + group.d_logits)
-    run_slots(X, targets, sample_weight, batch, net, loss, parameters, BACKWARD, at, n_threads, workspace)
+        kept = g * n_outputs * LANES
+        value += losses.loss_and_gradient(logits + kept, scratch + at.batch_targets + kept, weights + g * LANES,
+                                          n_outputs, batch.loss, batch.total_weight, d_logits + kept)
+    standardization.standardize_backward(logits, weights, statistics + n_outputs, n_groups, n_outputs, d_logits)
+    run_chunks(batch, at, BACKWARD, parameters, scratch)
     return value
 
 
-# ---- from the slots' gradients to new parameters, a slice at a time ----
+# ---- from the chunks' gradients to new parameters, a chunk of these at a time ----
 
 
-cdef double run_slice(
-    const Network* net, double strength, const Step* step, Py_ssize_t slice, Py_ssize_t n_gradients,
-    Py_ssize_t gradient_stride, floating* gradients, floating* moments, floating* parameters_out,
+cdef inline Py_ssize_t left_gradients(const Batch* batch, const Scratch* at) noexcept nogil:
+    """Gradients that run_chunks leaves in scratch memory."""
+    return 1 if at.n_threads == 1 else count_chunks(count_groups(batch.n_rows))
+
+
+cdef double step_chunk(
+    const Batch* batch, const Scratch* at, const Step* step, Py_ssize_t chunk, floating* scratch, floating* moments,
+    floating* parameters_out,
 ) noexcept nogil:
-    """Finish the slice's gradient and take the solver's step along it; the slice's penalty."""
-    cdef Py_ssize_t start = slice * SLICE
-    cdef Py_ssize_t stop = min(start + SLICE, net.n_trainable)
+    """Finish the gradient of a chunk of the parameters and take the solver's step along it; the chunk's penalty."""
+    cdef Py_ssize_t start = chunk * PARAMETER_CHUNK
+    cdef Py_ssize_t n = min(<Py_ssize_t> PARAMETER_CHUNK, at.net.n_trainable - start)
+    cdef floating* gradient = scratch + at.gradients
     cdef Mode mode = flush_subnormals()
-    cdef double value = finish_slice(
-        net, strength, parameters_out, start, stop, n_gradients, gradient_stride, gradients)
+    cdef double value = finish_gradient(
+        at, batch.alpha / batch.total_weight, start, start + n, left_gradients(batch, at), parameters_out, gradient)
     if step.solver.kind == solvers.ADAM:
-        solvers.adam_step(gradients + start, stop - start, &step.solver, step.number, moments + start,
-                          moments + net.n_trainable + start, parameters_out + start)
+        solvers.adam_step(gradient + start, n, &step.solver, step.number, moments + start,
+                          moments + at.net.n_trainable + start, parameters_out + start)
     else:
-        solvers.sgd_step(gradients + start, stop - start, &step.solver, moments + start, parameters_out + start)
+        solvers.sgd_step(gradient + start, n, &step.solver, moments + start, parameters_out + start)
     restore_subnormals(mode)
     return value
 
 
-cdef double run_slices(
-    const Network* net, double strength, const Step* step, Py_ssize_t n_rows, const Workspace* at,
-    Py_ssize_t n_threads, floating* workspace, floating* moments, floating* parameters_out,
+cdef double take_step(
+    const Batch* batch, const Scratch* at, const Step* step, floating* scratch, floating* moments,
+    floating* parameters_out,
 ) noexcept nogil:
     """The solver's step after a batch; the L2 penalty."""
-    cdef Py_ssize_t n_slices = count_slices(net.n_trainable)
-    cdef Py_ssize_t slice
-    cdef double* partials = <double*> (workspace + at.partials)
+    cdef Py_ssize_t n_chunks = count_parameter_chunks(at.net.n_trainable)
+    cdef Py_ssize_t chunk
+    cdef double* partials = <double*> (scratch + at.partials)
     cdef double value = 0
-    if n_threads == 1 or n_slices == 1:
-        for slice in range(n_slices):
-            partials[slice] = run_slice(net, strength, step, slice, left_gradients(n_rows, n_threads),
-                                        at.gradient_stride, workspace, moments, parameters_out)
+    if at.n_threads == 1 or n_chunks == 1:
+        for chunk in range(n_chunks):
+            partials[chunk] = step_chunk(batch, at, step, chunk, scratch, moments, parameters_out)
     else:
-        for slice in prange(n_slices, schedule="static", num_threads=<int> n_threads):
-            partials[slice] = run_slice(net, strength, step, slice, left_gradients(n_rows, n_threads),
-                                        at.gradient_stride, workspace, moments, parameters_out)
-    for slice in range(n_slices):
-        value += partials[slice]
+        for chunk in prange(n_chunks, schedule="static", num_threads=<int> at.n_threads):
+            partials[chunk] = step_chunk(batch, at, step, chunk, scratch, moments, parameters_out)
+    for chunk in range(n_chunks):
+        value += partials[chunk]
     return value
 
 
-cdef inline Py_ssize_t left_gradients(Py_ssize_t n_rows, Py_ssize_t n_threads) noexcept nogil:
-    """Gradients that run_slots leaves in the workspace after a batch of n_rows."""
-    return 1 if n_threads == 1 else count_slots(count_groups(n_rows))
-
-
-cdef bint has_spread(const floating* sample_weight, const Py_ssize_t* rows, Py_ssize_t n_rows) noexcept nogil:
-    """Whether two rows or more have weight: a single one has no deviation."""
-    cdef Py_ssize_t i, n_weighted = 0
-    for i in range(n_rows):
-        n_weighted += sample_weight[rows[i]] > 0
-    return n_weighted > 1
-
-
-cdef double sum_weights(const floating* sample_weight, const Py_ssize_t* rows, Py_ssize_t n_rows) noexcept nogil:
+cdef double weigh(const Batch* batch, const floating* sample_weight, Py_ssize_t* n_weighted_out) noexcept nogil:
+    """The sum of the batch's weights, and the number of rows that have any: a single one has no deviation."""
     cdef double total = 0
     cdef Py_ssize_t i
-    for i in range(n_rows):
-        total += sample_weight[rows[i]]
+    n_weighted_out[0] = 0
+    for i in range(batch.n_rows):
+        total += sample_weight[batch.rows[i]]
+        n_weighted_out[0] += sample_weight[batch.rows[i]] > 0
     return total
+
+
+cdef void run_batches(
+    Batch* batch, Py_ssize_t batch_size, const Scratch* at, Step* step, floating* moments, floating* parameters,
+    floating* scratch,
+) noexcept nogil:
+    """A solver step for each `batch_size` rows of the n_left that `batch` has, in their order; `step` counts on."""
+    cdef const Network* net = at.net
+    cdef Py_ssize_t n_weighted
+    cdef double loss
+    cdef Mode mode = flush_subnormals()
+    while batch.n_left:
+        batch.n_rows = min(batch_size, batch.n_left)
+        batch.total_weight = weigh(batch, <const floating*> batch.sample_weight, &n_weighted)
+        if batch.total_weight > 0:
+            loss = run_batch(batch, at, parameters, scratch)
+            if net.standardize and n_weighted > 1:
+                standardization.update_running(
+                    scratch + at.statistics, 2 * net.n_outputs, step.n_batches, parameters + net.running_means)
+                step.n_batches += 1
+            step.number += 1
+            loss += take_step(batch, at, step, scratch, moments, parameters)
+            step.loss += loss * batch.total_weight
+            step.weight += batch.total_weight
+        batch.rows += batch.n_rows
+        if batch.shifts != NULL:
+            batch.shifts += 2 * batch.n_rows
+        batch.n_left -= batch.n_rows
+    restore_subnormals(mode)
+
+
+# ---- prediction ----
+
+
+cdef void predict_group(
+    const Batch* batch, const Scratch* at, Py_ssize_t g, const floating* parameters, floating* thread,
+    floating* logits_out, floating* hidden_out,
+) noexcept nogil:
+    """One group's rows of the outputs; `hidden_out` may be NULL."""
+    cdef const Network* net = at.net
+    cdef Py_ssize_t size = group_size(batch.n_rows, g)
+    # One by one only if there is no whole group: among many rows, a row's bits do not depend on its place.
+    cdef Py_ssize_t n_lanes = 1 if batch.n_rows <= FEW_IMAGES else LANES
+    cdef floating* logits = thread + at.logits
+    cdef floating* hidden = maps_of(at, net.n_stages, n_lanes, 0, thread)
+    cdef Mode mode = flush_subnormals()
+    cdef Py_ssize_t lane, k
+    forward_rows(batch, at, g * LANES, size, n_lanes, parameters, thread)
+    if at.standardized:
+        standardization.standardize_running(
+            parameters + net.running_means, parameters + net.running_variances, net.n_outputs, logits)
+    for lane in range(size):
+        for k in range(net.n_outputs):
+            logits_out[(g * LANES + lane) * net.n_outputs + k] = logits[k * LANES + lane]
+    if hidden_out != NULL:
+        hidden_out += g * LANES * net.n_hidden
+        if n_lanes == LANES:
+            lanes.scatter(hidden, net.n_hidden, size, hidden_out)
+        else:
+            for lane in range(size):
+                memcpy(hidden_out + lane * net.n_hidden, hidden + lane * at.image_stride,
+                       net.n_hidden * sizeof(floating))
+    restore_subnormals(mode)
+
+
+cdef void predict_groups(
+    const Batch* batch, const Scratch* at, const floating* parameters, floating* scratch, floating* logits_out,
+    floating* hidden_out,
+) noexcept nogil:
+    cdef Py_ssize_t n_groups = count_groups(batch.n_rows)
+    cdef Py_ssize_t g
+    cdef floating* threads = scratch + at.threads
+    if at.n_threads == 1 or n_groups == 1:
+        for g in range(n_groups):
+            predict_group(batch, at, g, parameters, threads, logits_out, hidden_out)
+    else:
+        for g in prange(n_groups, schedule="dynamic", num_threads=<int> at.n_threads):
+            predict_group(batch, at, g, parameters, threads + threadid() * at.thread_stride, logits_out, hidden_out)

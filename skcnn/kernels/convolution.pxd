@@ -1,9 +1,9 @@
 """Valid cross-correlation of a group of images with a bank of filters, and its gradient, a row of outputs at a time.
 
-`taps` are the offsets in x, in values, of a filter's elements (channel, kernel row, kernel column) from the pixel that
-its first element looks at. With them, a filter of any shape over any number of channels is one flat list; behind its
-`n_taps` the list goes on with zeros to a multiple of TAP_BLOCK. A row of outputs is a run of `run` = out_width * LANES
-values for each filter, `stride` values apart from filter to filter.
+A tap is one element of a filter (channel, kernel row, kernel column). `offsets` say how far from the pixel that the
+first tap reads each of them reads, in values of x: with them, a filter of any shape over any number of channels is one
+flat list; behind its `n_taps` the list goes on with zeros to a multiple of TAP_BLOCK. A row of outputs is a run of
+`run` = out_width * LANES values for each filter, `stride` values apart from filter to filter.
 
 A single image, not interleaved with others, is one run from its first output to its last, those between the end of a
 row of outputs and the beginning of the next being of no use.
@@ -26,8 +26,8 @@ cdef inline Py_ssize_t even_part(Py_ssize_t n_left, Py_ssize_t n_most) noexcept 
 
 
 cdef inline void convolution_tile(
-    const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* filters, const floating* intercepts,
-    Py_ssize_t n_filters, Py_ssize_t n_values, Py_ssize_t stride, floating* out,
+    const floating* x, const Py_ssize_t* offsets, Py_ssize_t n_taps, const floating* filters,
+    const floating* intercepts, Py_ssize_t n_filters, Py_ssize_t n_values, Py_ssize_t stride, floating* out,
 ) noexcept nogil:
     """`n_values` neighbouring outputs of `n_filters` filters; all sums stay in registers while the taps go by.
 
@@ -44,7 +44,7 @@ cdef inline void convolution_tile(
         for p in range(n_values):
             total[f * n_values + p] = intercepts[f]
     while True:
-        shifted = x + taps[tap]
+        shifted = x + offsets[tap]
         for f in range(n_filters):
             weights[f] = filters[f * n_taps + tap]
         # Register by register: so each is loaded once, and makes room for the next.
@@ -60,28 +60,29 @@ cdef inline void convolution_tile(
             out[f * stride + p] = total[f * n_values + p]
 
 
-cdef inline void convolution_span(
-    const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* filters, const floating* intercepts,
-    Py_ssize_t n_filters, Py_ssize_t n_most, Py_ssize_t n_units, Py_ssize_t unit, Py_ssize_t stride, floating* out,
+cdef inline void convolution_units(
+    const floating* x, const Py_ssize_t* offsets, Py_ssize_t n_taps, const floating* filters,
+    const floating* intercepts, Py_ssize_t n_filters, Py_ssize_t n_most, Py_ssize_t n_units, Py_ssize_t unit,
+    Py_ssize_t stride, floating* out,
 ) noexcept nogil:
     """A tile of `n_units` <= `n_most` units; all but n_units are constants."""
     if n_units == 1:
-        convolution_tile(x, taps, n_taps, filters, intercepts, n_filters, unit, stride, out)
+        convolution_tile(x, offsets, n_taps, filters, intercepts, n_filters, unit, stride, out)
     elif n_most >= 2 and n_units == 2:
-        convolution_tile(x, taps, n_taps, filters, intercepts, n_filters, 2 * unit, stride, out)
+        convolution_tile(x, offsets, n_taps, filters, intercepts, n_filters, 2 * unit, stride, out)
     elif n_most >= 3 and n_units == 3:
-        convolution_tile(x, taps, n_taps, filters, intercepts, n_filters, 3 * unit, stride, out)
+        convolution_tile(x, offsets, n_taps, filters, intercepts, n_filters, 3 * unit, stride, out)
     elif n_most >= 4 and n_units == 4:
-        convolution_tile(x, taps, n_taps, filters, intercepts, n_filters, 4 * unit, stride, out)
+        convolution_tile(x, offsets, n_taps, filters, intercepts, n_filters, 4 * unit, stride, out)
     elif n_most >= 5 and n_units == 5:
-        convolution_tile(x, taps, n_taps, filters, intercepts, n_filters, 5 * unit, stride, out)
+        convolution_tile(x, offsets, n_taps, filters, intercepts, n_filters, 5 * unit, stride, out)
     elif n_most >= 6:
-        convolution_tile(x, taps, n_taps, filters, intercepts, n_filters, 6 * unit, stride, out)
+        convolution_tile(x, offsets, n_taps, filters, intercepts, n_filters, 6 * unit, stride, out)
 
 
 cdef inline void convolution_block(
-    const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* filters, const floating* intercepts,
-    Py_ssize_t n_filters, Py_ssize_t run, Py_ssize_t stride, floating* out,
+    const floating* x, const Py_ssize_t* offsets, Py_ssize_t n_taps, const floating* filters,
+    const floating* intercepts, Py_ssize_t n_filters, Py_ssize_t run, Py_ssize_t stride, floating* out,
 ) noexcept nogil:
     """A run of a block of filters, a constant number, in tiles as large as may be and as equal.
 
@@ -96,48 +97,48 @@ cdef inline void convolution_block(
     cdef Py_ssize_t n
     while n_units:
         n = even_part(n_units, n_most)
-        convolution_span(x, taps, n_taps, filters, intercepts, n_filters, n_most, n, unit, stride, out)
+        convolution_units(x, offsets, n_taps, filters, intercepts, n_filters, n_most, n, unit, stride, out)
         x += n * unit
         out += n * unit
         n_left -= n * unit
         n_units -= n
     if n_left and run >= unit:
         n_left -= unit
-        convolution_tile(x + n_left, taps, n_taps, filters, intercepts, n_filters, unit, stride, out + n_left)
+        convolution_tile(x + n_left, offsets, n_taps, filters, intercepts, n_filters, unit, stride, out + n_left)
     elif n_left:  # one image, and a small one
         for n in range(n_left):
-            convolution_tile(x + n, taps, n_taps, filters, intercepts, n_filters, 1, stride, out + n)
+            convolution_tile(x + n, offsets, n_taps, filters, intercepts, n_filters, 1, stride, out + n)
 
 
 cdef inline void convolution_forward(
-    const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* filters, const floating* intercepts,
-    Py_ssize_t n_filters, Py_ssize_t run, Py_ssize_t stride, floating* out,
+    const floating* x, const Py_ssize_t* offsets, Py_ssize_t n_taps, const floating* filters,
+    const floating* intercepts, Py_ssize_t n_filters, Py_ssize_t run, Py_ssize_t stride, floating* out,
 ) noexcept nogil:
     """out[f, j] = intercepts[f] + sum over u, v, ch of x[ch, i + u, j + v] * filters[f, ch, u, v], in every lane.
 
     `x` begins at the pixel (0, i, 0), `out` at the output (0, i, 0); there are at most TILE_FILTERS filters.
     """
     if TILE_FILTERS >= 6 and n_filters == 6:
-        convolution_block(x, taps, n_taps, filters, intercepts, 6, run, stride, out)
+        convolution_block(x, offsets, n_taps, filters, intercepts, 6, run, stride, out)
     elif TILE_FILTERS >= 5 and n_filters == 5:
-        convolution_block(x, taps, n_taps, filters, intercepts, 5, run, stride, out)
+        convolution_block(x, offsets, n_taps, filters, intercepts, 5, run, stride, out)
     elif TILE_FILTERS >= 4 and n_filters == 4:
-        convolution_block(x, taps, n_taps, filters, intercepts, 4, run, stride, out)
+        convolution_block(x, offsets, n_taps, filters, intercepts, 4, run, stride, out)
     elif n_filters == 3:
-        convolution_block(x, taps, n_taps, filters, intercepts, 3, run, stride, out)
+        convolution_block(x, offsets, n_taps, filters, intercepts, 3, run, stride, out)
     elif n_filters == 2:
-        convolution_block(x, taps, n_taps, filters, intercepts, 2, run, stride, out)
+        convolution_block(x, offsets, n_taps, filters, intercepts, 2, run, stride, out)
     else:
-        convolution_block(x, taps, n_taps, filters, intercepts, 1, run, stride, out)
+        convolution_block(x, offsets, n_taps, filters, intercepts, 1, run, stride, out)
 
 
-# ---- the gradient of what a layer reads: a correlation again, of the gradient with the filters turned round ----
+# ---- the gradient of what a layer reads: a correlation again, of the gradient with the flipped filters ----
 
 
-cdef inline void turn_filters(
-    const floating* filters, Py_ssize_t n_filters, Py_ssize_t n_channels, Py_ssize_t size, floating* turned_out,
+cdef inline void flip_filters(
+    const floating* filters, Py_ssize_t n_filters, Py_ssize_t n_channels, Py_ssize_t size, floating* flipped_out,
 ) noexcept nogil:
-    """turned_out[ch, f, size - 1 - t] = filters[f, ch, t], t counting a filter's `size` elements of one channel.
+    """flipped_out[ch, f, size - 1 - t] = filters[f, ch, t], t counting a filter's `size` elements of one channel.
 
     Behind them come n_channels zeros, for what the forward pass takes for intercepts. With d surrounded by zeros,
 
@@ -149,14 +150,14 @@ cdef inline void turn_filters(
     for f in range(n_filters):
         for ch in range(n_channels):
             for t in range(size):
-                turned_out[(ch * n_filters + f) * size + size - 1 - t] = filters[(f * n_channels + ch) * size + t]
-    memset(turned_out + n_channels * n_filters * size, 0, n_channels * sizeof(floating))
+                flipped_out[(ch * n_filters + f) * size + size - 1 - t] = filters[(f * n_channels + ch) * size + t]
+    memset(flipped_out + n_channels * n_filters * size, 0, n_channels * sizeof(floating))
 
 
-# ---- the gradient of the filters: sums over all pixels of all images of a slot ----
+# ---- the gradient of the filters: sums over all pixels of all images of a chunk ----
 #
 # While they are summed, the gradients of a filter's taps and, last, of its intercept are kept as `sums_width` partial
-# sums each; only convolution_backward_end adds these up. sums[filter, tap, partial sum] has the taps filled up to whole
+# sums each; convolution_backward_sums adds these up. sums[filter, tap, partial sum] has the taps filled up to whole
 # blocks; what is summed for the missing ones is never looked at.
 
 
@@ -175,7 +176,7 @@ cdef inline Py_ssize_t sums_size(Py_ssize_t n_filters, Py_ssize_t n_taps, floati
 
 
 cdef inline void convolution_backward_taps(
-    const floating* x, const Py_ssize_t* taps, const floating* d_out, Py_ssize_t n_filters, Py_ssize_t n_rows,
+    const floating* x, const Py_ssize_t* offsets, const floating* d_out, Py_ssize_t n_filters, Py_ssize_t n_rows,
     Py_ssize_t run, Py_ssize_t x_row, Py_ssize_t d_row, Py_ssize_t d_stride, Py_ssize_t sums_stride, floating* sums_out,
 ) noexcept nogil:
     """The runs' share in TAP_BLOCK taps of `n_filters` filters, a constant."""
@@ -186,7 +187,7 @@ cdef inline void convolution_backward_taps(
     cdef const floating* shifted[TAP_BLOCK]
     cdef Py_ssize_t p, f, t, i
     for t in range(TAP_BLOCK):
-        shifted[t] = x + taps[t]
+        shifted[t] = x + offsets[t]
     for f in range(n_filters):
         for t in range(TAP_BLOCK):
             for i in range(width):
@@ -239,7 +240,7 @@ cdef inline void convolution_backward_intercept(
 
 
 cdef inline void convolution_backward_rest(
-    const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* d_out, Py_ssize_t n_values,
+    const floating* x, const Py_ssize_t* offsets, Py_ssize_t n_taps, const floating* d_out, Py_ssize_t n_values,
     floating* sums_out,
 ) noexcept nogil:
     """What is left behind the last whole vector of a single image's run, of one filter."""
@@ -249,7 +250,7 @@ cdef inline void convolution_backward_rest(
     for tap in range(n_taps):
         total = 0
         for p in range(n_values):
-            total += d_out[p] * x[taps[tap] + p]
+            total += d_out[p] * x[offsets[tap] + p]
         sums_out[tap * width] += total
     total = 0
     for p in range(n_values):
@@ -258,7 +259,7 @@ cdef inline void convolution_backward_rest(
 
 
 cdef inline void convolution_backward_block(
-    const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* d_out, Py_ssize_t n_filters,
+    const floating* x, const Py_ssize_t* offsets, Py_ssize_t n_taps, const floating* d_out, Py_ssize_t n_filters,
     Py_ssize_t n_rows, Py_ssize_t run, Py_ssize_t x_row, Py_ssize_t d_row, Py_ssize_t d_stride, floating* sums_out,
 ) noexcept nogil:
     """Runs of a block of filters; n_filters is a constant where this is called."""
@@ -268,8 +269,8 @@ cdef inline void convolution_backward_block(
     cdef Py_ssize_t tap = 0
     cdef Py_ssize_t f
     while tap < n_taps and whole:
-        convolution_backward_taps(x, taps + tap, d_out, n_filters, n_rows, whole, x_row, d_row, d_stride, sums_stride,
-                                  sums_out + tap * width)
+        convolution_backward_taps(x, offsets + tap, d_out, n_filters, n_rows, whole, x_row, d_row, d_stride,
+                                  sums_stride, sums_out + tap * width)
         tap += TAP_BLOCK
     for f in range(n_filters):
         if whole:
@@ -277,11 +278,11 @@ cdef inline void convolution_backward_block(
                 d_out + f * d_stride, n_rows, whole, d_row, sums_out + (f + 1) * sums_stride - width)
         if whole < run:
             convolution_backward_rest(
-                x + whole, taps, n_taps, d_out + f * d_stride + whole, run - whole, sums_out + f * sums_stride)
+                x + whole, offsets, n_taps, d_out + f * d_stride + whole, run - whole, sums_out + f * sums_stride)
 
 
 cdef inline void convolution_backward(
-    const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* d_out, Py_ssize_t n_filters,
+    const floating* x, const Py_ssize_t* offsets, Py_ssize_t n_taps, const floating* d_out, Py_ssize_t n_filters,
     Py_ssize_t n_rows, Py_ssize_t run, Py_ssize_t x_row, Py_ssize_t d_row, Py_ssize_t d_stride, floating* sums_out,
 ) noexcept nogil:
     """Of out[f, i, j] = intercepts[f] + sum of x[ch, i + u, j + v] * filters[f, ch, u, v], accumulated in partial sums:
@@ -299,21 +300,21 @@ cdef inline void convolution_backward(
     while f < n_filters:
         n = min(n_filters - f, n_block)
         if n == 4:
-            convolution_backward_block(x, taps, n_taps, d_out + f * d_stride, 4, n_rows, run, x_row, d_row, d_stride,
+            convolution_backward_block(x, offsets, n_taps, d_out + f * d_stride, 4, n_rows, run, x_row, d_row, d_stride,
                                        sums_out + f * sums_stride)
         elif n == 3:
-            convolution_backward_block(x, taps, n_taps, d_out + f * d_stride, 3, n_rows, run, x_row, d_row, d_stride,
+            convolution_backward_block(x, offsets, n_taps, d_out + f * d_stride, 3, n_rows, run, x_row, d_row, d_stride,
                                        sums_out + f * sums_stride)
         elif n == 2:
-            convolution_backward_block(x, taps, n_taps, d_out + f * d_stride, 2, n_rows, run, x_row, d_row, d_stride,
+            convolution_backward_block(x, offsets, n_taps, d_out + f * d_stride, 2, n_rows, run, x_row, d_row, d_stride,
                                        sums_out + f * sums_stride)
         else:
-            convolution_backward_block(x, taps, n_taps, d_out + f * d_stride, 1, n_rows, run, x_row, d_row, d_stride,
+            convolution_backward_block(x, offsets, n_taps, d_out + f * d_stride, 1, n_rows, run, x_row, d_row, d_stride,
                                        sums_out + f * sums_stride)
         f += n
 
 
-cdef inline void convolution_backward_end(
+cdef inline void convolution_backward_sums(
     const floating* sums, Py_ssize_t n_taps, Py_ssize_t n_filters, floating* d_filters_out, floating* d_intercepts_out,
 ) noexcept nogil:
     """Add up the partial sums; the gradients are accumulated."""

@@ -199,16 +199,11 @@ cdef inline void dense_backward_hidden_block(
             d_hidden_out[h * LANES + lane] = total[h * LANES + lane]
 
 
-cdef inline void dense_backward_hidden(
+cdef inline void dense_group_backward_hidden(
     const floating* weights, const floating* d_logits, Py_ssize_t n_hidden, Py_ssize_t n_outputs, Py_ssize_t size,
     floating* d_hidden_out,
 ) noexcept nogil:
-    """Of logits[k] += sum over h of weights[k, h] * hidden[h], for `size` activations:
-
-    d_hidden_out[h] = sum over k of weights[k, h] * d_logits[k], in every lane.
-
-    `weights` begin at the first activation's.
-    """
+    """d_hidden_out[h] = sum over k of weights[k, h] * d_logits[k], in every lane, for `size` activations of a group."""
     cdef Py_ssize_t h = 0
     cdef Py_ssize_t start
     if size < HIDDEN_BLOCK:
@@ -292,3 +287,19 @@ cdef inline void dense_image_backward_hidden(
         d = d_logits[k * LANES]
         for h in range(size):
             d_hidden_out[h] += weights[k * n_hidden + h] * d
+
+
+cdef inline void dense_backward_hidden(
+    const floating* weights, const floating* d_logits, Py_ssize_t n_hidden, Py_ssize_t n_outputs, Py_ssize_t size,
+    Py_ssize_t n_lanes, floating* d_hidden_out,
+) noexcept nogil:
+    """Of logits[k] += sum over h of weights[k, h] * hidden[h], for `size` activations of a group or of one image:
+
+    d_hidden_out[h] = sum over k of weights[k, h] * d_logits[k]
+
+    `weights` begin at the first activation's, `d_logits` at the image's lane.
+    """
+    if n_lanes == LANES:
+        dense_group_backward_hidden(weights, d_logits, n_hidden, n_outputs, size, d_hidden_out)
+    else:
+        dense_image_backward_hidden(weights, d_logits, n_hidden, n_outputs, size, d_hidden_out)

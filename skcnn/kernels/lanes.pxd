@@ -18,7 +18,7 @@ lanes to spare; these hold zeros and weigh nothing.
 
 Legend of the kernels: `n_` counts, pointers name the array they walk, what a kernel fills comes last and ends in
 `_out`; an `_out` is overwritten where its docstring does not say that it is accumulated into. No kernel allocates,
-prints, raises or checks: shapes are Python's business (skcnn.network).
+prints, raises or checks: arguments are checked once a call, where they come in (boundary.pxi).
 """
 
 from libc.stdint cimport uint8_t
@@ -126,7 +126,7 @@ cdef inline void gather(
 cdef inline void scatter(
     const floating* values, Py_ssize_t n_values, Py_ssize_t n_rows, floating* rows_out,
 ) noexcept nogil:
-    """The way back of what is no image: rows_out[lane, i] = values[i, lane] for the first `n_rows` lanes."""
+    """Back to rows, of what is no image: rows_out[lane, i] = values[i, lane] for the first `n_rows` lanes."""
     cdef floating square[LANES * LANES]
     cdef Py_ssize_t start = 0
     cdef Py_ssize_t i, lane
@@ -180,14 +180,13 @@ cdef inline void shift_image(
 
 
 cdef inline void prefetch_rows(
-    const pixel* X, const Py_ssize_t* rows, Py_ssize_t n_rows, Py_ssize_t n_features,
+    const char* X, const Py_ssize_t* rows, Py_ssize_t n_rows, Py_ssize_t row_bytes,
 ) noexcept nogil:
     """Have these rows of X fetched while others are worked on: they come in random order, from all over the memory."""
-    cdef Py_ssize_t n_lines = n_features * <Py_ssize_t> sizeof(pixel) // CACHE_LINE + 1
-    cdef Py_ssize_t lane, line
-    for lane in range(n_rows):
-        for line in range(n_lines):
-            prefetch(<const char*> (X + rows[lane] * n_features) + line * CACHE_LINE)
+    cdef Py_ssize_t row, line
+    for row in range(n_rows):
+        for line in range(row_bytes // CACHE_LINE + 1):
+            prefetch(X + rows[row] * row_bytes + line * CACHE_LINE)
 
 
 cdef inline void gather_outputs(

@@ -1,174 +1,319 @@
-# Forward and backward passes of one group, however full it is, part of _kernels.pyx.
+# The forward and the backward pass, part of _kernels.pyx. One driver serves a group of images, interleaved in LANES
+# lanes, and single images where a group would be nearly empty: their number of lanes, 1, is a constant where the
+# drivers are called, and each is compiled for both.
+#
+# Both go through a stage a strip at a time, all the way from what it reads to what it hands on: what one kernel stores,
+# the next finds in the cache. The strips of a group are a row of pools of a few filters; those of a single image are
+# all its rows, as one long run costs least.
 
 
-# The largest kernels are compiled once, not into every caller.
+# ---- where the arrays of one group or image lie ----
 
 
-cdef void correlate(
-    const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* filters, const floating* intercepts,
-    Py_ssize_t n_filters, Py_ssize_t run, Py_ssize_t stride, floating* out,
+cdef inline floating* maps_of(
+    const Scratch* at, Py_ssize_t number, Py_ssize_t n_lanes, Py_ssize_t image, floating* thread,
 ) noexcept nogil:
-    convolution.convolution_forward(x, taps, n_taps, filters, intercepts, n_filters, run, stride, out)
+    """The feature maps that a stage reads, padding included; past the last stage, the hidden activations."""
+    return thread + at.feature_maps + image * at.image_stride + at.net.stages[number].feature_maps * n_lanes
 
 
-cdef void correlate_backward(
-    const floating* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const floating* d_out, Py_ssize_t n_filters,
-    Py_ssize_t n_rows, Py_ssize_t run, Py_ssize_t x_row, Py_ssize_t d_row, Py_ssize_t d_stride, floating* sums_out,
+cdef inline floating* row_handed_on(
+    const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, floating* thread,
 ) noexcept nogil:
-    convolution.convolution_backward(
-        x, taps, n_taps, d_out, n_filters, n_rows, run, x_row, d_row, d_stride, sums_out)
+    """The strip's first row in the feature maps that the next stage reads."""
+    cdef const Stage* above = strip.stage + 1
+    return maps_of(at, strip.number + 1, n_lanes, strip.image, thread) + (
+        above.start + strip.filter * above.plane + strip.row * above.row) * n_lanes
 
 
-# ---- zeros ----
+cdef inline Py_ssize_t position(const Strip* strip) noexcept nogil:
+    """The strip's first value among all that the stage hands on, where they lie close together."""
+    return (strip.filter * strip.stage.pooled_height + strip.row) * strip.stage.pooled_width
 
 
-cdef void clear_padding(const Layer* layer, Py_ssize_t n_lanes, floating* maps_out) noexcept nogil:
-    """Zeros around what a layer reads; another network, or another number of lanes, may have used the memory."""
+cdef inline uint16_t* indices_of(
+    const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, floating* thread,
+) noexcept nogil:
+    """Where in their pools the maxima of the strip are."""
+    cdef uint16_t* indices = <uint16_t*> (thread + at.pool_indices)
+    return indices + strip.image * at.net.n_pool_indices + (strip.stage.pool_indices + position(strip)) * n_lanes
+
+
+cdef inline Strip one_filter(const Strip* strip, Py_ssize_t q) noexcept nogil:
+    """The strip's part of its q-th filter."""
+    cdef Strip part = strip[0]
+    part.filter += q
+    part.n_filters = 1
+    return part
+
+
+cdef inline bint lie_close(const Stage* stage) noexcept nogil:
+    """Whether what a stage hands on has no padding between its rows and filters."""
+    return stage[1].plane == stage.pooled_height * stage.pooled_width
+
+
+# ---- zeros around what is read ----
+
+
+cdef void clear_padding(const Stage* stage, Py_ssize_t n_lanes, floating* maps_out) noexcept nogil:
+    """Zeros around what a stage reads; another network, or another number of lanes, may have used the memory."""
     cdef Py_ssize_t ch
-    if layer.plane == layer.height * layer.width:
+    if stage.plane == stage.height * stage.width:
         return
-    for ch in range(layer.n_channels):
+    for ch in range(stage.n_channels):
         lanes.clear_border(
-            layer.start * n_lanes, layer.height, layer.width * n_lanes, layer.row * n_lanes, layer.plane * n_lanes,
-            maps_out + ch * layer.plane * n_lanes)
+            stage.start * n_lanes, stage.height, stage.width * n_lanes, stage.row * n_lanes, stage.plane * n_lanes,
+            maps_out + ch * stage.plane * n_lanes)
 
 
-cdef void clear_gradient(const Layer* layer, Py_ssize_t n_lanes, floating* d_out) noexcept nogil:
-    """Zeros around the gradient of a layer's convolution, and where pooling dropped what it had."""
+cdef void clear_gradient(const Stage* stage, Py_ssize_t n_lanes, floating* d_out) noexcept nogil:
+    """Zeros around the gradient of a stage's convolution, and where pooling dropped what it had."""
     cdef Py_ssize_t f
-    for f in range(layer.n_filters):
+    for f in range(stage.n_filters):
         lanes.clear_border(
-            layer.d_start * n_lanes, layer.out_height, layer.out_width * n_lanes, layer.row * n_lanes,
-            layer.d_plane * n_lanes, d_out + f * layer.d_plane * n_lanes)
+            stage.d_start * n_lanes, stage.out_height, stage.out_width * n_lanes, stage.row * n_lanes,
+            stage.d_plane * n_lanes, d_out + f * stage.d_plane * n_lanes)
 
 
-# ---- a group, in whichever way ----
+# ---- forward ----
 
 
-cdef void shift_and_forward(
-    const pixel* X, const Py_ssize_t* rows, const Py_ssize_t* shifts, Py_ssize_t n_rows, const Network* net,
-    const floating* parameters, const Workspace* at, floating* thread, floating* logits_out,
+cdef inline void hand_on(
+    const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, floating* convolved, floating* thread,
 ) noexcept nogil:
-    """gather_and_forward of images that are moved first, each by its own (down, right) of `shifts`, if not NULL."""
-    cdef const Layer* layer = &net.layers[0]
-    cdef pixel* images = <pixel*> (thread + at.images)
-    cdef Py_ssize_t order[LANES]
+    """Pool and activate a strip of the convolution.
+
+    An activation never falls as its argument grows: the largest activation is that of the largest argument.
+    """
+    cdef const Stage* stage = strip.stage
+    cdef const Stage* above = stage + 1
+    cdef Py_ssize_t stride = direct_stride(strip, n_lanes)
+    cdef Py_ssize_t row = direct_row(stage, n_lanes)
+    cdef Py_ssize_t width = stage.pooled_width * n_lanes
+    cdef uint16_t* indices = indices_of(at, strip, n_lanes, thread)
+    cdef floating* out = row_handed_on(at, strip, n_lanes, thread)
+    cdef bint close = n_lanes == LANES or lie_close(stage)
+    # A single image's rows are activated all at once, for which they must lie close together.
+    cdef floating* pooled = out if close else convolved + strip.n_filters * stride
+    cdef Py_ssize_t filter_stride = above.plane * n_lanes if close else strip.n_rows * width
+    cdef Py_ssize_t q, i
+    cdef floating* source
+    cdef floating* pooled_row
+    for q in range(strip.n_filters):
+        for i in range(strip.n_rows):
+            source = convolved + q * stride + i * stage.pool_height * row
+            pooled_row = pooled + q * filter_stride + i * width
+            if stage.pooled:
+                pooling.max_pool_forward(
+                    source, row, stage.pool_height, stage.pool_width, stage.pooled_width, n_lanes, pooled_row,
+                    indices + (q * stage.pooled_height + i) * width)
+                source = pooled_row
+            if n_lanes == LANES:
+                activations.activate(stage.activation, source, width, pooled_row)
+            elif not stage.pooled:
+                memcpy(pooled_row, source, width * sizeof(floating))
+    if n_lanes == 1:
+        activations.activate(stage.activation, pooled, strip.n_filters * filter_stride, pooled)
+        for q in range(0 if close else strip.n_filters):
+            for i in range(strip.n_rows):
+                memcpy(out + q * above.plane + i * above.row, pooled + q * filter_stride + i * width,
+                       width * sizeof(floating))
+
+
+cdef inline void forward_stage(
+    const Scratch* at, Py_ssize_t number, Py_ssize_t n_lanes, Py_ssize_t image, const floating* parameters,
+    floating* thread,
+) noexcept nogil:
+    """From what a stage reads to what it hands on; a group's last one is weighed by the dense layer, too."""
+    cdef const Stage* stage = &at.net.stages[number]
+    cdef const floating* x = maps_of(at, number, n_lanes, image, thread)
+    cdef floating* convolved = thread + at.strip
+    cdef Strip strip
+    cdef Py_ssize_t first, last, q
+    strip.stage, strip.number, strip.image, strip.filter = stage, number, image, 0
+    strip.n_rows = 1 if n_lanes == LANES else stage.pooled_height
+    while strip.filter < stage.n_filters:
+        strip.n_filters = convolution.even_part(stage.n_filters - strip.filter, <Py_ssize_t> TILE_FILTERS)
+        strip.row = 0
+        while strip.row < stage.pooled_height:
+            first = strip.row
+            last = min(stage.pooled_height, first + ROW_BLOCK) if n_lanes == LANES else stage.pooled_height
+            while strip.row < last:
+                direct_forward(&strip, n_lanes, x, parameters, convolved)
+                hand_on(at, &strip, n_lanes, convolved, thread)
+                strip.row += strip.n_rows
+            if n_lanes == LANES and number == at.net.n_stages - 1:
+                for q in range(strip.n_filters):
+                    forward_dense_rows(at, stage, strip.filter + q, first, last, parameters, thread)
+        strip.filter += strip.n_filters
+
+
+cdef inline void forward_dense_rows(
+    const Scratch* at, const Stage* stage, Py_ssize_t f, Py_ssize_t first, Py_ssize_t last,
+    const floating* parameters, floating* thread,
+) noexcept nogil:
+    """What some rows of a filter's hidden activations add to a group's logits."""
+    cdef Py_ssize_t h = (f * stage.pooled_height + first) * stage.pooled_width
+    dense.dense_forward(
+        maps_of(at, at.net.n_stages, LANES, 0, thread) + h * LANES, parameters + at.net.weights + h,
+        at.net.n_hidden, (last - first) * stage.pooled_width, at.net.n_outputs, thread + at.logits)
+
+
+cdef inline void forward_stages(
+    const Scratch* at, Py_ssize_t n_lanes, Py_ssize_t image, const floating* parameters, floating* thread,
+) noexcept nogil:
+    """The one forward pass, of training and of prediction, from the pixels to the logits (not standardised)."""
+    cdef Py_ssize_t number
+    for number in range(at.net.n_stages):
+        if number:
+            clear_padding(&at.net.stages[number], n_lanes, maps_of(at, number, n_lanes, image, thread))
+        forward_stage(at, number, n_lanes, image, parameters, thread)
+    if n_lanes == 1:
+        dense.dense_image_forward(maps_of(at, at.net.n_stages, 1, image, thread), parameters + at.net.weights,
+                                  at.net.n_hidden, at.net.n_outputs, thread + at.logits + image)
+
+
+# Each is compiled once, whoever calls it: copies might order their sums differently, and one thread would come to other
+# bits than several.
+
+
+cdef void forward_group(const Scratch* at, const floating* parameters, floating* thread) noexcept nogil:
+    forward_stages(at, LANES, 0, parameters, thread)
+
+
+cdef void forward_image(
+    const Scratch* at, Py_ssize_t image, const floating* parameters, floating* thread,
+) noexcept nogil:
+    forward_stages(at, 1, image, parameters, thread)
+
+
+# ---- backward ----
+
+
+cdef inline void backward_strip(
+    const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, const floating* parameters, floating* thread,
+    floating* d_out,
+) noexcept nogil:
+    """From a filter's rows of what a stage hands on to the gradient of its convolution there."""
+    cdef const Stage* stage = strip.stage
+    cdef const Network* net = at.net
+    cdef Py_ssize_t h = position(strip)
+    cdef Py_ssize_t width = stage.pooled_width * n_lanes
+    cdef Py_ssize_t above_row = stage[1].row * n_lanes
+    cdef const floating* values = row_handed_on(at, strip, n_lanes, thread)
+    cdef const uint16_t* indices = indices_of(at, strip, n_lanes, thread)
+    cdef const floating* d_handed_on = thread + at.d_maps + h * n_lanes
+    # A group's row without pooling goes straight to where it belongs.
+    cdef floating* d_pooled = thread + at.strip if stage.pooled or n_lanes == 1 else d_out
     cdef Py_ssize_t i
-    if shifts == NULL:
-        gather_and_forward(X, rows, n_rows, n_rows <= FEW_IMAGES, net, parameters, at, thread, logits_out)
-        return
-    for i in range(n_rows):
-        order[i] = i
-        lanes.shift_image(X + rows[i] * net.n_features, layer.height, layer.width, layer.n_channels, shifts[2 * i],
-                          shifts[2 * i + 1], images + i * net.n_features)
-    gather_and_forward(<const pixel*> images, order, n_rows, n_rows <= FEW_IMAGES, net, parameters, at, thread,
-                       logits_out)
+    if strip.number == net.n_stages - 1:
+        dense.dense_backward_hidden(parameters + net.weights + h, thread + at.d_logits + strip.image, net.n_hidden,
+                                    net.n_outputs, strip.n_rows * stage.pooled_width, n_lanes, d_pooled)
+        d_handed_on = d_pooled
+    if n_lanes == LANES or lie_close(stage):
+        activations.activate_backward(stage.activation, values, strip.n_rows * width, d_handed_on, d_pooled)
+    else:
+        for i in range(strip.n_rows):
+            activations.activate_backward(
+                stage.activation, values + i * above_row, width, d_handed_on + i * width, d_pooled + i * width)
+    for i in range(strip.n_rows):
+        if stage.pooled:
+            pooling.max_pool_backward(
+                d_pooled + i * width, indices + i * width, stage.row * n_lanes, stage.pool_height, stage.pool_width,
+                stage.pooled_width, n_lanes, d_out + i * stage.pool_height * stage.row * n_lanes)
+        elif n_lanes == 1:
+            memcpy(d_out + i * stage.row, d_pooled + i * width, width * sizeof(floating))
 
 
-cdef void gather_and_forward(
-    const pixel* X, const Py_ssize_t* rows, Py_ssize_t n_rows, bint one_by_one, const Network* net,
-    const floating* parameters, const Workspace* at, floating* thread, floating* logits_out,
+cdef inline void backward_rows(
+    const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, Py_ssize_t d_stride, const floating* parameters,
+    floating* thread, floating* d_out,
 ) noexcept nogil:
-    cdef const Layer* layer = &net.layers[0]
-    cdef uint16_t* places = <uint16_t*> (thread + at.places)
-    cdef floating* maps = thread + at.maps
-    cdef Py_ssize_t image
-    if not one_by_one:
-        clear_padding(layer, LANES, maps)
-        lanes.gather(X, rows, n_rows, net.n_features, layer.n_channels, layer.width, layer.row, layer.plane,
-                     <floating> net.rescale, maps + layer.start * LANES)
-        forward_group(net, parameters, maps, places, thread + at.rows, logits_out)
-        return
-    dense.dense_intercepts_forward(parameters + net.intercepts, net.n_outputs, logits_out)
-    for image in range(n_rows):
-        clear_padding(layer, 1, maps)
-        lanes.gather_image(X + rows[image] * net.n_features, layer.n_channels, layer.height, layer.width, layer.row,
-                           layer.plane, <floating> net.rescale, maps + layer.start)
-        forward_image(net, parameters, maps, places, thread + at.rows, logits_out + image)
-        maps += image_stride(net)
-        places += net.n_places
+    """The same of all filters of a strip, a group's rows one by one; `d_out` is the strip's first, of its first filter.
+    """
+    cdef Py_ssize_t d_row = strip.stage.pool_height * strip.stage.row * n_lanes
+    cdef Strip part
+    cdef Py_ssize_t i, q
+    for i in range(strip.n_rows if n_lanes == LANES else 1):
+        for q in range(strip.n_filters):
+            part = one_filter(strip, q)
+            if n_lanes == LANES:
+                part.row += i
+                part.n_rows = 1
+            backward_strip(at, &part, n_lanes, parameters, thread, d_out + q * d_stride + i * d_row)
 
 
-cdef void begin_backward(
-    const Network* net, const floating* parameters, const Workspace* at, floating* thread, floating* gradient_out,
-) noexcept nogil:
-    """Before the first group of a slot: sums of nothing, and the filters turned round."""
-    cdef const Layer* layer
-    cdef Py_ssize_t number
-    memset(gradient_out, 0, net.n_trainable * sizeof(floating))
-    memset(thread + at.sums, 0, net.n_sums * convolution.sums_width(<floating> 0) * sizeof(floating))
-    for number in range(1, net.n_layers):
-        layer = &net.layers[number]
-        convolution.turn_filters(parameters + layer.filters, layer.n_filters, layer.n_channels,
-                                 layer.n_taps // layer.n_channels, thread + at.turned + layer.turned)
-
-
-cdef void end_backward(
-    const Network* net, const Workspace* at, floating* thread, floating* gradient_out,
-) noexcept nogil:
-    """After a slot's last group: add up the sums of the filters' gradients."""
-    cdef const Layer* layer
-    cdef Py_ssize_t number
-    for number in range(net.n_layers):
-        layer = &net.layers[number]
-        convolution.convolution_backward_end(
-            thread + at.sums + layer.sums * convolution.sums_width(<floating> 0), layer.n_taps, layer.n_filters,
-            gradient_out + layer.filters, gradient_out + layer.intercepts)
-
-
-cdef void backward(
-    const Network* net, Py_ssize_t n_rows, const floating* parameters, const floating* d_logits, const Workspace* at,
+cdef inline void backward_stage(
+    const Scratch* at, Py_ssize_t number, Py_ssize_t n_lanes, Py_ssize_t image, const floating* parameters,
     floating* thread, floating* gradient_out,
 ) noexcept nogil:
-    """After gather_and_forward of the same rows."""
-    cdef const uint16_t* places = <uint16_t*> (thread + at.places)
-    cdef const floating* maps = thread + at.maps
-    cdef Py_ssize_t image
-    if n_rows > FEW_IMAGES:
-        backward_group(net, parameters, maps, places, d_logits, thread + at.turned, thread + at.rows, thread + at.d,
-                       thread + at.d_maps, thread + at.sums, gradient_out)
-        return
-    dense.dense_intercepts_backward(d_logits, net.n_outputs, gradient_out + net.intercepts)
-    dense.dense_images_backward_weights(
-        maps + net.layers[net.n_layers].maps, image_stride(net), n_rows, d_logits, net.n_hidden, net.n_outputs,
-        gradient_out + net.weights)
-    for image in range(n_rows):
-        backward_image(net, parameters, maps, places, d_logits + image, thread + at.turned, thread + at.rows,
-                       thread + at.d, thread + at.d_maps, thread + at.sums)
-        maps += image_stride(net)
-        places += net.n_places
+    """Add the stage's share to the sums of its filters' gradient; the gradient of its convolution goes to at.d.
+
+    With a group's last stage comes the dense layer's gradient. A few filters at a time, and as many of a group's rows
+    as the first-level cache holds. The first stage, which has nothing below it, has memory for these only.
+    """
+    cdef const Stage* stage = &at.net.stages[number]
+    cdef const floating* x = maps_of(at, number, n_lanes, image, thread)
+    cdef floating* sums = thread + at.sums + stage.sums * convolution.sums_width(<floating> 0)
+    cdef Py_ssize_t most_rows = stage.pooled_height
+    cdef Py_ssize_t d_row = stage.pool_height * stage.row * n_lanes
+    cdef Py_ssize_t d_stride = stage.d_plane * n_lanes
+    cdef Py_ssize_t h
+    cdef floating* d
+    cdef Strip strip
+    if n_lanes == LANES:
+        most_rows = min(most_rows, block_rows(stage, <floating> 0))
+    if number == 0:
+        d_stride = d_row * most_rows if n_lanes == LANES else flat_run(stage)
+    strip.stage, strip.number, strip.image, strip.filter = stage, number, image, 0
+    while strip.filter < stage.n_filters:
+        strip.n_filters = min(stage.n_filters - strip.filter, <Py_ssize_t> SUM_FILTERS)
+        if n_lanes == LANES and number == at.net.n_stages - 1:
+            h = strip.filter * stage.pooled_height * stage.pooled_width
+            dense.dense_backward_weights(
+                maps_of(at, number + 1, LANES, 0, thread) + h * LANES, thread + at.d_logits, at.net.n_hidden,
+                strip.n_filters * stage.pooled_height * stage.pooled_width, at.net.n_outputs,
+                gradient_out + at.net.weights + h)
+        strip.row = 0
+        while strip.row < stage.pooled_height:
+            strip.n_rows = convolution.even_part(stage.pooled_height - strip.row, most_rows)
+            d = thread + at.d
+            if number:
+                d += strip.filter * d_stride + stage.d_start * n_lanes + strip.row * d_row
+            elif n_lanes == 1:
+                memset(d, 0, strip.n_filters * d_stride * sizeof(floating))
+            backward_rows(at, &strip, n_lanes, d_stride, parameters, thread, d)
+            direct_backward_weights(&strip, n_lanes, x, d, d_stride, sums)
+            strip.row += strip.n_rows
+        strip.filter += strip.n_filters
 
 
-# ---- prediction ----
-
-
-cdef void predict_group(
-    const pixel* X, const Py_ssize_t* order, Py_ssize_t n_rows, Py_ssize_t g, const Network* net,
-    const floating* parameters, const Workspace* at, floating* thread, floating* logits_out, floating* hidden_out,
+cdef inline void backward_stages(
+    const Scratch* at, Py_ssize_t n_lanes, Py_ssize_t image, const floating* parameters, floating* thread,
+    floating* gradient_out,
 ) noexcept nogil:
-    cdef Py_ssize_t rows[LANES]
-    cdef Py_ssize_t size = group_size(n_rows, g)
-    # One by one only if there is no whole group: among many rows, a row's bits do not depend on its place.
-    cdef bint one_by_one = n_rows <= FEW_IMAGES
-    cdef floating* logits = thread + at.group
-    cdef floating* hidden = thread + at.maps + net.layers[net.n_layers].maps * (1 if one_by_one else LANES)
-    cdef Mode mode = flush_subnormals()
-    cdef Py_ssize_t lane, k
-    for lane in range(size):
-        rows[lane] = g * LANES + lane if order == NULL else order[g * LANES + lane]
-    gather_and_forward(X, rows, size, one_by_one, net, parameters, at, thread, logits)
-    if net.standardize:
-        standardization.standardize_running(
-            parameters + net.running_means, parameters + net.running_variances, net.n_outputs, logits)
-    for lane in range(size):
-        for k in range(net.n_outputs):
-            logits_out[(g * LANES + lane) * net.n_outputs + k] = logits[k * LANES + lane]
-    if hidden_out != NULL:
-        hidden_out += g * LANES * net.n_hidden
-        if one_by_one:
-            for lane in range(size):
-                memcpy(hidden_out + lane * net.n_hidden, hidden + lane * image_stride(net),
-                       net.n_hidden * sizeof(floating))
-        else:
-            lanes.scatter(hidden, net.n_hidden, size, hidden_out)
-    restore_subnormals(mode)
+    """Add a group's or an image's share to the gradient; that of the filters goes to at.sums."""
+    cdef Py_ssize_t number = at.net.n_stages - 1
+    cdef const Stage* stage
+    while True:
+        stage = &at.net.stages[number]
+        if number:
+            clear_gradient(stage, n_lanes, thread + at.d)
+        backward_stage(at, number, n_lanes, image, parameters, thread, gradient_out)
+        if number == 0:
+            break
+        direct_backward_data(
+            stage, n_lanes, thread + at.flipped + stage.flipped, thread + at.d, thread + at.strip, thread + at.d_maps)
+        number -= 1
+
+
+cdef void backward_group(
+    const Scratch* at, const floating* parameters, floating* thread, floating* gradient_out,
+) noexcept nogil:
+    backward_stages(at, LANES, 0, parameters, thread, gradient_out)
+
+
+cdef void backward_image(
+    const Scratch* at, Py_ssize_t image, const floating* parameters, floating* thread, floating* gradient_out,
+) noexcept nogil:
+    backward_stages(at, 1, image, parameters, thread, gradient_out)

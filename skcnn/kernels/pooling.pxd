@@ -10,71 +10,71 @@ from skcnn.kernels.lanes cimport LANES, floating
 
 cdef inline void pool_forward(
     const floating* values, Py_ssize_t row, Py_ssize_t pool_height, Py_ssize_t pool_width, Py_ssize_t n_lanes,
-    floating* out, uint16_t* places_out,
+    floating* out, uint16_t* indices_out,
 ) noexcept nogil:
     """One pool, whose rows are `row` values apart; n_lanes is a constant."""
     cdef floating best[LANES]
-    cdef int places[LANES]
+    cdef int indices[LANES]
     cdef Py_ssize_t u, v, lane
-    cdef int place = 0
+    cdef int index = 0
     cdef const floating* pixel
     for lane in range(n_lanes):
         best[lane] = values[lane]
-        places[lane] = 0
+        indices[lane] = 0
     for u in range(pool_height):
         for v in range(pool_width):
             pixel = values + u * row + v * n_lanes
             for lane in range(n_lanes):
                 # Two choices rather than an `or`, which would not vectorise; the second takes NaN.
-                places[lane] = place if pixel[lane] > best[lane] else places[lane]
-                places[lane] = place if pixel[lane] != pixel[lane] else places[lane]
+                indices[lane] = index if pixel[lane] > best[lane] else indices[lane]
+                indices[lane] = index if pixel[lane] != pixel[lane] else indices[lane]
                 best[lane] = pixel[lane] if pixel[lane] > best[lane] else best[lane]
                 best[lane] = pixel[lane] if pixel[lane] != pixel[lane] else best[lane]
-            place += 1
+            index += 1
     for lane in range(n_lanes):
         out[lane] = best[lane]
-        places_out[lane] = <uint16_t> places[lane]
+        indices_out[lane] = <uint16_t> indices[lane]
 
 
 cdef inline void max_pool_forward(
     const floating* values, Py_ssize_t row, Py_ssize_t pool_height, Py_ssize_t pool_width, Py_ssize_t n_pools,
-    Py_ssize_t n_lanes, floating* out, uint16_t* places_out,
+    Py_ssize_t n_lanes, floating* out, uint16_t* indices_out,
 ) noexcept nogil:
-    """out[j] = max over u, v of values[u, j * pool_width + v], and its place u * pool_width + v in the pool."""
+    """out[j] = max over u, v of values[u, j * pool_width + v], and its index u * pool_width + v in the pool."""
     cdef Py_ssize_t j
     for j in range(n_pools):
         if n_lanes == LANES:
             pool_forward(values + j * pool_width * LANES, row, pool_height, pool_width, LANES, out + j * LANES,
-                         places_out + j * LANES)
+                         indices_out + j * LANES)
         else:
-            pool_forward(values + j * pool_width, row, pool_height, pool_width, 1, out + j, places_out + j)
+            pool_forward(values + j * pool_width, row, pool_height, pool_width, 1, out + j, indices_out + j)
 
 
 cdef inline void pool_backward(
-    const floating* d_out, const uint16_t* places, Py_ssize_t row, Py_ssize_t pool_height, Py_ssize_t pool_width,
+    const floating* d_out, const uint16_t* indices, Py_ssize_t row, Py_ssize_t pool_height, Py_ssize_t pool_width,
     Py_ssize_t n_lanes, floating* d_values_out,
 ) noexcept nogil:
     """One pool's gradients; n_lanes is a constant."""
     cdef Py_ssize_t u, v, lane
-    cdef int place = 0
+    cdef int index = 0
     cdef floating* d_pixel
     for u in range(pool_height):
         for v in range(pool_width):
             d_pixel = d_values_out + u * row + v * n_lanes
             for lane in range(n_lanes):
-                d_pixel[lane] = d_out[lane] if places[lane] == place else <floating> 0
-            place += 1
+                d_pixel[lane] = d_out[lane] if indices[lane] == index else <floating> 0
+            index += 1
 
 
 cdef inline void max_pool_backward(
-    const floating* d_out, const uint16_t* places, Py_ssize_t row, Py_ssize_t pool_height, Py_ssize_t pool_width,
+    const floating* d_out, const uint16_t* indices, Py_ssize_t row, Py_ssize_t pool_height, Py_ssize_t pool_width,
     Py_ssize_t n_pools, Py_ssize_t n_lanes, floating* d_values_out,
 ) noexcept nogil:
-    """Of out[j] = max over u, v of values[u, j * pool_width + v]: d_values[its place] = d_out[j], and 0 elsewhere."""
+    """Of out[j] = max over u, v of values[u, j * pool_width + v]: d_values[its index] = d_out[j], and 0 elsewhere."""
     cdef Py_ssize_t j
     for j in range(n_pools):
         if n_lanes == LANES:
-            pool_backward(d_out + j * LANES, places + j * LANES, row, pool_height, pool_width, LANES,
+            pool_backward(d_out + j * LANES, indices + j * LANES, row, pool_height, pool_width, LANES,
                           d_values_out + j * pool_width * LANES)
         else:
-            pool_backward(d_out + j, places + j, row, pool_height, pool_width, 1, d_values_out + j * pool_width)
+            pool_backward(d_out + j, indices + j, row, pool_height, pool_width, 1, d_values_out + j * pool_width)

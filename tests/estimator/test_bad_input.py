@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-KERNEL = "must be an integer or a tuple (kernel_height, kernel_width); a list has one of these for each layer"
-POOL = "must be an integer or a tuple (pool_height, pool_width); a list has one of these for each layer"
+SIZES = "must be an integer, or a sequence with one entry for each layer, an integer or a pair "
+KERNEL, POOL = f"{SIZES}(kernel_height, kernel_width)", f"{SIZES}(pool_height, pool_width)"
 
 PARAMETERS = [
     ("n_filters", 0, ValueError, "n_filters=0 must be an integer of at least 1"),
@@ -15,9 +15,22 @@ PARAMETERS = [
     ("n_filters", "8", TypeError, "n_filters must be an integer or a sequence of integers, one for each layer; got"),
     ("kernel_size", 0, ValueError, "kernel_size=0 must be an integer of at least 1"),
     ("kernel_size", 2.5, TypeError, f"kernel_size {KERNEL}; got 2.5"),
-    ("kernel_size", (3,), ValueError, f"kernel_size=(3,) {KERNEL}, as [3]."),
-    ("kernel_size", (3, -1), ValueError, "kernel_size's kernel_width=-1 must be an integer of at least 1"),
-    ("kernel_size", (9, 3), ValueError, "kernel_size=(9, 3) is larger than the image, whose (height, width) is (8, 8)"),
+    (
+        "kernel_size",
+        [(3,)],
+        ValueError,
+        "kernel_size[0]=(3,) must be an integer or a pair (kernel_height, kernel_width)",
+    ),
+    ("kernel_size", [(3, -1)], ValueError, "kernel_size[0]'s kernel_width=-1 must be an integer of at least 1"),
+    ("kernel_size", [(9, 3)], ValueError, "kernel_size[0]=(9, 3) is larger than the image, whose (height, width) is"),
+    (
+        "kernel_size",
+        (3, 5),
+        ValueError,
+        "kernel_size=(3, 5) has 2 sizes, but n_filters makes 1 layer: it takes an integer for all layers, or a "
+        "sequence with one entry for each, an integer or a pair (height, width); one layer of 3 x 5 is "
+        "kernel_size=[(3, 5)].",
+    ),
     ("n_filters", (), ValueError, "n_filters=() must be an integer or a sequence of 1 to 16 integers"),
     ("n_filters", [1] * 17, ValueError, "must be an integer or a sequence of 1 to 16 integers"),
     ("n_filters", (4, 0), ValueError, "n_filters[1]=0 must be an integer of at least 1"),
@@ -26,19 +39,19 @@ PARAMETERS = [
     ("n_filters", {4, 8}, TypeError, "n_filters must be an integer or a sequence of integers, one for each layer; got"),
     ("n_filters", np.array(8), TypeError, "n_filters must be an integer or a sequence of integers, one for each layer"),
     ("kernel_size", "3", TypeError, f"kernel_size {KERNEL}; got '3'"),
-    ("kernel_size", np.array([3, 3]), TypeError, f"kernel_size {KERNEL}; got array"),
+    ("kernel_size", np.array([3, 3, 3]), ValueError, "kernel_size=array([3, 3, 3]) has 3 sizes, but n_filters makes 1"),
     (
         "kernel_size",
         [],
         ValueError,
-        "kernel_size=[] has 0 sizes, but n_filters makes 1 layer; an integer or a tuple (height, width) is for all",
+        "kernel_size=[] has 0 sizes, but n_filters makes 1 layer: it takes an integer for all layers, or a sequence",
     ),
-    ("kernel_size", [3, 3], ValueError, "kernel_size=[3, 3] has 2 sizes, but n_filters makes 1 layer; an int"),
+    ("kernel_size", [3, 3], ValueError, "kernel_size=[3, 3] has 2 sizes, but n_filters makes 1 layer: it takes an int"),
     (
         "kernel_size",
         [{3}],
         TypeError,
-        "kernel_size[0] must be an integer or a tuple (kernel_height, kernel_width); got",
+        "kernel_size[0] must be an integer or a pair (kernel_height, kernel_width); got",
     ),
     (
         "kernel_size",
@@ -46,32 +59,31 @@ PARAMETERS = [
         ValueError,
         "kernel_size[0]=(9, 3) is larger than the image, whose (height, width) is (8",
     ),
-    (
-        "kernel_size",
-        [(9, 3)],
-        ValueError,
-        "kernel_size[0]=(9, 3) is larger than the image, whose (height, width) is (8",
-    ),
-    ("kernel_size", (3, True), TypeError, "kernel_size's kernel_width must be an integer; got True"),
-    ("pool_size", 0, ValueError, "pool_size=0 must be an integer of at least 1 or a tuple (pool_height, pool_width)"),
+    ("kernel_size", [(3, True)], TypeError, "kernel_size[0]'s kernel_width must be an integer; got True"),
+    ("pool_size", 0, ValueError, "pool_size=0 must be an integer of at least 1, or a sequence with one entry for each"),
     ("pool_size", 1.0, TypeError, f"pool_size {POOL}; got 1.0"),
     ("pool_size", None, TypeError, f"pool_size {POOL}; got None"),
-    ("pool_size", (2, 2, 2), ValueError, f"pool_size=(2, 2, 2) {POOL}, as [2, 2, 2]."),
-    ("pool_size", (2, 0), ValueError, "pool_size's pool_width=0 must be an integer of at least 1"),
-    ("pool_size", (7, 1), ValueError, "pool_size=(7, 1) is larger than what it is laid on, whose (height, width) is"),
-    ("pool_size", [2, 2], ValueError, "pool_size=[2, 2] has 2 sizes, but n_filters makes 1 layer; an int"),
+    ("pool_size", (2, 2, 2), ValueError, "pool_size=(2, 2, 2) has 3 sizes, but n_filters makes 1 layer: it takes"),
+    ("pool_size", [(2, 0)], ValueError, "pool_size[0]'s pool_width=0 must be an integer of at least 1"),
+    ("pool_size", [(7, 1)], ValueError, "pool_size[0]=(7, 1) is larger than what it is laid on, whose (height, width)"),
+    ("pool_size", [2, 2], ValueError, "pool_size=[2, 2] has 2 sizes, but n_filters makes 1 layer: it takes an int"),
     ("padding", "full", ValueError, "padding='full' is not known; it takes one of 'valid', 'same'"),
     ("padding", 1, ValueError, "padding=1 is not known; it takes one of 'valid', 'same'"),
     ("activation", "elu", ValueError, "activation='elu' is not known; it takes one of 'sigmoid', 'tanh', 'relu'"),
     ("activation", None, ValueError, "activation=None is not known; it takes one of 'sigmoid', 'tanh', 'relu'"),
-    ("augment", -1, ValueError, "augment=-1 must be an integer of at least 0 or a tuple (rows, columns)"),
-    ("augment", 1.0, TypeError, "augment must be an integer or a tuple (rows, columns); got 1.0"),
-    ("augment", True, TypeError, "augment must be an integer or a tuple (rows, columns); got True"),
-    ("augment", [1, 1], TypeError, "augment must be an integer or a tuple (rows, columns); got [1, 1]"),
-    ("augment", (1,), ValueError, "augment=(1,) must be an integer or (rows, columns)"),
-    ("augment", (8, 0), ValueError, "augment=(8, 0) moves images out of sight: (rows, columns) may be (7, 7)"),
-    ("augment", (1, -2), ValueError, "augment's columns=-2 must be an integer of at least 0"),
-    ("augment", (1.5, 1), TypeError, "augment's rows must be an integer; got 1.5"),
+    ("random_shift", -1, ValueError, "random_shift=-1 must be an integer of at least 0 or a pair (rows, columns)"),
+    ("random_shift", 1.0, TypeError, "random_shift must be an integer or a pair (rows, columns); got 1.0"),
+    ("random_shift", True, TypeError, "random_shift must be an integer or a pair (rows, columns); got True"),
+    ("random_shift", [1, 1, 1], ValueError, "random_shift=[1, 1, 1] must be an integer or a pair (rows, columns)."),
+    ("random_shift", (1,), ValueError, "random_shift=(1,) must be an integer or a pair (rows, columns)"),
+    (
+        "random_shift",
+        (8, 0),
+        ValueError,
+        "random_shift=(8, 0) moves images out of sight: (rows, columns) may be (7, 7)",
+    ),
+    ("random_shift", (1, -2), ValueError, "random_shift's columns=-2 must be an integer of at least 0"),
+    ("random_shift", (1.5, 1), TypeError, "random_shift's rows must be an integer; got 1.5"),
     ("image_shape", (7, 9), ValueError, "image_shape=(7, 9) means 63 features a row, but X has 64"),
     ("image_shape", 8, ValueError, "image_shape=8 must be None, (height, width) or (height, width, n_channels)"),
     ("image_shape", (64,), ValueError, "image_shape=(64,) must be None, (height, width)"),
@@ -88,6 +100,7 @@ PARAMETERS = [
     ("rescale", np.nan, ValueError, "rescale=nan must be finite"),
     ("rescale", "1/255", TypeError, "rescale must be a number; got '1/255'"),
     ("alpha", -1.0, ValueError, "alpha=-1.0 must be in [0, inf)"),
+    ("alpha", 10**400, ValueError, "must be finite"),
     ("alpha", False, TypeError, "alpha must be a number; got False"),
     ("learning_rate_init", 0.0, ValueError, "learning_rate_init=0.0 must be in (0, inf)"),
     ("learning_rate_init", np.inf, ValueError, "learning_rate_init=inf must be finite"),
@@ -116,7 +129,12 @@ PARAMETERS = [
     ("random_state", "seed", ValueError, "random_state='seed' must be None, an integer of at least 0 or a RandomState"),
     ("random_state", -1, ValueError, "random_state=-1 must be None, an integer of at least 0"),
     ("random_state", True, TypeError, "random_state must be None, an integer or a RandomState; got True"),
-    ("rescale", 0.0, ValueError, "rescale=0.0 must be a number that is neither 0 nor infinite in float64"),
+    (
+        "rescale",
+        0.0,
+        ValueError,
+        "rescale=0.0 must be between 2.22507e-308 and 1.79769e+308 (or",
+    ),
     ("batch_size", np.array([1, 2]), TypeError, "batch_size must be an integer or 'auto'; got array([1, 2])"),
 ]
 
@@ -134,8 +152,8 @@ def test_parameter(quick, digits, name, value, error, message):
 
 IMPOSSIBLE_STACKS = [
     (
-        {"kernel_size": (3, 3), "pool_size": (5, 1)},
-        "kernel_size=(3, 3) is larger than what it is laid on, whose (height, width) is (1, 6):\n"
+        {"kernel_size": [(3, 3)] * 2, "pool_size": [(5, 1)] * 2},
+        "kernel_size[1]=(3, 3) is larger than what it is laid on, whose (height, width) is (1, 6):\n"
         "  images                8 x 8 x 1\n"
         "  convolution 1, 3 x 3  6 x 6 x 4\n"
         "  max-pooling 1, 5 x 1  1 x 6 x 4",
@@ -218,10 +236,28 @@ def test_weights_beyond_float32(quick, digits, weight):
 @pytest.mark.parametrize(("name", "value"), [("rescale", 1e300), ("rescale", 1e-60), ("epsilon", 1e-60)])
 def test_numbers_beyond_float32(quick, digits, name, value):
     X, y = digits
-    with pytest.raises(
-        ValueError, match=re.escape(f"{name}={value!r} must be a number that is neither 0 nor infinite")
-    ):
+    with pytest.raises(ValueError, match=re.escape(f"{name}={value!r} must be between 1.17549e-38 and 3.40282e+38")):
         quick(**{name: value}).fit(X.astype(np.float32), y)
+
+
+@pytest.mark.parametrize("name", ["epsilon", "rescale"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_numbers_that_the_kernels_take_for_0(quick, digits, name, dtype):
+    """Below the smallest normal number; that one itself is taken."""
+    X, y = (digits[0] * 16).astype(dtype), digits[1]
+    tiny = float(np.finfo(np.float64 if dtype is np.float64 else np.float32).tiny)
+    quick(**{name: tiny}).fit(X, y)
+    for value in (tiny / 2, tiny / 1000):
+        with pytest.raises(ValueError, match=re.escape(f"{name}={value!r} must be between {tiny:g} and ")):
+            quick(**{name: value}).fit(X, y)
+
+
+def test_statistics_that_are_not_finite(quick, digits):
+    """After the last step, when they are recomputed: every logit would be 0 in silence."""
+    X, y = digits[0].astype(np.float32), digits[1]
+    clf = quick(standardize=True, learning_rate_init=1e22, max_iter=1, batch_size=300)
+    with pytest.raises(ValueError, match=r"Training diverged: .*Lower learning_rate_init=1e\+22"):
+        clf.fit(X, y)
 
 
 @pytest.mark.parametrize("pool_size", [1, 2])

@@ -1,5 +1,6 @@
 """The estimator: attributes, labels, probabilities, weights, repeatability."""
 
+import inspect
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -11,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from skcnn import ConvSigmoidClassifier
@@ -22,7 +24,7 @@ def test_attributes(fitted):
     assert_array_equal(fitted.classes_, np.arange(10))
     assert fitted.n_features_in_ == 64
     assert fitted.image_shape_ == (8, 8, 1)
-    assert fitted.kernel_size_ == (3, 3)
+    assert fitted.kernel_size_ == [(3, 3)]
     assert [c.shape for c in fitted.coefs_] == [(3, 1, 3, 3), (3 * 6 * 6, 10)]
     assert [i.shape for i in fitted.intercepts_] == [(3,), (10,)]
     assert fitted.filters_.shape == (3, 3, 3)
@@ -58,10 +60,10 @@ def test_image_shape(quick, rng, n_features, image_shape, expected):
     assert clf.filters_.ndim == (4 if expected[2] > 1 else 3)
 
 
-@pytest.mark.parametrize(("kernel_size", "expected"), [(5, (4, 5)), ((2, 6), (2, 6)), (9, (4, 6)), (1, (1, 1))])
+@pytest.mark.parametrize(("kernel_size", "expected"), [(5, (4, 5)), ([(2, 6)], (2, 6)), (9, (4, 6)), ([1], (1, 1))])
 def test_kernel_size(quick, rng, kernel_size, expected):
     clf = quick(image_shape=(4, 6), kernel_size=kernel_size).fit(rng.rand(20, 24), np.arange(20) % 2)
-    assert clf.kernel_size_ == expected
+    assert clf.kernel_size_ == [expected]
 
 
 @pytest.mark.parametrize("labels", [[-1, 1], ["no", "yes"], [False, True], [2.0, 3.0, 7.0], ["a", "b", "c", "d"]])
@@ -108,6 +110,27 @@ def test_probabilities_where_every_sigmoid_vanishes(fitted, digits):
     assert np.isfinite(p).all()
     assert_allclose(p.sum(axis=1), 1, rtol=1e-12)
     assert_array_equal(p.argmax(axis=1), fitted.predict(X))
+
+
+@pytest.mark.parametrize("intercept", [-300, -3e4, -1e9, -3e37], ids="logits around {:g}".format)
+def test_probabilities_of_very_negative_logits_in_single_precision(quick, digits, intercept):
+    """Rows sum to 1 where a sum of all sigmoids would round away all but their common factor."""
+    X, y = digits[0].astype(np.float32), digits[1]
+    clf = quick().fit(X, y)
+    clf.intercepts_[1][:] = intercept
+    p = clf.predict_proba(X)
+    assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
+    assert_allclose(np.exp(clf.predict_log_proba(X)), p, rtol=1e-6)
+    scores = clf.decision_function(X).astype(float)
+    expected = np.exp(scores - scores.max(axis=1, keepdims=True))
+    assert_allclose(p, expected / expected.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-30)
+    assert 0 <= roc_auc_score(y, p, multi_class="ovr") <= 1  # it refuses rows that do not sum to 1
+
+
+def test_source_and_place():
+    """Its source is found, and a file of it names the module that it is in."""
+    assert inspect.getsource(ConvSigmoidClassifier).startswith("class ConvSigmoidClassifier(")
+    assert ConvSigmoidClassifier.__module__ == "skcnn.classifier"
 
 
 @pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
@@ -211,7 +234,7 @@ def test_same_random_state_same_bits(quick, digits):
     assert (a._parameters != c._parameters).any()
 
 
-@pytest.mark.parametrize("kernel_size", [3, 4, (3, 6)], ids="kernel_size={}".format)
+@pytest.mark.parametrize("kernel_size", [3, 4, [(3, 6)]], ids="kernel_size={}".format)
 def test_prediction_does_not_depend_on_the_other_rows(quick, digits, kernel_size):
     """Whether the convolution has an even number of columns, or an odd one."""
     X, y = digits

@@ -24,7 +24,7 @@ def test_pipeline(quick, digits):
 def test_grid_search_in_two_processes(quick, digits):
     search = GridSearchCV(
         make_pipeline(MinMaxScaler(), quick(max_iter=20)),
-        {"convsigmoidclassifier__n_filters": [2, 4], "convsigmoidclassifier__kernel_size": [3, (3, 5)]},
+        {"convsigmoidclassifier__n_filters": [2, 4], "convsigmoidclassifier__kernel_size": [3, [(3, 5)]]},
         n_jobs=2,
         cv=2,
         error_score="raise",

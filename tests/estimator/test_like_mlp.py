@@ -1,6 +1,6 @@
 """What scikit-learn's own tests pin for MLPClassifier, as it holds here, one by one and in their order.
 
-A convolution whose filters cover the whole row is a dense layer: with `kernel_size=(1, n_features)` on signals,
+A convolution whose filters cover the whole row is a dense layer: with `kernel_size=[(1, n_features)]` on signals,
 `n_filters` is what `hidden_layer_sizes` is there, and the activation "logistic".
 
 Left out, with the reason:
@@ -43,7 +43,7 @@ both = pytest.mark.parametrize(("X", "y"), [BINARY, MULTI], ids=["binary", "mult
 def dense(n_features, **parameters):
     """A network whose filters see all of a row."""
     return ConvSigmoidClassifier(
-        **{"kernel_size": (1, n_features), "image_shape": (1, n_features), "random_state": 1} | parameters
+        **{"kernel_size": [(1, n_features)], "image_shape": (1, n_features), "random_state": 1} | parameters
     )
 
 

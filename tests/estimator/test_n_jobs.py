@@ -67,15 +67,22 @@ def test_fits_with_threads_in_several_python_threads(quick, digits):
 
 
 @pytest.mark.usefixtures("sixteen")
-@pytest.mark.parametrize("augment", [0, 2], ids="augment={}".format)
+@pytest.mark.parametrize("random_shift", [0, 2], ids="random_shift={}".format)
 @plain_or_standardize
 @pytest.mark.parametrize("batch_size", [40, 100], ids="batches of {}".format)
-def test_fit_and_predict_of_a_stack(quick, digits, augment, standardize, batch_size):
+def test_fit_and_predict_of_a_stack(quick, digits, random_shift, standardize, batch_size):
     X, y = (digits[0][:203] * 16).astype(np.uint8), digits[1][:203]
     stack = {"n_filters": (7, 9), "padding": "same", "pool_size": [2, 1], "activation": "relu", "rescale": 1 / 16}
 
     def fitted(n_jobs):
-        clf = quick(**stack, max_iter=3, augment=augment, standardize=standardize, batch_size=batch_size, n_jobs=n_jobs)
+        clf = quick(
+            **stack,
+            max_iter=3,
+            random_shift=random_shift,
+            standardize=standardize,
+            batch_size=batch_size,
+            n_jobs=n_jobs,
+        )
         return clf.fit(X, y, X_val=X[:50], y_val=y[:50])
 
     expected = fitted(1)

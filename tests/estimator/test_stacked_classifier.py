@@ -19,7 +19,7 @@ STACKS = {
     "three layers, tanh": {
         "n_filters": [2, 3, 4], "kernel_size": [3, (2, 3), 2], "pool_size": [1, (2, 1), 1], "activation": "tanh"
     },
-    "sigmoid": {"n_filters": (4, 4), "kernel_size": (2, 4)},
+    "sigmoid": {"n_filters": (4, 4), "kernel_size": [(2, 4), (2, 4)]},
 }  # fmt: skip
 every_stack = pytest.mark.parametrize("stack", STACKS.values(), ids=STACKS)
 a_stack = STACKS["two layers, relu"]
@@ -29,11 +29,12 @@ a_stack = STACKS["two layers, relu"]
 
 SIZES = {
     "an int is for all layers": (2, 2, [(2, 2), (2, 2)], [(2, 2), (1, 2)]),
-    "so is a tuple": ((3, 2), (1, 2), [(3, 2), (3, 2)], [(1, 2), (1, 2)]),
-    "a list has one for each": ([(1, 4), 2], [(3, 1), 2], [(1, 4), (2, 2)], [(3, 1), (1, 2)]),
-    "an int is cut to the sides": (5, 1, [(5, 5), (2, 5)], [(1, 1), (1, 1)]),
+    "a tuple has one for each": ((3, 2), (1, 2), [(3, 3), (2, 2)], [(1, 1), (2, 2)]),
+    "so has a list": ([(1, 4), 2], [(3, 1), 2], [(1, 4), (2, 2)], [(3, 1), (1, 2)]),
+    "pairs may be lists": (([1, 4], 2), [[3, 1], 2], [(1, 4), (2, 2)], [(3, 1), (1, 2)]),
+    "an int is clipped to the sides": (5, 1, [(5, 5), (2, 5)], [(1, 1), (1, 1)]),
     "of what the layer reads": ([2, 9], [2, 9], [(2, 2), (2, 4)], [(2, 2), (1, 1)]),
-    "numbers of NumPy": (np.int64(2), (np.int32(1), np.uint8(2)), [(2, 2), (2, 2)], [(1, 2), (1, 2)]),
+    "numbers of NumPy": (np.int64(2), (np.int32(1), np.uint8(2)), [(2, 2), (2, 2)], [(1, 1), (2, 2)]),
 }
 
 
@@ -50,12 +51,12 @@ def test_sizes(quick, rng, kernel_size, pool_size, kernels, pools):
 
 @pytest.mark.parametrize("n_filters", [(4,), [4], np.array([4]), np.int8(4)], ids=repr)
 def test_a_sequence_of_one(quick, digits, n_filters):
-    """A layer like any other, whose sizes are no list."""
+    """A layer like any other."""
     expected = quick(n_filters=4, pool_size=2).fit(*digits)
     clf = quick(n_filters=n_filters, kernel_size=[3], pool_size=[(2, 2)]).fit(*digits)
     assert_array_equal(clf._parameters, expected._parameters)
-    assert clf.kernel_size_ == expected.kernel_size_ == (3, 3)
-    assert clf.pool_size_ == expected.pool_size_ == (2, 2)
+    assert clf.kernel_size_ == expected.kernel_size_ == [(3, 3)]
+    assert clf.pool_size_ == expected.pool_size_ == [(2, 2)]
     assert clf.n_layers_ == 3
 
 
@@ -205,7 +206,7 @@ def test_pickles_and_clones(quick, digits, stack, standardize):
 def test_skops(quick, digits, tmp_path):
     clf = quick(**a_stack, warm_start=True).fit(*digits)
     skops.io.dump(clf, tmp_path / "model.skops")
-    again = skops.io.load(tmp_path / "model.skops", trusted=["skcnn.ConvSigmoidClassifier"])
+    again = skops.io.load(tmp_path / "model.skops", trusted=["skcnn.classifier.ConvSigmoidClassifier"])
     assert_array_equal(again.predict_proba(digits[0]), clf.predict_proba(digits[0]))
     assert_array_equal(again.partial_fit(*digits)._parameters, clf.partial_fit(*digits)._parameters)
 

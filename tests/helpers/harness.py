@@ -33,7 +33,8 @@ def random_problem(network, n_samples, dtype="float64", *, weighted=False, seed=
     rng = np.random.default_rng(seed)
     parameters = rng.normal(scale=0.5, size=network.n_parameters)
     views = network.views(parameters)
-    views["running_variances"][:] **= 2
+    if network.standardize:
+        views["running_variances"][:] **= 2
     if not network.fit_intercept:
         for name in views:
             if "intercepts" in name:
@@ -80,11 +81,13 @@ def assert_close(actual, expected, factor=1):
 
 
 def fenced_workspace(network, n_rows, n_threads, dtype, fill=np.nan):
-    """Scratch memory full of a value, and NaN behind it, which nothing may write to."""
-    size = len(network.workspace(n_rows, n_threads, dtype))
-    whole = np.full(size + 4096, np.nan, dtype)
-    whole[:size] = fill
-    return np.split(whole, [size])
+    """Scratch memory full of a value; and what is behind it, NaN, which nothing may write to."""
+    size = network.workspace(n_rows, n_threads, dtype).n_bytes
+    workspace = kernels.Memory(size + 16384)
+    whole = np.frombuffer(workspace, dtype)
+    whole[:] = np.nan
+    whole[: size // whole.itemsize] = fill
+    return workspace, whole[size // whole.itemsize :]
 
 
 def solver_of_kernels(solver):
@@ -113,7 +116,7 @@ def forward(network, parameters, X, *, rows=None, n_threads=1, with_hidden=False
     logits = np.full((n_rows, network.n_outputs), np.nan, parameters.dtype)
     hidden = np.full((n_rows, network.n_hidden), np.nan, parameters.dtype) if with_hidden else None
     rows = None if rows is None else read_only(rows)
-    kernels.forward(read_only(X), rows, network, read_only(parameters), n_threads, logits, hidden)
+    kernels.forward(network.compiled, read_only(X), rows, read_only(parameters), n_threads, logits, hidden)
     return logits, hidden
 
 
@@ -149,12 +152,14 @@ def batch_gradient(
     was NaN too, or full of another `fill`.
     """
     rows = np.arange(len(X)) if rows is None else rows
-    whole = np.full(network.n_trainable + 2 * network.n_outputs, np.nan, dtype=parameters.dtype)
+    whole = np.full(network.n_parameters, np.nan, dtype=parameters.dtype)
     objective = {"loss": kernels.LOSSES[loss], "alpha": alpha}
     workspace, fence = fenced_workspace(network, len(rows), n_threads, parameters.dtype, fill)
     inputs = [read_only(array) for array in (X, targets, sample_weight, rows)]
     parameters = read_only(parameters)
-    value = kernels.batch_gradient(*inputs, shifts, network, objective, parameters, n_threads, workspace, whole)
+    value = kernels.compiled.batch_gradient(
+        network.compiled, *inputs, shifts, objective, parameters, n_threads, workspace, whole
+    )
     assert np.isnan(fence).all()
     return value, *np.split(whole, [network.n_trainable])
 
@@ -200,14 +205,14 @@ def train_batches(
     """
     parameters = parameters.copy()
     moments = np.zeros((reference.STEPS[solver["kind"]][1], network.n_trainable), parameters.dtype)
-    fixed = batch_size, network, {"loss": kernels.LOSSES[loss], "alpha": alpha}, solver_of_kernels(solver)
+    fixed = batch_size, {"loss": kernels.LOSSES[loss], "alpha": alpha}, solver_of_kernels(solver)
     workspace, fence = fenced_workspace(network, batch_size, n_threads, parameters.dtype)
     changing = parameters, moments, n_threads, workspace
     total_loss = total_weight = n_steps = n_batches = 0
     for order, moves in zip(orders, shifts or [None] * len(orders), strict=True):
         inputs = [read_only(array) for array in (X, targets, sample_weight, order)]
         loss_sum, weight_sum, n_steps, n_batches = kernels.train_batches(
-            *inputs, moves, *fixed, *changing, n_steps, n_batches
+            network.compiled, *inputs, moves, *fixed, *changing, n_steps, n_batches
         )
         total_loss, total_weight = total_loss + loss_sum, total_weight + weight_sum
     assert np.isnan(fence).all()
@@ -243,9 +248,9 @@ def watch_train_batches(monkeypatch):
     runs = []
     original = training.train_batches
 
-    def watched(X, targets, weights, rows, shifts, *rest):
+    def watched(network, X, targets, weights, rows, shifts, *rest):
         runs.append((rows.copy(), None if shifts is None else shifts.copy()))
-        return original(X, targets, weights, rows, shifts, *rest)
+        return original(network, X, targets, weights, rows, shifts, *rest)
 
     monkeypatch.setattr(training, "train_batches", watched)
     return runs

@@ -103,13 +103,13 @@ def correlations(network, problem, shifts=None):
     maps = harness.images_of(network, problem["X"])
     if shifts is not None:
         maps = reference.shift_images(maps, shifts)
-    for number, layer in enumerate(network.layers):
+    for number, stage in enumerate(network.stages):
         filters, intercepts = views[f"filters_{number}"], views[f"filter_intercepts_{number}"]
         largest = np.abs(maps).max()
         maps, (images, _) = reference.layer_forward(
-            maps, filters, intercepts, network.activation, network.padding, layer.pool_size
+            maps, filters, intercepts, network.activation, network.padding, stage.pool_size
         )
-        yield largest, filters, reference.pools(reference.correlate(images, filters, intercepts), *layer.pool_size)
+        yield largest, filters, reference.pools(reference.correlate(images, filters, intercepts), *stage.pool_size)
 
 
 def is_smooth(network, problem, step, shifts=None):

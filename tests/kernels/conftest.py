@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skcnn.kernels import LANES
-from skcnn.network import aligned_empty
+from skcnn.network import own
 
 
 @pytest.fixture
@@ -14,8 +14,8 @@ def new_output():
 
     def new(dtype, *shape, fill=np.nan):
         size = int(np.prod(shape))
-        whole = aligned_empty(size + 4 * LANES, dtype)
-        whole[:size], whole[size:] = fill, np.nan
+        whole = own(np.full(size + 4 * LANES, np.nan), dtype)
+        whole[:size] = fill
         margins.append(whole[size:])
         return whole[:size].reshape(shape)
 

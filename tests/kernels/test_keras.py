@@ -49,7 +49,7 @@ def to_keras(network, parameters):
     """A vector of the trainable parameters as Keras's arrays: kernel and bias of each Conv2D, then of Dense."""
     views = split_gradient(network, parameters[: network.n_trainable])
     arrays = []
-    for number in range(len(network.layers)):
+    for number in range(len(network.stages)):
         arrays += [views[f"filters_{number}"].transpose(2, 3, 1, 0), views[f"filter_intercepts_{number}"]]
     height, width, n_filters = network.hidden_shape
     weights = views["weights"].reshape(network.n_outputs, n_filters, height, width).transpose(2, 3, 1, 0)
@@ -63,10 +63,10 @@ def make_model(network, parameters):
     # Keras's own tanh makes float32 of float64.
     activation = jax.numpy.tanh if network.activation == "tanh" else network.activation
     layers = [keras.Input(network.image_shape)]
-    for layer in network.layers:
-        how = {"activation": activation, "padding": network.padding}
+    for stage in network.stages:
+        layer, how = stage.convolution, {"activation": activation, "padding": network.padding}
         layers.append(keras.layers.Conv2D(layer.n_filters, layer.kernel_size, **how, **options))
-        layers.append(keras.layers.MaxPooling2D(layer.pool_size))
+        layers.append(keras.layers.MaxPooling2D(stage.pool_size))
     model = keras.Sequential([*layers, keras.layers.Flatten(), keras.layers.Dense(network.n_outputs, **options)])
     for variable, array in zip(model.trainable_variables, to_keras(network, parameters), strict=True):
         variable.assign(array)

@@ -1,56 +1,95 @@
-"""What a layer knows of itself: the shapes of its maps, and where its kernels find their pixels."""
+"""The typed layers: their output shapes and parameters, and what a network makes of the list of them."""
+
+from math import prod
 
 import numpy as np
 import pytest
 
-from skcnn.kernels import TAP_BLOCK
-from skcnn.layers import Layer, layer_sizes
+from skcnn.layers import Activation, Convolution, Dense, MaxPooling, Standardization
+from skcnn.network import Network
 from tests.helpers import reference
-from tests.helpers.arrays import padded, random_arrays
+from tests.helpers.arrays import random_arrays
 from tests.helpers.marks import every_padding, every_shape
+
+STACK = Network((9, 8, 2), (3, 4), ((3, 2), (2, 2)), 5, ((2, 1), (1, 1)), "same", "relu", standardize=True)
 
 
 @every_shape
 @every_padding
 @pytest.mark.parametrize("pool_size", [(1, 1), (2, 2), (3, 1), (2, 3)], ids="pool {0[0]}x{0[1]}".format)
-def test_shapes_of_a_layer(image_shape, kernel_size, padding, pool_size):
-    layer = Layer(image_shape, 3, kernel_size, pool_size, padding)
-    images, filters = random_arrays(float, (1, *image_shape), layer.filters_shape)
-    convolution = reference.correlate(np.moveaxis(padded(layer, images), 1, -1), filters, np.zeros(3))
-    assert layer.conv_shape == convolution.shape[2:]
+def test_shapes_of_a_stage(image_shape, kernel_size, padding, pool_size):
+    layer = Convolution(0, image_shape, 3, kernel_size, padding)
+    images, filters = random_arrays(float, (1, *image_shape), layer.parameters[0].shape)
+    whole = reference.pad_same(images, *kernel_size) if padding == "same" else images
+    convolution = reference.correlate(whole, filters, np.zeros(3))
+    assert layer.out_shape == (*convolution.shape[2:], 3)
     if padding == "same":
-        assert layer.conv_shape == image_shape[:2]
-    height, width, n_filters = layer.out_shape
-    assert (n_filters, height, width) == reference.pools(convolution, *pool_size).shape[1:4]
-    # Only what a pool takes is computed.
-    assert layer.n_multiply_adds == height * width * np.prod(pool_size) * 3 * np.prod(kernel_size) * image_shape[2]
+        assert layer.out_shape[:2] == image_shape[:2]
+    pooled = MaxPooling(0, layer.out_shape, pool_size).out_shape
+    assert (3, *pooled[:2]) == reference.pools(convolution, *pool_size).shape[1:4]
+    if min(pooled) > 0:
+        # Only what a pool takes is computed.
+        (stage,) = Network(image_shape, (3,), (kernel_size,), 1, (pool_size,), padding).stages
+        assert stage.out_shape == pooled
+        assert stage.n_multiply_adds == prod(pooled) * prod(pool_size) * prod(kernel_size) * image_shape[2]
 
 
-@every_shape
-@every_padding
-def test_places_and_taps(image_shape, kernel_size, padding):
-    """Pixels are put where the zeros of the padding are around them, and the taps of a filter find its window there."""
-    layer = Layer(image_shape, 2, kernel_size, (1, 1), padding)
-    (image,) = random_arrays(float, image_shape)
-    (expected,) = padded(layer, image[np.newaxis])
-    row, plane, start = layer.strides
-    flat = np.zeros(plane * image_shape[2])
-    for i, j, ch in np.ndindex(image_shape):
-        flat[ch * plane + start + i * row + j] = image[i, j, ch]
-    np.testing.assert_array_equal(flat, expected.ravel())
-    assert len(layer.taps) % TAP_BLOCK == 0
-    assert len(layer.taps) - layer.n_taps < TAP_BLOCK
-    assert not layer.taps[layer.n_taps :].any()
-    windows = reference.windows(np.moveaxis(expected, 0, -1)[np.newaxis], *kernel_size)[0]
-    for i, j in np.ndindex(*layer.conv_shape):
-        np.testing.assert_array_equal(flat[i * row + j + layer.taps[: layer.n_taps]], windows[i, j].ravel())
+def test_a_network_is_a_list_of_layers():
+    kinds = [type(layer) for layer in STACK.layers]
+    first, second = [Convolution, Activation, MaxPooling], [Convolution, Activation]
+    assert kinds == [*first, *second, Dense, Standardization, Activation]
+    for layer, following in zip(STACK.layers, STACK.layers[1:], strict=False):
+        assert following.in_shape == layer.out_shape
+    assert [stage.pool_size for stage in STACK.stages] == [(2, 1), (1, 1)]
+    assert STACK.hidden_shape == STACK.stages[-1].out_shape == STACK.layers[-3].in_shape
 
 
-def test_pools_that_are_too_large_for_their_places():
-    """Where in a pool the largest value is has 16 bits: the gradient would go elsewhere."""
-    choices = {"n_filters": 1, "kernel_size": 1, "padding": "valid"}
-    assert layer_sizes((256, 300, 1), **choices, pool_size=256)[2] == ((256, 256),)
-    assert layer_sizes((1, 70_000, 1), **choices, pool_size=(1, 65_536))[2] == ((1, 65_536),)
-    for shape, pool_size in [((256, 257, 1), 257), ((1, 70_000, 1), (1, 65_537))]:
-        with pytest.raises(ValueError, match=r"pool_size=.* makes pools of .* values; they may have 65536"):
-            layer_sizes(shape, **choices, pool_size=pool_size)
+def test_layout():
+    """Each layer's parameters in the order of the list, without gaps, statistics last."""
+    names = [parameter.name for parameter, *_ in STACK.layout]
+    assert names == [
+        *("filters_0", "filter_intercepts_0", "filters_1", "filter_intercepts_1", "weights", "intercepts"),
+        *("running_means", "running_variances"),
+    ]
+    ends = [0]
+    for parameter, start, stop in STACK.layout:
+        assert start == ends[-1]
+        assert stop - start == prod(parameter.shape) == parameter.size
+        ends.append(stop)
+    assert STACK.n_parameters == ends[-1]
+    assert STACK.n_trainable == ends[-3]
+    numbers = np.arange(STACK.n_parameters)
+    views = STACK.views(numbers)
+    assert np.concatenate([view.ravel() for view in views.values()]).tolist() == numbers.tolist()
+    assert views["filters_1"].shape == (4, 3, 2, 2)
+    assert views["weights"].shape == (5, STACK.n_hidden)
+
+
+def test_roles_of_parameters():
+    """The penalty shrinks what is multiplied; the solver leaves what would not be learnt."""
+    penalized = {parameter.name for parameter, *_ in STACK.layout if parameter.penalized}
+    assert penalized == {"filters_0", "filters_1", "weights"}
+    without = Network(STACK.image_shape, (3,), ((3, 2),), 5, fit_intercept=False)
+    held = {parameter.name for parameter, *_ in without.layout if not parameter.trained}
+    assert held == {"filter_intercepts_0", "intercepts"}
+    # Standardising takes the output intercepts out again.
+    held = {parameter.name for parameter, *_ in STACK.layout if not parameter.trained}
+    assert held == {"intercepts", "running_means", "running_variances"}
+
+
+@pytest.mark.parametrize(("activation", "he"), [("relu", True), ("tanh", False), ("sigmoid", False)])
+@pytest.mark.parametrize("init", ["auto", "glorot_uniform", "he_uniform", "uniform"])
+def test_initial_parameters(activation, he, init):
+    """Within the bounds of He's and of Glorot's distributions, and all over them."""
+    network = Network((20, 20, 3), (40, 30), ((5, 5), (3, 3)), 7, activation=activation, standardize=True)
+    views = network.views(network.initial_parameters(init, np.random.RandomState(0), np.float64))
+    fans = {"filters_0": (75, 1000), "filters_1": (360, 270), "weights": (network.n_hidden, 7)}
+    for name, (fan_in, fan_out) in fans.items():
+        by_he = init == "he_uniform" or (init == "auto" and he and name != "weights")
+        bound = np.sqrt(6 / (fan_in if by_he else fan_in + fan_out))
+        low, high = (0, 1) if init == "uniform" else (-bound, bound)
+        values = views.pop(name)
+        assert low <= values.min() < low + 0.01 * (high - low)
+        assert high - 0.01 * (high - low) < values.max() <= high
+    assert (views.pop("running_variances") == 1).all()
+    assert all(not view.any() for view in views.values())

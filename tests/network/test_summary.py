@@ -71,7 +71,8 @@ def test_parameters_are_those_that_are_learnt(quick, digits, standardize, fit_in
     """Without intercepts that stay 0, and without running averages."""
     X, y = digits
     clf = quick(**STACK, standardize=standardize, fit_intercept=fit_intercept).fit(X, y % n_classes)
-    parts = clf.coefs_ + (clf.intercepts_ if fit_intercept else [])
+    intercepts = clf.intercepts_[:-1] if standardize else clf.intercepts_  # it takes the last ones out again
+    parts = clf.coefs_ + (intercepts if fit_intercept else [])
     summary = clf.summary()
     assert summary.n_parameters == sum(part.size for part in parts) == sum(n for *_, n in summary.rows)
     assert summary.rows[-1][0] == ("dense, standardized, sigmoid" if standardize else "dense, sigmoid")
@@ -86,7 +87,7 @@ def test_one_layer(fitted):
 
 def test_shapes_are_those_of_the_arrays():
     """Values that fill no pool are in the convolution's shape, and not in the pools'."""
-    network = Network((9, 7, 2), (3, 2), ((2, 2), (3, 2)), 1, ((3, 4), (1, 1)), "same", "tanh")
+    network = Network((9, 7, 2), (3, 2), ((2, 2), (3, 1)), 1, ((3, 4), (1, 1)), "same", "tanh")
     assert [shape for _, shape, _ in Summary(network).rows] == [
         (9, 7, 2), (9, 7, 3), (3, 1, 3), (3, 1, 2), (1,)
     ]  # fmt: skip

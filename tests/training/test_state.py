@@ -58,15 +58,15 @@ def test_state_is_plain(large):
         return value is None or type(value) in (np.ndarray, int, float, bool, str)
 
     clf = large_model(warm_start=True, early_stopping=True, validation_fraction=0.2).fit(*large)
-    assert {name for name, value in vars(clf).items() if not is_plain(value)} == set()
+    assert {name for name, value in clf.__getstate__().items() if not is_plain(value)} == set()
 
 
 def test_skops(large, tmp_path):
     X, y = large
     clf = large_model(early_stopping=True, validation_fraction=0.2).fit(X, y)
     skops.io.dump(clf, tmp_path / "model.skops")
-    assert skops.io.get_untrusted_types(file=tmp_path / "model.skops") == ["skcnn.ConvSigmoidClassifier"]
-    again = skops.io.load(tmp_path / "model.skops", trusted=["skcnn.ConvSigmoidClassifier"])
+    assert skops.io.get_untrusted_types(file=tmp_path / "model.skops") == ["skcnn.classifier.ConvSigmoidClassifier"]
+    again = skops.io.load(tmp_path / "model.skops", trusted=["skcnn.classifier.ConvSigmoidClassifier"])
     assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
     assert again.validation_scores_ == clf.validation_scores_
 
@@ -88,7 +88,7 @@ def write_snapshot():
 
     X, y = load_digits(return_X_y=True)
     X = (X[:300] / 16).astype(np.float32)
-    stack = {"padding": "same", "pool_size": [2, (1, 2)], "activation": "relu", "augment": (0, 1)}
+    stack = {"padding": "same", "pool_size": [2, (1, 2)], "activation": "relu", "random_shift": (0, 1)}
     models = []
     for clf in (ConvSigmoidClassifier(2, 3), ConvSigmoidClassifier((2, 3), 3, **stack)):
         clf.set_params(tol=0.1, random_state=0, warm_start=True)

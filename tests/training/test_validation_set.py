@@ -9,6 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from skcnn import ConvSigmoidClassifier
+from skcnn.holdout import Holdout
 from tests.helpers.fits import fit_unconverged, fit_watched
 from tests.helpers.reference import output_loss
 
@@ -109,6 +110,28 @@ def test_interrupted_early_stopping_keeps_the_best(quick, split):
     with pytest.warns(UserWarning, match="interrupted"):
         fit_watched(clf, X, y, interrupt, validation=(*validation.values(), None))
     assert clf.score(*validation.values()) == clf.best_validation_score_
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_interrupted_while_it_scores(quick, split, monkeypatch, early_stopping):
+    """An epoch whose score is not known is not in the history at all: there are as many scores as losses."""
+    X, y, validation = split
+    scored = []
+    evaluate = Holdout.evaluate
+
+    def interrupted(holdout, *args):
+        scored.append(evaluate(holdout, *args))
+        if len(scored) == 4:
+            raise KeyboardInterrupt
+        return scored[-1]
+
+    monkeypatch.setattr(Holdout, "evaluate", interrupted)
+    clf = quick(max_iter=12, early_stopping=early_stopping, tol=0.0)
+    with pytest.warns(UserWarning, match="interrupted"):
+        clf.fit(X, y, **validation)
+    assert clf.n_iter_ == len(clf.loss_curve_) == len(clf.validation_loss_curve_) == len(clf.validation_scores_) == 3
+    assert clf.t_ == 3 * len(X)
+    assert list(zip(clf.validation_loss_curve_, clf.validation_scores_, strict=True)) == scored[:3]
 
 
 def test_verbose_prints_the_score(quick, split, capsys):

@@ -19,7 +19,7 @@ every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWOR
 
 
 @pytest.mark.parametrize(
-    ("augment", "image_shape", "largest"),
+    ("random_shift", "image_shape", "largest"),
     [
         (1, (8, 8), (1, 1)),
         ((0, 2), (8, 8), (0, 2)),
@@ -33,9 +33,9 @@ every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWOR
     ],
     ids=str,
 )
-def test_each_image_is_moved_anew_in_each_epoch(quick, digits, epochs, augment, image_shape, largest):
+def test_each_image_is_moved_anew_in_each_epoch(quick, digits, epochs, random_shift, image_shape, largest):
     """By every number of pixels up to the largest there may be, up and down and to both sides; a part of it stays."""
-    quick(augment=augment, image_shape=image_shape, max_iter=4).fit(*digits)
+    quick(random_shift=random_shift, image_shape=image_shape, max_iter=4).fit(*digits)
     assert len(epochs) == 4
     shifts = np.stack([moves for _, moves in epochs])
     assert shifts.shape == (4, 300, 2)
@@ -57,7 +57,7 @@ def test_learning_is_from_the_shifted_images(quick, digits, epochs, network, x_d
     """Epoch after epoch from images that are shifted before: the same bits."""
     X, y = (digits[0] * 16).astype(x_dtype), digits[1]
     options = {**network, "rescale": 1 / 16, "random_state": 3}
-    clf = quick(augment=(2, 1), **options).fit(X, y)
+    clf = quick(random_shift=(2, 1), **options).fit(X, y)
     assert len(epochs) == 5
     again = quick(shuffle=False, **options)
     for rows, shifts in list(epochs):
@@ -72,7 +72,7 @@ def test_learning_is_from_the_shifted_images(quick, digits, epochs, network, x_d
 @pytest.mark.parametrize("way", ["partial_fit", "warm_start"])
 def test_every_call_has_shifts_of_its_own(quick, digits, epochs, way):
     """Although an int as random_state orders the samples alike in each of them."""
-    clf = quick(augment=2, random_state=0, warm_start=True, max_iter=3)
+    clf = quick(random_shift=2, random_state=0, warm_start=True, max_iter=3)
     for _ in range(4):
         clf.partial_fit(*digits, classes=np.arange(10)) if way == "partial_fit" else clf.fit(*digits)
     (rows, _), (again, _) = epochs[-2:]
@@ -87,34 +87,34 @@ def test_every_call_has_shifts_of_its_own(quick, digits, epochs, way):
 @every_network
 def test_several_runs_an_epoch(quick, digits, epochs, monkeypatch, network):
     """Between which Python has a look at signals: each has its part of the shifts."""
-    expected = quick(augment=2, **network).fit(*digits)._parameters
+    expected = quick(random_shift=2, **network).fit(*digits)._parameters
     assert len(epochs) == 5
     monkeypatch.setattr("skcnn.network._RUN_WORK", 1)
-    assert_array_equal(quick(augment=2, **network).fit(*digits)._parameters, expected)
+    assert_array_equal(quick(random_shift=2, **network).fit(*digits)._parameters, expected)
     assert len(epochs) == 5 + 5 * 10  # of 32 samples each
 
 
 # ---- repeatability ----
 
 
-@pytest.mark.parametrize("augment", [(0, 0), np.int32(0)], ids=repr)
+@pytest.mark.parametrize("random_shift", [(0, 0), np.int32(0)], ids=repr)
 @every_network
-def test_no_shifts_in_other_words(quick, digits, augment, network):
+def test_no_shifts_in_other_words(quick, digits, random_shift, network):
     """The same bits as by default."""
     expected = quick(**network).fit(*digits)
-    clf = quick(augment=augment, **network).fit(*digits)
+    clf = quick(random_shift=random_shift, **network).fit(*digits)
     assert_array_equal(clf._parameters, expected._parameters)
     assert clf.loss_curve_ == expected.loss_curve_
 
 
 def test_images_of_one_pixel_cannot_move(quick, rng):
     X, y = rng.rand(40, 3), np.arange(40) % 2
-    plain, moved = (quick(augment=n, image_shape=(1, 1, 3)).fit(X, y) for n in (0, 5))
+    plain, moved = (quick(random_shift=n, image_shape=(1, 1, 3)).fit(X, y) for n in (0, 5))
     assert_array_equal(plain._parameters, moved._parameters)
 
 
 def test_same_random_state_same_bits(quick, digits):
-    a, b, c = (quick(augment=1, random_state=seed).fit(*digits) for seed in (3, 3, 4))
+    a, b, c = (quick(random_shift=1, random_state=seed).fit(*digits) for seed in (3, 3, 4))
     assert_array_equal(a._parameters, b._parameters)
     assert a.loss_curve_ == b.loss_curve_
     assert (a._parameters != c._parameters).any()
@@ -128,11 +128,11 @@ def test_same_random_state_same_bits(quick, digits):
 def test_predictions_are_of_the_images_as_they_are(quick, digits, network):
     X, y = digits
     before = X.copy()
-    clf = quick(augment=2, **network).fit(X, y)
+    clf = quick(random_shift=2, **network).fit(X, y)
     assert_array_equal(X, before)
     scores, features = clf.decision_function(X), clf.transform(X)
     assert_array_equal(clf.decision_function(X), scores)
-    clf.set_params(augment=0)
+    clf.set_params(random_shift=0)
     assert_array_equal(clf.decision_function(X), scores)
     assert_array_equal(clf.transform(X), features)
 
@@ -140,7 +140,7 @@ def test_predictions_are_of_the_images_as_they_are(quick, digits, network):
 @every_network
 def test_validation_scores_are_of_the_images_as_they_are(quick, digits, network):
     X, y = digits
-    clf = quick(augment=2, **network).fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
+    clf = quick(random_shift=2, **network).fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
     assert clf.validation_scores_[-1] == clf.score(X[200:], y[200:])
     targets = np.eye(10)[y[200:]]
     loss, _ = output_loss(clf.decision_function(X[200:]), targets, np.ones(100), "log_loss")
@@ -151,7 +151,7 @@ def test_validation_scores_are_of_the_images_as_they_are(quick, digits, network)
 def test_early_stopping_on_a_part(quick, digits, epochs, network):
     """As many shifts as there are samples left to learn from, and the best model's score is that of images at rest."""
     X, y = digits
-    clf = quick(augment=1, **network, early_stopping=True, validation_fraction=0.2, max_iter=6).fit(X, y)
+    clf = quick(random_shift=1, **network, early_stopping=True, validation_fraction=0.2, max_iter=6).fit(X, y)
     assert {moves.shape for _, moves in epochs} == {(240, 2)}
     learnt = np.unique(epochs[0][0])
     held = np.setdiff1d(np.arange(300), learnt)
@@ -160,7 +160,7 @@ def test_early_stopping_on_a_part(quick, digits, epochs, network):
 
 def test_statistics_are_of_the_images_as_they_are(quick, digits):
     X, y = digits
-    scores = quick(augment=2, standardize=True).fit(X, y).decision_function(X)
+    scores = quick(random_shift=2, standardize=True).fit(X, y).decision_function(X)
     assert_allclose(scores.mean(axis=0), 0, atol=1e-9)
     assert_allclose(scores.std(axis=0), 1, rtol=1e-9)
 
@@ -176,7 +176,7 @@ def test_chunks_of_any_type(quick, digits, network, first, then):
     X, y = digits[0] * 16, digits[1]
 
     def streamed(dtype):
-        clf = quick(augment=2, rescale=1 / 16, **network).partial_fit(X.astype(first), y, classes=np.arange(10))
+        clf = quick(random_shift=2, rescale=1 / 16, **network).partial_fit(X.astype(first), y, classes=np.arange(10))
         return clf.partial_fit(X[:130].astype(dtype), y[:130])._parameters
 
     assert_array_equal(streamed(then), streamed(first))
@@ -184,7 +184,7 @@ def test_chunks_of_any_type(quick, digits, network, first, then):
 
 def test_chunks_are_moved(quick, digits, epochs):
     X, y = digits
-    clf = quick(augment=1, random_state=np.random.RandomState(0))
+    clf = quick(random_shift=1, random_state=np.random.RandomState(0))
     for chunk in (slice(0, 100), slice(100, 101), slice(101, 300)):
         clf.partial_fit(X[chunk], y[chunk], classes=np.arange(10))
     assert [len(rows) for rows, _ in epochs] == [len(moves) for _, moves in epochs] == [100, 1, 199]
@@ -192,8 +192,8 @@ def test_chunks_are_moved(quick, digits, epochs):
 
 def test_warm_start_goes_on_with_other_shifts(quick, digits):
     """How images are moved is not of the network."""
-    clf = quick(augment=0, warm_start=True).fit(*digits)
-    assert len(clf.set_params(augment=2).fit(*digits).loss_curve_) == 5 + clf.n_iter_
+    clf = quick(random_shift=0, warm_start=True).fit(*digits)
+    assert len(clf.set_params(random_shift=2).fit(*digits).loss_curve_) == 5 + clf.n_iter_
 
 
 def test_shifted_digits_are_recognised_better(quick):
@@ -202,5 +202,5 @@ def test_shifted_digits_are_recognised_better(quick):
     shifts = np.random.RandomState(0).randint(-1, 2, size=(len(X_test), 2))
     moved = reference.shift_images(X_test.reshape(-1, 8, 8, 1), shifts).reshape(-1, 64)
     choices = {**STACK, "n_filters": (6, 8), "rescale": 1 / 16, "max_iter": 30}
-    plain, augmented = (quick(augment=n, **choices).fit(X[:1000], y[:1000]).score(moved, y_test) for n in (0, 1))
+    plain, augmented = (quick(random_shift=n, **choices).fit(X[:1000], y[:1000]).score(moved, y_test) for n in (0, 1))
     assert augmented > plain + 0.1

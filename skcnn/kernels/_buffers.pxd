@@ -1,0 +1,38 @@
+from skcnn.kernels.lanes cimport CACHE_LINE
+from skcnn.kernels.stages cimport Stage
+
+cdef enum:
+    # Types of arrays, as bits.
+    BYTES = 1
+    FLOATS = 2
+    DOUBLES = 4
+    INTEGERS = 8
+    SHORTS = 16
+    # For the shape of one.
+    ONE_AXIS = -1
+    ANY_LENGTH = -2
+    MAX_VIEWS = 12
+
+
+cdef class Memory:
+    cdef char* allocated
+    cdef char* data
+    cdef readonly Py_ssize_t n_bytes
+
+
+cdef class Views:
+    cdef Py_buffer held[MAX_VIEWS]
+    cdef int n_held
+    cdef int type  # of the array that was taken last
+    cdef Py_ssize_t length  # of its first axis
+
+    cdef void* take(
+        self, str name, array, int types, Py_ssize_t n_rows, Py_ssize_t n_columns, bint writable,
+    ) except NULL
+    cdef const Py_ssize_t* take_rows(self, str name, array, Py_ssize_t n_samples) except NULL
+    cdef const Py_ssize_t* take_shifts(self, str name, array, Py_ssize_t n_rows, const Stage* stage) except NULL
+
+
+cdef inline char* on_cache_line(char* memory) noexcept nogil:
+    """The first cache line that begins behind `memory`."""
+    return memory + CACHE_LINE - <size_t> memory % CACHE_LINE

@@ -1,0 +1,6 @@
+"""Types of skcnn.kernels._buffers."""
+
+class Memory:
+    n_bytes: int
+    def __init__(self, n_bytes: int) -> None: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...

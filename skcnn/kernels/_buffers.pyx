@@ -1,0 +1,124 @@
+"""The arrays of a call: checked here, once, so that nothing behind reads or writes out of bounds, whatever comes."""
+
+from cpython.buffer cimport (
+    PyBUF_FORMAT,
+    PyBUF_STRIDES,
+    PyBUF_WRITABLE,
+    PyBuffer_FillInfo,
+    PyBuffer_IsContiguous,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+
+from skcnn.kernels.lanes cimport CACHE_LINE
+
+
+cdef class Memory:
+    """Zeroed memory that begins on a cache line, and that nothing can resize, move or free under an array made of it.
+
+    `numpy.frombuffer` makes an array of it, which does not own its data.
+    """
+
+    def __cinit__(self, Py_ssize_t n_bytes):
+        if not 0 <= n_bytes < <Py_ssize_t> 1 << 60:
+            raise ValueError(f"n_bytes={n_bytes} must be a size in bytes.")
+        self.allocated = <char*> PyMem_Calloc(n_bytes + CACHE_LINE, 1)
+        if self.allocated == NULL:
+            raise MemoryError
+        self.data = on_cache_line(self.allocated)
+        self.n_bytes = n_bytes
+
+    def __dealloc__(self):
+        PyMem_Free(self.allocated)
+
+    # Without a __releasebuffer__, NumPy keeps this object itself, not a memoryview that could be released.
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, self.data, self.n_bytes, 0, flags)
+
+
+cdef class Views:
+    """The arrays of a call, checked, and held until it ends."""
+
+    def __dealloc__(self):
+        cdef int i
+        for i in range(self.n_held):
+            PyBuffer_Release(&self.held[i])
+
+    cdef void* take(
+        self, str name, array, int types, Py_ssize_t n_rows, Py_ssize_t n_columns, bint writable,
+    ) except NULL:
+        """The data of a C-contiguous array of one of `types` and of shape (n_rows, n_columns).
+
+        `n_columns` may be ONE_AXIS, and both ANY_LENGTH.
+        """
+        cdef Py_buffer* view = &self.held[self.n_held]
+        cdef int n_axes = 1 if n_columns == ONE_AXIS else 2
+        try:
+            PyObject_GetBuffer(array, view, PyBUF_FORMAT | PyBUF_STRIDES | (PyBUF_WRITABLE if writable else 0))
+        except (BufferError, TypeError, ValueError) as error:
+            raise ValueError(f"{name} must be {'a writable' if writable else 'an'} array: {error}.") from error
+        self.n_held += 1
+        self.type = type_of(view)
+        if not (
+            self.type & types and view.ndim == n_axes and PyBuffer_IsContiguous(view, b"C")
+            and n_rows in (view.shape[0], ANY_LENGTH)
+            and (n_axes == 1 or n_columns in (view.shape[1], ANY_LENGTH))
+        ):
+            shape = tuple(view.shape[i] for i in range(view.ndim))
+            raise ValueError(f"{name} must be {describe(types, n_rows, n_columns)}, C-contiguous; got shape {shape} of "
+                             f"type {view.format.decode()!r}.")
+        self.length = view.shape[0]
+        return view.buf
+
+    cdef const Py_ssize_t* take_rows(self, str name, array, Py_ssize_t n_samples) except NULL:
+        """Row numbers, all of them of a row."""
+        cdef const Py_ssize_t* rows = <const Py_ssize_t*> self.take(
+            name, array, INTEGERS, ANY_LENGTH, ONE_AXIS, False)
+        cdef Py_ssize_t least = 0
+        cdef Py_ssize_t most = 0
+        cdef Py_ssize_t i
+        for i in range(self.length):
+            least = min(least, rows[i])
+            most = max(most, rows[i])
+        if least < 0 or (most >= n_samples and self.length):
+            raise ValueError(f"{name} must be numbers of the {n_samples} rows; they go from {least} to {most}.")
+        return rows
+
+    cdef const Py_ssize_t* take_shifts(self, str name, array, Py_ssize_t n_rows, const Stage* stage) except NULL:
+        """Rows and columns to move images by, so that a column of each stays."""
+        cdef const Py_ssize_t* shifts = <const Py_ssize_t*> self.take(name, array, INTEGERS, n_rows, 2, False)
+        cdef Py_ssize_t height = stage.height + 1
+        cdef bint fits = True
+        cdef Py_ssize_t i
+        for i in range(n_rows):
+            fits &= (-height <= shifts[2 * i] <= height) and (-stage.width < shifts[2 * i + 1] < stage.width)
+        if not fits:
+            raise ValueError(f"{name} must leave a part of images of {stage.height} x {stage.width} in sight.")
+        return shifts
+
+
+cdef int type_of(const Py_buffer* view) noexcept:
+    """One of the types, or 0."""
+    cdef char code
+    if view.format == NULL or view.format[0] == 0 or view.format[1] != 0:
+        return 0
+    code = view.format[0]
+    if code == b"B":
+        return BYTES
+    if code == b"f":
+        return FLOATS
+    if code == b"d":
+        return DOUBLES
+    if code == b"H":
+        return SHORTS
+    if code in (b"l", b"q", b"i", b"n") and view.itemsize == sizeof(Py_ssize_t):
+        return INTEGERS
+    return 0
+
+
+cdef str describe(int types, Py_ssize_t n_rows, Py_ssize_t n_columns):
+    names = {BYTES: "uint8", FLOATS: "float32", DOUBLES: "float64", INTEGERS: "intp", SHORTS: "uint16"}
+    what = " or ".join(name for bit, name in names.items() if bit & types)
+    sides = [n_rows] if n_columns == ONE_AXIS else [n_rows, n_columns]
+    return f"{what} of shape ({', '.join('any' if side == ANY_LENGTH else str(side) for side in sides)})"

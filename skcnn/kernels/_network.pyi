@@ -1,0 +1,11 @@
+"""Types of skcnn.kernels._network."""
+
+from skcnn.network import Network
+
+N_LANES: int
+N_MAX_LAYERS: int
+N_MAX_POOL: int
+ACTIVATIONS: dict[str, int]
+
+class CompiledNetwork:
+    def __init__(self, network: Network) -> None: ...

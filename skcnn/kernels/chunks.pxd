@@ -1,0 +1,45 @@
+"""From the gradients of a batch's chunks to new parameters, a chunk of the parameter vector at a time."""
+
+from skcnn.kernels cimport losses, solvers
+from skcnn.kernels.lanes cimport floating
+from skcnn.kernels.scratch cimport Scratch
+from skcnn.kernels.stages cimport Span
+
+cdef struct Step:
+    solvers.Solver solver
+    Py_ssize_t number  # counts from 1 since the moments were zero
+    Py_ssize_t n_batches  # in the running averages
+    double loss, weight  # sums over batches, of loss times weight and of weight
+
+
+cdef inline void add(const floating* values, Py_ssize_t n_values, floating* sums_out) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n_values):
+        sums_out[i] += values[i]
+
+
+cdef inline double finish_gradient(
+    const Scratch* at, double strength, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t n_gradients,
+    const floating* parameters, floating* gradients,
+) noexcept nogil:
+    """Of the parameters from `start` to `stop`: add all gradients to the first one, and the L2 penalty's.
+
+    What is not trained has no gradient. Returns these parameters' penalty.
+    """
+    cdef const Span* span
+    cdef Py_ssize_t number, first, last, i
+    cdef double value = 0
+    for number in range(1, n_gradients):
+        add(gradients + number * at.gradient_stride + start, stop - start, gradients + start)
+    for number in range(at.net.n_spans):
+        span = &at.net.spans[number]
+        first = max(start, span.start)
+        last = min(stop, span.stop)
+        if first >= last:
+            continue
+        if span.penalized:
+            value += losses.penalty_and_gradient(parameters + first, last - first, strength, gradients + first)
+        if not span.trained:
+            for i in range(first, last):
+                gradients[i] = 0
+    return value

@@ -1,0 +1,55 @@
+"""What the passes know of a network: its stages, its dense layer, and how the parameter vector is divided.
+
+A stage is a convolution with the pooling and the activation behind it: they run fused, a few rows at a time. Every
+array between two stages is made of feature maps, planes of one channel each, in which an image's rows lie one after the
+other. Sizes are counted in positions: a group of images has a value in every lane at each, a single image has one. What
+a stage reads is surrounded by the zeros of its padding from the start, so that no convolution need know of padding; and
+the gradient of its convolution is surrounded by as many zeros as the backward pass needs.
+
+CompiledNetwork (boundary.pxi) fills these in, and checks that all of it lies within the memory that is taken for it.
+"""
+
+cdef enum:
+    MAX_STAGES = 16
+    MAX_SPANS = 128
+    MAX_POOL = 65536  # values: indices of maxima have 16 bits
+
+cdef struct Stage:
+    Py_ssize_t n_channels, height, width  # what it reads, without padding
+    Py_ssize_t row, plane, start  # in that, with padding: to the next row, to the next channel, to the first pixel
+    Py_ssize_t n_filters, kernel_width, kernel_size, n_taps  # kernel_size, n_taps: of a filter in one channel, in all
+    Py_ssize_t out_height, out_width  # of the convolution, as far as pooling takes it
+    Py_ssize_t pool_height, pool_width, pooled_height, pooled_width
+    Py_ssize_t d_plane, d_start  # in the convolution's gradient: to the next filter, to the first value
+    bint pooled
+    int activation
+    # Offset of each tap from the first, in values of a group and of a single image; d_ in the convolution's gradient.
+    Py_ssize_t* tap_offsets
+    Py_ssize_t* image_tap_offsets
+    Py_ssize_t* d_tap_offsets
+    Py_ssize_t* image_d_tap_offsets
+    # Into the parameter vector; and into scratch memory, to what it reads, to the indices of the maxima in their pools
+    # (in positions), to its flipped filters, and to the sums of its gradient (in partial sums).
+    Py_ssize_t filters, intercepts
+    Py_ssize_t feature_maps, pool_indices, flipped, sums
+
+# A part of the parameter vector: whether the penalty shrinks it, and whether the solver moves it.
+cdef struct Span:
+    Py_ssize_t start, stop
+    bint penalized, trained
+
+cdef struct Network:
+    Stage stages[MAX_STAGES + 1]  # past the last one, what the dense layer reads: feature_maps, row, plane and start
+    Py_ssize_t n_stages, n_feature_maps, n_pool_indices, n_flipped, n_sums
+    Py_ssize_t n_features, n_hidden, n_outputs
+    Span spans[MAX_SPANS]
+    Py_ssize_t n_spans, n_trainable, n_parameters
+    Py_ssize_t weights, intercepts, running_means, running_variances
+    double rescale
+    bint standardize
+
+# What is worked on at a time: rows of pools of some neighbouring filters, of a group or of a single image.
+cdef struct Strip:
+    const Stage* stage
+    Py_ssize_t number, image  # of the stage, and of the image where several go one by one (0 for a group)
+    Py_ssize_t filter, n_filters, row, n_rows

@@ -1,0 +1,185 @@
+"""The state that pickles, copies and skops files hold: written as plain numbers and arrays, checked whole when read.
+
+A file may be damaged, or made to do harm: nothing of it is used before it is known to fit together.
+"""
+
+from dataclasses import fields
+from math import isfinite
+from numbers import Integral, Real
+
+import numpy as np
+
+from skcnn.kernels import MAX_LAYERS
+from skcnn.layers import make_layers
+from skcnn.model import Checkpoint, Model
+from skcnn.network import Network, own
+from skcnn.plan import MOST_REDUCTIONS
+from skcnn.targets import Labels
+from skcnn.validation import OPTIONS
+
+# Raised when a state means something else, or holds something more, than before.
+STATE_VERSION = 1
+_VERSION = "_skcnn_state_version"
+
+_LISTS = ("loss_curve_", "validation_loss_curve_", "validation_scores_")
+_COUNTS = ("n_iter_", "t_")
+_NUMBERS = ("learning_rate_", "best_loss_", "best_validation_score_")
+
+
+def write_state(attributes):
+    """The state of an estimator of these attributes; it shares no list with them."""
+    state = dict(attributes)
+    state[_VERSION] = STATE_VERSION
+    for name in ("_model", "_checkpoint"):
+        if name in state:
+            state[name] = state[name].to_state()
+    for name in _LISTS:
+        if state.get(name) is not None:
+            state[name] = list(state[name])
+    return state
+
+
+def read_state(state, hyper_parameters):
+    """The attributes of the estimator that had this state, and has those hyper-parameters.
+
+    Raises
+    ------
+    ValueError
+        If the state is of another version, or does not fit together; the message says what does not.
+    """
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise ValueError(f"The saved state of an estimator must be a dict of attributes; got {type(state).__name__}.")
+    attributes = dict(state)
+    version = attributes.pop(_VERSION, None)
+    if version != STATE_VERSION or isinstance(version, bool):
+        written = "an earlier one" if version is None else f"one that writes version {version!r}"
+        raise ValueError(
+            f"This skcnn reads version {STATE_VERSION} of a saved estimator's state; this one was written by {written}."
+        )
+    missing = sorted(set(hyper_parameters) - set(attributes))
+    check(not missing, f"it has no {', '.join(missing)}")
+    if "_model" in attributes:
+        attributes["_model"] = model = read_model(attributes["_model"])
+        attributes["_checkpoint"] = read_checkpoint(attributes.get("_checkpoint"), model)
+        read_history(attributes)
+        check(
+            attributes.get("n_features_in_") == model.network.n_features,
+            f"n_features_in_ is {attributes.get('n_features_in_')!r}, and the network takes {model.network.n_features}",
+        )
+    return attributes
+
+
+def check(fits, what):
+    if not fits:
+        raise ValueError(f"The saved state does not fit together: {what}.")
+
+
+def check_keys(given, wanted, name):
+    check(isinstance(given, dict) and set(given) == set(wanted), f"{name} must be a dict of {sorted(wanted)}")
+
+
+def is_count(value, least=0):
+    return isinstance(value, Integral) and not isinstance(value, bool | np.bool_) and least <= value < 2**62
+
+
+def is_number(value):
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+
+
+# ---- the model ----
+
+
+def read_model(given):
+    check_keys(given, ("network", "parameters", "classes", "multilabel"), "_model")
+    description = read_network(given["network"])
+    layers = make_layers(**description)
+    n_parameters = sum(parameter.size for layer in layers for parameter in layer.parameters)
+    parameters = read_values(given["parameters"], "parameters", n_parameters)
+    labels = read_labels(given["classes"], given["multilabel"], description["n_outputs"])
+    try:
+        # Only now: it takes memory in proportion.
+        network = Network(**description)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"The saved state does not fit together: {error}") from error
+    return Model(network, own(parameters, parameters.dtype), labels)
+
+
+def read_network(given):
+    """The keyword arguments of a Network, of the right types."""
+    wanted = [part.name for part in fields(Network) if part.init]
+    check_keys(given, wanted, "the network")
+    network = dict(given)
+    network["image_shape"] = read_sizes(given["image_shape"], "image_shape", 3)
+    n_filters = given["n_filters"]
+    n_layers = len(n_filters) if isinstance(n_filters, list | tuple) else 0
+    check(0 < n_layers <= MAX_LAYERS, f"n_filters={n_filters!r} must have 1 to {MAX_LAYERS} numbers")
+    network["n_filters"] = read_sizes(n_filters, "n_filters", n_layers)
+    for name in ("kernel_size", "pool_size"):
+        sizes = given[name]
+        check(isinstance(sizes, list | tuple) and len(sizes) == n_layers, f"{name}={sizes!r} needs {n_layers} sizes")
+        network[name] = tuple(read_sizes(size, name, 2) for size in sizes)
+    check(is_count(given["n_outputs"], 1), f"n_outputs={given['n_outputs']!r}")
+    for name in ("padding", "activation"):
+        check(isinstance(given[name], str) and given[name] in OPTIONS[name], f"{name}={given[name]!r}")
+    for name in ("fit_intercept", "standardize"):
+        check(isinstance(given[name], bool), f"{name}={given[name]!r}")
+    check(is_number(given["rescale"]) and isfinite(given["rescale"]), f"rescale={given['rescale']!r}")
+    return network
+
+
+def read_sizes(given, name, n_sizes):
+    fits = isinstance(given, list | tuple) and len(given) == n_sizes and all(is_count(size, 1) for size in given)
+    check(fits, f"{name} has {given!r} where {n_sizes} positive integers belong")
+    return tuple(int(size) for size in given)
+
+
+def read_values(given, name, *shape):
+    """A finite array of float32 or float64."""
+    fits = isinstance(given, np.ndarray) and given.dtype in (np.float32, np.float64) and given.dtype.isnative
+    check(fits, f"{name} must be an array of float32 or float64")
+    check(given.shape == shape, f"{name} has shape {given.shape}, and this network's have {shape}")
+    check(np.isfinite(given).all(), f"{name} has values that are not finite")
+    return given
+
+
+def read_labels(classes, multilabel, n_outputs):
+    check(isinstance(multilabel, bool), f"multilabel={multilabel!r}")
+    check(isinstance(classes, np.ndarray) and classes.ndim == 1 and len(classes) > 0, "classes must be an array")
+    labels = Labels(classes, multilabel)
+    check(labels.n_outputs == n_outputs, f"{len(classes)} classes do not make {n_outputs} outputs")
+    return labels
+
+
+# ---- what training goes on from ----
+
+
+def read_checkpoint(given, model):
+    check_keys(given, [part.name for part in fields(Checkpoint)], "_checkpoint")
+    moments = given["moments"]
+    if moments is not None:
+        n_moments = 1 if isinstance(moments, np.ndarray) and len(moments.shape) and moments.shape[0] == 1 else 2
+        read_values(moments, "moments", n_moments, model.network.n_trainable)
+        check(moments.dtype == model.parameters.dtype, "moments and parameters are of different types")
+        given = given | {"moments": np.ascontiguousarray(moments)}
+    for name in ("n_steps", "n_batches", "n_reductions", "n_no_improvement"):
+        check(is_count(given[name]), f"{name}={given[name]!r}")
+    check(given["n_reductions"] < MOST_REDUCTIONS, f"n_reductions={given['n_reductions']}")
+    check(given["best_score"] is None or is_number(given["best_score"]), f"best_score={given['best_score']!r}")
+    seed = given["split_seed"]
+    check(seed is None or (is_count(seed) and seed < 2**32), f"split_seed={seed!r}")
+    return Checkpoint(**given)
+
+
+def read_history(attributes):
+    for name in (*_LISTS, *_COUNTS, *_NUMBERS):
+        check(name in attributes, f"it has no {name}")
+    for name in _LISTS:
+        curve = attributes[name]
+        fits = isinstance(curve, list) and all(map(is_number, curve))
+        check(fits or (curve is None and name != "loss_curve_"), f"{name} must be a list of numbers")
+        attributes[name] = None if curve is None else list(curve)
+    for name in _COUNTS:
+        check(is_count(attributes[name]), f"{name}={attributes[name]!r}")
+    for name in _NUMBERS:
+        value = attributes[name]
+        check(is_number(value) or (value is None and name != "learning_rate_"), f"{name}={value!r}")

@@ -1,0 +1,91 @@
+"""From hyper-parameters to the sizes of each layer; an impossible stack is an error that shows its shapes."""
+
+from math import prod
+
+from skcnn.kernels import MAX_POOL
+from skcnn.layers import Convolution, MaxPooling
+from skcnn.summary import format_shapes
+from skcnn.validation import check_integer, is_sequence
+
+
+def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding):
+    """Numbers of filters, kernel sizes and pool sizes by layer, from hyper-parameters that have passed their checks.
+
+    Returns
+    -------
+    n_filters : tuple of int
+    kernel_size, pool_size : tuple of (height, width)
+
+    Raises
+    ------
+    TypeError
+        If a size is no integer.
+    ValueError
+        If a size is not positive, a sequence has another length than the stack, a pool is too large for the kernels, or
+        a layer does not fit: then the message has the shapes up to there.
+    """
+    n_filters = tuple(int(n) for n in (n_filters if is_sequence(n_filters) else [n_filters]))
+    kernels = by_layer("kernel_size", kernel_size, len(n_filters))
+    pools = by_layer("pool_size", pool_size, len(n_filters))
+    layers = []
+    shape = image_shape
+    sizes = []
+    for number, (n, kernel, pool) in enumerate(zip(n_filters, kernels, pools, strict=True)):
+        kernel = fit_size(*kernel, ("kernel_height", "kernel_width"), shape, layers)
+        layers.append(Convolution(number, shape, n, kernel, padding))
+        pool_name, pool_given = pool
+        pool = fit_size(*pool, ("pool_height", "pool_width"), layers[-1].out_shape, layers)
+        if prod(pool) > MAX_POOL:
+            raise ValueError(
+                f"{pool_name}={pool_given!r} makes pools of {pool[0]} x {pool[1]} values; they may have {MAX_POOL}."
+            )
+        if prod(pool) > 1:
+            layers.append(MaxPooling(number, layers[-1].out_shape, pool))
+        shape = layers[-1].out_shape
+        sizes.append((kernel, pool))
+    return n_filters, *zip(*sizes, strict=True)
+
+
+def by_layer(name, value, n_layers):
+    """(name, size) of each layer: a sequence has a size for each of them, an integer is for all."""
+    if not is_sequence(value):
+        return [(name, value)] * n_layers
+    if len(value) != n_layers:
+        hint = (
+            f"; one layer of {value[0]} x {value[1]} is {name}={[tuple(value)]!r}"
+            if n_layers + 1 == len(value) == 2
+            else ""
+        )
+        raise ValueError(
+            f"{name}={value!r} has {len(value)} sizes, but n_filters makes {n_layers} "
+            f"{'layer' if n_layers == 1 else 'layers'}: it takes an integer for all layers, or a sequence with one "
+            f"entry for each, an integer or a pair (height, width){hint}."
+        )
+    return [(f"{name}[{i}]", size) for i, size in enumerate(value)]
+
+
+def fit_size(name, size, sides, shape, layers):
+    """A size, whose `sides` have names, as (height, width): an int is clipped to those of `shape`, a pair must fit.
+
+    `layers` are those before it.
+    """
+    otherwise = f" or a pair ({', '.join(sides)})"
+    if not name.endswith("]"):
+        otherwise = f", or a sequence with one entry for each layer, an integer{otherwise}"
+    if not (name.endswith("]") and is_sequence(size)):
+        side = check_integer(name, size, 1, otherwise=otherwise)
+        return min(side, shape[0]), min(side, shape[1])
+    if len(size) != 2:
+        raise ValueError(f"{name}={size!r} must be an integer{otherwise}.")
+    size = tuple(check_integer(f"{name}'s {side}", value, 1) for side, value in zip(sides, size, strict=True))
+    if size[0] <= shape[0] and size[1] <= shape[1]:
+        return size
+    if not layers:
+        raise ValueError(
+            f"{name}={size!r} is larger than the image, whose (height, width) is {shape[:2]}; "
+            "image_shape says what a row is."
+        )
+    raise ValueError(
+        f"{name}={size!r} is larger than what it is laid on, whose (height, width) is {shape[:2]}:\n"
+        + format_shapes(layers)
+    )

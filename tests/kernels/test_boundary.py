@@ -1,0 +1,381 @@
+"""What reaches compiled code is checked there: no arguments, however wrong, make it read or write out of bounds.
+
+In the build with sanitisers a check that is missing ends the process.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from skcnn import kernels
+from skcnn.kernels import LANES, CompiledNetwork, Memory
+from skcnn.kernels import compiled as _kernels
+from skcnn.layers import Parameter
+from skcnn.network import Network, own
+
+NETWORK = Network((6, 5, 2), (3, 4), ((3, 2), (2, 2)), 3, ((2, 1), (1, 1)), "same", standardize=True)
+N_SAMPLES, N_ROWS = 20, 11
+SOLVER = {
+    **{"kind": 0, "learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999},
+    **{"epsilon": 1e-8, "momentum": 0.9, "nesterovs_momentum": True},
+}
+
+
+def problem(dtype):
+    rng = np.random.default_rng(0)
+    return {
+        "network": NETWORK.compiled,
+        "X": rng.random((N_SAMPLES, NETWORK.n_features), np.float32),
+        "targets": rng.random((N_SAMPLES, 3)).astype(dtype),
+        "sample_weight": np.ones(N_SAMPLES, dtype),
+        "rows": rng.permutation(N_SAMPLES)[:N_ROWS].astype(np.intp),
+        "shifts": np.ones((N_ROWS, 2), np.intp),
+        "parameters": rng.random(NETWORK.n_parameters).astype(dtype),
+        "n_threads": 1,
+    }
+
+
+def forward_arguments(dtype):
+    given = {name: problem(dtype)[name] for name in ("network", "X", "rows", "parameters", "n_threads")}
+    outputs = {"logits_out": np.zeros((N_ROWS, 3), dtype), "hidden_out": np.zeros((N_ROWS, NETWORK.n_hidden), dtype)}
+    return given | outputs
+
+
+def train_arguments(dtype):
+    return problem(dtype) | {
+        "batch_size": 4,
+        "objective": {"loss": 0, "alpha": 0.1},
+        "solver": SOLVER,
+        "moments": np.zeros((2, NETWORK.n_trainable), dtype),
+        "workspace": NETWORK.workspace(4, 1, dtype),
+        "n_steps": 0,
+        "n_batches": 0,
+    }
+
+
+def gradient_arguments(dtype):
+    return problem(dtype) | {
+        "objective": {"loss": 0, "alpha": 0.1},
+        "workspace": NETWORK.workspace(N_ROWS, 1, dtype),
+        "gradient_out": np.zeros(NETWORK.n_parameters, dtype),
+    }
+
+
+CALLS = {
+    "forward": (kernels.forward, forward_arguments),
+    "train_batches": (kernels.train_batches, train_arguments),
+    "batch_gradient": (_kernels.batch_gradient, gradient_arguments),
+}
+WRITTEN = ("parameters", "moments", "logits_out", "hidden_out", "gradient_out")
+every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+def wrong_arrays(array):
+    """Arrays that are not what `array` is, by what is wrong."""
+    other = {"float32": "float64", "float64": "float32"}.get(array.dtype.name, "int32")
+    return {
+        "cut": array[:-1].copy(),
+        "empty": array[:0].copy(),
+        "of another type": array.astype(other),
+        "of bytes in another order": array.astype(array.dtype.newbyteorder(">")),
+        "of objects": array.astype(object),
+        "with an axis more": array[np.newaxis],
+        "with an axis less": array[0],
+        "not contiguous": np.repeat(array, 2, axis=-1)[..., ::2],
+        "backwards": array[::-1],
+        "a list": array.tolist(),
+        "a number": 3,
+        "a string": "x",
+    }
+
+
+def array_cases():
+    for name, (_, arguments) in CALLS.items():
+        for argument, value in arguments("float64").items():
+            if isinstance(value, np.ndarray):
+                for wrong in wrong_arrays(value):
+                    # Fewer rows are rows, images may be fewer, and of other numbers.
+                    legitimate = {"rows": ("cut", "empty"), "X": ("cut", "of another type")}.get(argument, ())
+                    if wrong not in legitimate or (argument == "rows" and name == "forward"):
+                        yield name, argument, wrong
+
+
+@pytest.mark.parametrize(("name", "argument", "wrong"), list(array_cases()))
+@every_dtype
+def test_wrong_arrays(name, argument, wrong, dtype):
+    call, arguments = CALLS[name]
+    given = arguments(dtype)
+    given[argument] = wrong_arrays(given[argument])[wrong]
+    # Where two do not go together, either may be the wrong one.
+    others = {
+        "parameters": "|moments|gradient_out|logits_out",
+        "rows": "|logits_out|shifts",
+        "X": "|rows|targets",
+    }.get(argument, "")
+    with pytest.raises((ValueError, TypeError), match=rf"({argument}{others}) must "):
+        call(**given)
+
+
+@pytest.mark.parametrize("name", CALLS)
+@every_dtype
+def test_right_arrays(name, dtype):
+    """The same calls with nothing wrong; None stands for all rows, and for no shifts."""
+    call, arguments = CALLS[name]
+    given = arguments(dtype)
+    call(**given)
+    if name == "forward":
+        call(**given | {"rows": None, "X": given["X"][:N_ROWS], "hidden_out": None})
+    else:
+        call(**given | {"shifts": None})
+
+
+@pytest.mark.parametrize("name", CALLS)
+@every_dtype
+def test_read_only_arrays(name, dtype):
+    """What is only read may be read-only; what is written to is refused."""
+    call, arguments = CALLS[name]
+    for argument, value in arguments(dtype).items():
+        if isinstance(value, np.ndarray):
+            given = arguments(dtype)
+            given[argument].flags.writeable = False
+            if argument in WRITTEN and (argument != "parameters" or name == "train_batches"):
+                with pytest.raises(ValueError, match=rf"{argument} must be a writable array"):
+                    call(**given)
+            else:
+                call(**given)
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("row", [-1, N_SAMPLES, 2**62, -(2**63)])
+@pytest.mark.parametrize("place", [0, 5, N_ROWS - 1])
+def test_rows_that_are_none(name, row, place):
+    call, arguments = CALLS[name]
+    given = arguments("float64")
+    given["rows"][place] = row
+    with pytest.raises(ValueError, match=f"rows must be numbers of the {N_SAMPLES} rows; they go from"):
+        call(**given)
+
+
+@pytest.mark.parametrize("name", ["train_batches", "batch_gradient"])
+@pytest.mark.parametrize("shift", [(0, 5), (0, -5), (8, 0), (-8, 0), (2**62, 0), (0, -(2**63))], ids=str)
+def test_shifts_out_of_sight(name, shift):
+    call, arguments = CALLS[name]
+    given = arguments("float64")
+    given["shifts"][-1] = shift
+    with pytest.raises(ValueError, match="shifts must leave a part of images of 6 x 5 in sight"):
+        call(**given)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "value"),
+    [
+        *((name, "n_threads", n) for name in CALLS for n in (0, -1, 10**6, 2**63 - 1)),
+        *(("train_batches", "batch_size", n) for n in (0, -1, -(2**63))),
+        *(("train_batches", "workspace", Memory(n)) for n in (0, 100)),
+        *(("batch_gradient", "workspace", Memory(n)) for n in (0, 100)),
+        *((name, "network", network) for name in CALLS for network in (None, NETWORK, 3)),
+        *((name, "workspace", np.zeros(10**6)) for name in CALLS if name != "forward"),
+        ("train_batches", "solver", {"kind": 0}),
+        ("train_batches", "solver", SOLVER | {"kind": 1}),
+        ("train_batches", "objective", None),
+        ("batch_gradient", "objective", {"loss": "log_loss", "alpha": 0.0}),
+    ],
+)
+def test_other_arguments(name, argument, value):
+    call, arguments = CALLS[name]
+    with pytest.raises((ValueError, TypeError)):
+        call(**arguments("float64") | {argument: value})
+
+
+def test_a_workspace_for_smaller_batches():
+    given = train_arguments("float64") | {"workspace": NETWORK.workspace(1, 1, "float64"), "batch_size": 10**18}
+    with pytest.raises(ValueError, match=r"workspace has \d+ bytes, and these batches need \d+"):
+        kernels.train_batches(**given)
+
+
+@pytest.mark.parametrize("n_rows", [-1, 2**62])
+def test_workspaces_that_there_are_not(n_rows):
+    with pytest.raises(ValueError, match=f"A batch of {n_rows} rows cannot be learnt from"):
+        NETWORK.workspace(n_rows, 1, "float64")
+
+
+@pytest.mark.parametrize("n_bytes", [-1, 2**62])
+def test_memory_that_there_is_not(n_bytes):
+    with pytest.raises((ValueError, MemoryError)):
+        Memory(n_bytes)
+
+
+# ---- networks ----
+
+
+def plain(network):
+    """All that CompiledNetwork reads of a network, to be changed."""
+    stages = [
+        SimpleNamespace(
+            convolution=SimpleNamespace(
+                in_shape=stage.convolution.in_shape,
+                n_filters=stage.convolution.n_filters,
+                kernel_size=stage.convolution.kernel_size,
+                pads=stage.convolution.pads,
+            ),
+            activation=stage.activation,
+            pool_size=stage.pool_size,
+            out_shape=stage.out_shape,
+        )
+        for stage in network.stages
+    ]
+    names = ("n_features", "n_hidden", "n_outputs", "n_trainable", "n_parameters", "rescale", "standardize", "layout")
+    return SimpleNamespace(stages=stages, **{name: getattr(network, name) for name in names})
+
+
+def test_a_network_is_compiled_of_plain_names():
+    CompiledNetwork(plain(NETWORK))
+
+
+SIZES = (0, -1, 1, 7, 2**31, 2**40, 2**62, 10**30)
+
+
+@pytest.mark.parametrize("name", ["n_features", "n_hidden", "n_outputs", "n_trainable", "n_parameters"])
+@pytest.mark.parametrize("size", SIZES)
+def test_sizes_that_do_not_fit(name, size):
+    network = plain(NETWORK)
+    setattr(network, name, size)
+    with pytest.raises((ValueError, OverflowError)):
+        CompiledNetwork(network)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize(
+    ("part", "name", "place"),
+    [
+        *(("convolution", "in_shape", place) for place in range(3)),
+        *(("convolution", "kernel_size", place) for place in range(2)),
+        *((None, "pool_size", place) for place in range(2)),
+        *((None, "out_shape", place) for place in range(3)),
+    ],
+)
+@pytest.mark.parametrize("size", SIZES)
+def test_shapes_that_do_not_fit(number, part, name, place, size):
+    network = plain(NETWORK)
+    stage = network.stages[number]
+    owner = getattr(stage, part) if part else stage
+    shape = list(getattr(owner, name))
+    if shape[place] == size or (name == "pool_size" and size == 1):
+        return  # what a pool leaves out is no harm
+    shape[place] = size
+    setattr(owner, name, shape)
+    with pytest.raises((ValueError, OverflowError)):
+        CompiledNetwork(network)
+
+
+@pytest.mark.parametrize("pads", [((0, 9), (0, 0)), ((-1, 0), (0, 0)), ((2**62, 0), (0, 0)), ((0, 0), (2, 2)), (1, 1)])
+def test_padding_that_does_not_fit(pads):
+    network = plain(NETWORK)
+    network.stages[0].convolution.pads = pads
+    with pytest.raises((ValueError, TypeError)):
+        CompiledNetwork(network)
+
+
+def layouts():
+    layout = list(NETWORK.layout)
+    shifted = [(parameter, start + 1, stop + 1) for parameter, start, stop in layout]
+    yield "one less", layout[:-1]
+    yield "one more", [*layout, (Parameter("more", (3,)), NETWORK.n_parameters, NETWORK.n_parameters + 3)]
+    yield "shifted", shifted
+    yield "backwards", layout[::-1]
+    yield "negative", [(layout[0][0], -8, layout[0][2]), *layout[1:]]
+    yield "overlapping", [layout[0], (layout[1][0], 0, layout[1][2]), *layout[2:]]
+    yield "one for another", [(layout[4][0], *layout[0][1:]), *layout[1:4], (layout[0][0], *layout[4][1:]), *layout[5:]]
+    yield "very many", [(Parameter(str(i), (0,)), 0, 0) for i in range(1000)] + layout
+    yield "none", []
+    yield "no pairs", [1, 2, 3]
+
+
+@pytest.mark.parametrize("layout", [layout for _, layout in layouts()], ids=[name for name, _ in layouts()])
+def test_layouts_that_do_not_fit(layout):
+    network = plain(NETWORK)
+    network.layout = layout
+    with pytest.raises((ValueError, TypeError)):
+        CompiledNetwork(network)
+
+
+def test_no_stages_and_too_many():
+    for stages in ([], plain(NETWORK).stages * 20):
+        network = plain(NETWORK)
+        network.stages = stages
+        with pytest.raises(ValueError, match="stages, and may have 16"):
+            CompiledNetwork(network)
+
+
+# ---- hooks ----
+
+
+def lanes(*shape, dtype="float64"):
+    return np.ones((*shape, LANES), dtype)
+
+
+HOOKS = {
+    "convolution_forward": lambda: (NETWORK.compiled, 1, own(np.ones(NETWORK.n_parameters), float), lanes(45), LANES,
+                                    lanes(60)),
+    "convolution_backward_weights": lambda: (NETWORK.compiled, 1, own(np.ones(NETWORK.n_parameters), float), lanes(45),
+                                             lanes(60), LANES, np.zeros(NETWORK.n_parameters)),
+    "convolution_backward_data": lambda: (NETWORK.compiled, 1, own(np.ones(NETWORK.n_parameters), float), lanes(60),
+                                          LANES, lanes(45)),
+    "gather": lambda: (np.ones((4, 12)), np.arange(4), 1.0, 3, 4, 0, lanes(1, 3, 4)),
+    "shift_image": lambda: (np.ones((3, 4, 2)), 1, 1, np.ones((3, 4, 2))),
+    "flip_filters": lambda: (np.ones((2, 3, 4)), np.ones(27)),
+    "max_pool_forward": lambda: (lanes(4, 6), 2, 3, lanes(2, 2), lanes(2, 2, dtype=np.uint16)),
+    "max_pool_backward": lambda: (lanes(2, 2), lanes(2, 2, dtype=np.uint16), 2, 3, lanes(4, 6)),
+    "activate": lambda: (0, np.ones(5)),
+    "activate_backward": lambda: (0, np.ones(5), np.ones(5)),
+    "dense_forward": lambda: (lanes(7), np.ones((3, 7)), np.ones(3), lanes(3)),
+    "dense_backward": lambda: (lanes(7), np.ones((3, 7)), lanes(3), np.ones((3, 7)), np.ones(3), lanes(7)),
+    "standardize_forward": lambda: (lanes(2), lanes(2, 3), np.ones(3), np.ones(3)),
+    "standardize_backward": lambda: (lanes(2, 3), lanes(2), np.ones(3), lanes(2, 3)),
+    "loss_and_gradient": lambda: (lanes(3), lanes(3), np.ones(LANES), 0, 16.0, lanes(3)),
+    "solver_step": lambda: (np.ones(5), SOLVER, 1, np.ones((2, 5)), np.ones(5)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_hooks(name):
+    """They work; and with any array cut, lengthened or of another shape they raise, or do no harm."""
+    hook = getattr(_kernels, name)
+    hook(*HOOKS[name]())
+    n_refused = 0
+    for place, value in enumerate(HOOKS[name]()):
+        if not isinstance(value, np.ndarray):
+            continue
+        for axis in range(value.ndim):
+            for index in ([], [0], [0, 0, *range(value.shape[axis])]):
+                arguments = list(HOOKS[name]())
+                arguments[place] = np.ascontiguousarray(np.take(value, index, axis=axis))
+                if arguments[place].shape == value.shape:
+                    continue
+                try:
+                    hook(*arguments)
+                except (ValueError, TypeError):
+                    n_refused += 1
+    assert n_refused or name == "activate"
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "values"),
+    [
+        ("convolution_forward", 1, (-1, 2, 2**40)),
+        ("convolution_forward", 4, (0, 2, -1, 17)),
+        ("convolution_backward_data", 1, (0, -1, 2)),
+        ("gather", 3, (0, -1, 4, 2**40)),
+        ("gather", 5, (-1, 1, 2**40)),
+        ("shift_image", 2, (4, -4, 2**62)),
+        ("max_pool_forward", 1, (0, -1, 3, 2**40)),
+        ("max_pool_backward", 3, (0, -1, 4, 2**40)),
+    ],
+)
+def test_numbers_of_hooks(name, place, values):
+    for value in values:
+        arguments = list(HOOKS[name]())
+        arguments[place] = value
+        with pytest.raises((ValueError, TypeError)):
+            getattr(_kernels, name)(*arguments)

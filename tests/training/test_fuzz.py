@@ -1,0 +1,88 @@
+"""Thousands of saved states, changed at random: what is loaded predicts and trains on, or there is a clear error.
+
+SKCNN_FUZZ says how many of each kind; .ci/run tries thousands in a build with sanitisers, which end the process where
+memory is read or written out of bounds.
+"""
+
+import os
+import warnings
+
+import numpy as np
+import pytest
+
+from skcnn import ConvSigmoidClassifier
+from tests.helpers.damage import damaged, loaded
+
+N_STATES = int(os.environ.get("SKCNN_FUZZ", "200"))
+
+KINDS = {
+    "one layer": {"n_filters": 3},
+    "stack, standardised": {
+        **{"n_filters": (2, 3), "kernel_size": (3, (2, 2)), "padding": "same", "pool_size": ((2, 1), 1)},
+        **{"activation": "relu", "standardize": True},
+    },
+    "several labels": {"n_filters": (2, 2), "kernel_size": 2, "random_shift": 1},
+    "early stopping": {"n_filters": 2, "early_stopping": True, "validation_fraction": 0.3},
+}
+
+
+@pytest.fixture(params=KINDS, scope="module")
+def kind(request):
+    """X, y, and the state of an estimator fitted to them."""
+    rng = np.random.RandomState(0)
+    X = rng.rand(40, 30).astype(np.float32)
+    y = rng.randint(2, size=(40, 3)) if request.param == "several labels" else np.arange(40) % 3
+    clf = ConvSigmoidClassifier(
+        **KINDS[request.param],
+        image_shape=(6, 5),
+        max_iter=3,
+        n_iter_no_change=1,
+        tol=1e9,
+        warm_start=True,
+        random_state=0,
+    )
+    return X, y, clf.fit(X, y).__getstate__()
+
+
+def use(clf, X, y):
+    """All that can be done with a model; what fails is a ValueError or a TypeError."""
+    actions = [
+        lambda: clf.predict_proba(X),
+        lambda: clf.predict(X[:3]),
+        lambda: clf.transform(X[:20]),
+        lambda: (clf.summary(), clf.coefs_, clf.intercepts_, clf.filters_, clf.loss_),
+        lambda: clf.partial_fit(X, y),
+        lambda: clf.fit(X, y),
+        lambda: clf.predict_proba(X),
+    ]
+    n_done = 0
+    for action in actions:
+        try:
+            action()
+            n_done += 1
+        except (ValueError, TypeError):
+            pass
+    return n_done
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_damaged_states(kind, seed):
+    X, y, state = kind
+    rng = np.random.default_rng(seed)
+    n_loaded = n_done = 0
+    for _ in range(N_STATES // 10):
+        changed, path = damaged(state, rng)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of hyper-parameters: what is tested is what a model holds
+            try:
+                clf = loaded(changed)
+            except ValueError:
+                continue
+            n_loaded += 1
+            try:
+                n_done += use(clf, X, y)
+            except Exception as error:
+                raise AssertionError(f"changed at {path}") from error
+    # Not all damage is found out at once, nor is all of it harmful.
+    assert 0 < n_loaded < N_STATES // 10
+    assert n_done > 0

@@ -1,0 +1,233 @@
+"""Saved models that were damaged, or made to do harm: an error that says what does not fit, and nothing else."""
+
+import copy
+import pickle
+import re
+
+import joblib
+import numpy as np
+import pytest
+import skops.io
+from numpy.testing import assert_array_equal
+
+from skcnn import ConvSigmoidClassifier
+from skcnn.saved import STATE_VERSION
+from tests.helpers.damage import loaded
+
+STACK = {"n_filters": (3, 4), "padding": "same", "activation": "relu", "standardize": True}
+
+
+@pytest.fixture
+def clf(quick, digits):
+    return quick(**STACK, warm_start=True, image_shape=(8, 8)).fit(*digits)
+
+
+@pytest.fixture
+def state(clf):
+    return clf.__getstate__()
+
+
+# ---- all ways to save ----
+
+
+def by_joblib(clf, path):
+    joblib.dump(clf, path)
+    return joblib.load(path)
+
+
+def by_skops(clf, path):
+    skops.io.dump(clf, path)
+    return skops.io.load(path, trusted=["skcnn.classifier.ConvSigmoidClassifier"])
+
+
+WAYS = {
+    "pickle": lambda clf, path: pickle.loads(pickle.dumps(clf)),
+    "joblib": by_joblib,
+    "skops": by_skops,
+    "copy": lambda clf, path: copy.copy(clf),
+    "deepcopy": lambda clf, path: copy.deepcopy(clf),
+}
+every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+
+
+@every_way
+def test_goes_on_where_it_was(way, clf, digits, tmp_path):
+    again = way(clf, tmp_path / "model")
+    assert_array_equal(again.predict_proba(digits[0]), clf.predict_proba(digits[0]))
+    assert again.get_params() == clf.get_params()
+    assert repr(again.summary()) == repr(clf.summary())
+    again.partial_fit(*digits)
+    clf.partial_fit(*digits)
+    assert_array_equal(again._parameters, clf._parameters)
+    assert again.loss_curve_ == clf.loss_curve_
+
+
+@every_way
+def test_has_a_life_of_its_own(way, clf, digits, tmp_path):
+    """Training or overwriting one leaves the other as it was."""
+    again = way(clf, tmp_path / "model")
+    curve, probabilities = list(again.loss_curve_), again.predict_proba(digits[0])
+    clf.partial_fit(*digits)
+    clf.coefs_[0][:] = 0
+    assert again.loss_curve_ == curve
+    assert_array_equal(again.predict_proba(digits[0]), probabilities)
+
+
+@every_way
+def test_unfitted(way, tmp_path):
+    again = way(ConvSigmoidClassifier(7, alpha=0.5), tmp_path / "model")
+    assert again.get_params() == ConvSigmoidClassifier(7, alpha=0.5).get_params()
+    assert not hasattr(again, "classes_")
+
+
+# ---- versions ----
+
+
+@pytest.mark.parametrize(
+    ("version", "written"),
+    [(None, "an earlier one"), (STATE_VERSION + 1, f"one that writes version {STATE_VERSION + 1}"), ("1", "'1'")],
+)
+def test_another_version(state, version, written):
+    state["_skcnn_state_version"] = version
+    with pytest.raises(ValueError, match=f"reads version {STATE_VERSION} of a saved .*{re.escape(written)}"):
+        loaded(state)
+
+
+def test_a_pickle_of_before_versions(state):
+    del state["_skcnn_state_version"]
+    with pytest.raises(ValueError, match="written by an earlier one"):
+        loaded(state)
+
+
+# ---- damage, named ----
+
+MODEL, NETWORK, CHECKPOINT = ("_model",), ("_model", "network"), ("_checkpoint",)
+
+DAMAGE = {
+    "parameters cut to ten": (MODEL, "parameters", lambda values: values[:10], "parameters has shape (10,)"),
+    "parameters too many": (MODEL, "parameters", lambda values: np.append(values, 0), "parameters has shape"),
+    "parameters of integers": (
+        MODEL,
+        "parameters",
+        lambda values: values.astype(int),
+        "must be an array of float32 or",
+    ),
+    "parameters with NaN": (MODEL, "parameters", lambda values: values * np.nan, "values that are not finite"),
+    "parameters no array": (MODEL, "parameters", lambda values: values.tolist(), "must be an array of float32 or"),
+    "parameters in two axes": (MODEL, "parameters", lambda values: values[np.newaxis], "parameters has shape (1, "),
+    "a class less": (MODEL, "classes", lambda classes: classes[:-1], "9 classes do not make 10 outputs"),
+    "a class more": (MODEL, "classes", lambda classes: np.arange(11), "11 classes do not make 10 outputs"),
+    "multilabel": (MODEL, "multilabel", lambda value: 1, "multilabel=1"),
+    "filters": (NETWORK, "n_filters", lambda value: (100_000, 4), "parameters has shape"),
+    "filters without end": (NETWORK, "n_filters", lambda value: (2**61, 4), "parameters has shape"),
+    "filters, a negative number": (
+        NETWORK,
+        "n_filters",
+        lambda value: (-3, 4),
+        "n_filters has (-3, 4) where 2",
+    ),
+    "too many layers": (NETWORK, "n_filters", lambda value: (1,) * 17, "must have 1 to 16 numbers"),
+    "kernel": (NETWORK, "kernel_size", lambda value: ((3, 3), (4, 4)), "parameters has shape"),
+    "kernel of a layer less": (NETWORK, "kernel_size", lambda value: ((3, 3),), "kernel_size=((3, 3),) needs 2 sizes"),
+    "pools": (NETWORK, "pool_size", lambda value: ((1, 1), (8, 8)), "parameters has shape"),
+    "pools larger than the image": (NETWORK, "pool_size", lambda value: ((1, 1), (99, 1)), "parameters has shape"),
+    "image": (NETWORK, "image_shape", lambda value: (8, 9, 1), "parameters has shape"),
+    "an image as long": (NETWORK, "image_shape", lambda value: (64, 1, 1), "stage 0 has filters of 3 x 3 on 64 x 1"),
+    "outputs": (NETWORK, "n_outputs", lambda value: 1000, "parameters has shape"),
+    "activation": (NETWORK, "activation", lambda value: "elu", "activation='elu'"),
+    "rescale": (NETWORK, "rescale", lambda value: np.inf, "rescale=inf"),
+    "standardize": (NETWORK, "standardize", lambda value: False, "parameters has shape"),
+    "moments cut": (CHECKPOINT, "moments", lambda values: values[:, :5], "moments has shape (2, 5)"),
+    "moments of another type": (CHECKPOINT, "moments", lambda values: values.astype(np.float32), "of different types"),
+    "steps": (CHECKPOINT, "n_steps", lambda value: -1, "n_steps=-1"),
+    "seed": (CHECKPOINT, "split_seed", lambda value: 2**32, "split_seed=4294967296"),
+    "history": ((), "loss_curve_", lambda value: ["x"], "loss_curve_ must be a list of numbers"),
+    "columns": ((), "n_features_in_", lambda value: 63, "n_features_in_ is 63, and the network takes 64"),
+    "epochs": ((), "n_iter_", lambda value: None, "n_iter_=None"),
+}
+
+
+@pytest.mark.parametrize(("where", "name", "change", "message"), DAMAGE.values(), ids=DAMAGE)
+def test_damage(state, where, name, change, message):
+    part = state
+    for key in where:
+        part = part[key]
+    part[name] = change(part[name])
+    with pytest.raises(ValueError, match=re.escape(message)):
+        loaded(state)
+
+
+@pytest.mark.parametrize("where", [MODEL, NETWORK, CHECKPOINT], ids=".".join)
+def test_parts_that_are_missing_or_more(state, where):
+    part = state
+    for key in where:
+        part = part[key]
+    for name in list(part):
+        less, more = dict(part), part | {"more": 1}
+        del less[name]
+        for changed in (less, more):
+            part.clear()
+            part.update(changed)
+            with pytest.raises(ValueError, match="must be a dict of"):
+                loaded(state)
+        part.clear()
+        part.update(less | {name: more[name]})
+    with pytest.raises(ValueError, match="must be a dict of"):
+        loaded(state | {where[0]: None})
+
+
+def test_a_damaged_skops_file(clf, tmp_path):
+    """Its loader trusts the one class, and so the class must not trust the file."""
+    parameters = clf._model.parameters
+    object.__setattr__(clf._model, "parameters", parameters[:10])
+    skops.io.dump(clf, tmp_path / "model.skops")
+    with pytest.raises(ValueError, match="parameters has shape"):
+        skops.io.load(tmp_path / "model.skops", trusted=["skcnn.classifier.ConvSigmoidClassifier"])
+
+
+# ---- what is handed out ----
+
+
+def test_views_cannot_take_the_memory_away(clf, digits):
+    """Nothing that a user reaches from an attribute can be resized."""
+    expected = clf.predict_proba(digits[0])
+    for view in (*clf.coefs_, *clf.intercepts_, clf.filters_):
+        base = view
+        while isinstance(base, np.ndarray):
+            for size in (1, 10**6):
+                with pytest.raises(ValueError, match=r"cannot resize|does not own"):
+                    base.resize(size, refcheck=False)
+            base = base.base
+        assert not any(hasattr(base, name) for name in ("resize", "release", "clear", "pop", "close"))
+    assert_array_equal(clf.predict_proba(digits[0]), expected)
+
+
+def test_views_are_of_the_model(clf, digits):
+    clf.coefs_[0][:] = 0
+    clf.intercepts_[0][:] = 1
+    clf.coefs_[-1][:] = 0
+    assert np.unique(clf.predict_proba(digits[0]), axis=0).shape == (1, 10)
+
+
+def test_views_of_another_type_are_refused(clf, digits):
+    """Its type can be changed in place; what comes of that is an error, not what lies behind."""
+    clf._parameters.dtype = np.float32
+    with pytest.raises(ValueError, match=r"parameters must be float32 or float64 of shape \(.*got shape"):
+        clf.predict_proba(digits[0])
+
+
+@pytest.mark.parametrize("answers", [[5, 300], [300, 5]], ids=str)
+def test_weights_that_change_their_mind_are_asked_once(quick, digits, answers):
+    class Weights:
+        def __init__(self):
+            self.answers = iter(answers * 5)
+
+        def __array__(self, dtype=None, copy=None):
+            return np.ones(next(self.answers), dtype)
+
+    clf = quick()
+    if answers[0] == 300:
+        assert_array_equal(clf.fit(*digits, Weights())._parameters, quick().fit(*digits)._parameters)
+    else:
+        with pytest.raises(ValueError, match=r"sample_weight must be of shape \(300,\)"):
+            clf.fit(*digits, Weights())
