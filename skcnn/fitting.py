@@ -33,7 +33,7 @@ def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), obse
     pixels, y_read, given_shape = read_images(probe, X, y, reset=not resuming)
     y_read = check_labels(y_read)
     labels = find_labels(y_read)
-    network = make_network(estimator, pixels.shape[1], labels.n_outputs, known_shape(probe, given_shape, resuming))
+    network = make_network(estimator, pixels.shape[1], labels.n_outputs, resumed_shape(probe, given_shape, resuming))
     dtype = training_dtype(pixels)
     generator = check_random_state(estimator.random_state)
     if resuming:
@@ -75,9 +75,9 @@ def partial_fit(estimator, X, y, sample_weight, classes):
     probe = metadata_probe(estimator)
     resuming = hasattr(estimator, "_model")
     X, y, given_shape = read_images(probe, X, y, reset=not resuming)
-    y = check_labels(y, known=resuming or classes is not None)
+    y = check_labels(y, has_classes=resuming or classes is not None)
     labels = find_partial_labels(estimator if resuming else None, y, classes)
-    network = make_network(estimator, X.shape[1], labels.n_outputs, known_shape(probe, given_shape, resuming))
+    network = make_network(estimator, X.shape[1], labels.n_outputs, resumed_shape(probe, given_shape, resuming))
     generator = check_random_state(estimator.random_state)
     if resuming:
         dtype = estimator._model.parameters.dtype
@@ -91,7 +91,7 @@ def partial_fit(estimator, X, y, sample_weight, classes):
     store(estimator, probe, fitted_attributes(labels, plan, state, network, keep_moments=True))
 
 
-def known_shape(estimator, given_shape, resuming):
+def resumed_shape(estimator, given_shape, resuming):
     """The images' shape as they came or, where an earlier call is resumed with rows, as they came then."""
     goes_on = resuming and given_shape is None and estimator.image_shape is None
     return estimator.image_shape_ if goes_on else given_shape

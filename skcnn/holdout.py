@@ -86,7 +86,7 @@ def read_validation_set(estimator, network, labels, dtype, X_val, y_val, sample_
         raise ValueError(f"A validation set is X_val and y_val, perhaps with sample_weight_val; {missing} is missing.")
     try:
         X_val, y_val, _ = read_images(estimator, X_val, y_val, reset=False, image_shape=network.image_shape)
-        y_val = check_labels(y_val, known=True)
+        y_val = check_labels(y_val, has_classes=True)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"X_val and y_val do not go with X and y: {error}") from error

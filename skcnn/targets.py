@@ -60,10 +60,10 @@ class Labels:
         return logits.argmax(axis=1) == targets.argmax(axis=1)
 
 
-def check_labels(y, *, known=False):
+def check_labels(y, *, has_classes=False):
     """y as an array, of one axis if a sample has one label; what is no kind of labels is a ValueError.
 
-    What kind of values they are is not asked of labels whose classes are `known`: `Labels.encode` looks them up.
+    Labels that already have classes (`has_classes`) may be of any kind of values: `Labels.encode` looks them up.
     """
     y = y.toarray() if hasattr(y, "toarray") else y
     if y.dtype.kind in "iuf" and not y.dtype.isnative:
@@ -78,7 +78,7 @@ def check_labels(y, *, known=False):
     if y.ndim == 2:
         warn("A column-vector y was passed when a 1d array was expected; it is taken as one.", DataConversionWarning)
         y = y.ravel()
-    if not known:
+    if not has_classes:
         check_classification_targets(y)
     return y
 

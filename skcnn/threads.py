@@ -7,8 +7,8 @@ from joblib import cpu_count, effective_n_jobs
 from skcnn.kernels import end_threads, max_threads
 from skcnn.validation import check_n_jobs
 
-# Whether threads of this process's parents may be waited for in vain: they do not survive a fork.
-_lost_threads = False
+_used_threads = False  # whether any fit or prediction was granted more than one
+_lost_threads = False  # whether a parent's threads may be waited for in vain: they do not survive a fork
 
 
 def _before_fork():
@@ -19,7 +19,7 @@ def _before_fork():
 
 def _after_fork_in_child():
     global _lost_threads
-    _lost_threads = _lost_threads or not _ended
+    _lost_threads = _lost_threads or (_used_threads and not _ended)
 
 
 if hasattr(os, "register_at_fork"):
@@ -38,7 +38,7 @@ def count_threads(n_jobs):
     -------
     n_threads : int
         At most what OpenMP may use: OMP_NUM_THREADS, threadpoolctl and joblib's workers limit that. Always 1 in a child
-        that was forked where OpenMP's threads could not be ended before: it would wait for them for ever.
+        that was forked after threads were in use, where OpenMP cannot end them before: it would wait for ever.
 
     Raises
     ------
@@ -52,4 +52,7 @@ def count_threads(n_jobs):
         n_jobs = effective_n_jobs(None)
     elif n_jobs < 0:
         n_jobs = cpu_count() + 1 + n_jobs
-    return max(1, min(n_jobs, max_threads()))
+    global _used_threads
+    n_threads = max(1, min(n_jobs, max_threads()))
+    _used_threads = _used_threads or n_threads > 1
+    return n_threads

@@ -133,7 +133,7 @@ cdef double run_group(
 ) noexcept nogil:
     """A group forward, and its share of the loss with the gradient of the logits, if these need no other group's.
 
-    Where groups pass twice, what is known of them is kept in memory of the batch, and comes back from there.
+    Where groups pass twice, their outputs are saved for the backward pass in memory of the batch.
     """
     cdef const Network* net = at.net
     cdef Py_ssize_t size = group_size(batch.n_rows, g)

@@ -45,7 +45,7 @@ def test_fit_and_predict(quick, digits, standardize, loss, solver, x_dtype, batc
     }  # fmt: skip
 
     def fitted(n_jobs):
-        # So many filters that the parameters are more than one slice.
+        # So many filters that the parameters are more than one chunk.
         return quick(max_iter=3, n_filters=13, n_jobs=n_jobs, **choices).fit(X, y, sample_weight=weights)
 
     expected = fitted(1)

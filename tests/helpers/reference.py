@@ -160,16 +160,16 @@ def output_loss(logits, targets, sample_weight, loss):
 
 
 def layer_forward(images, filters, intercepts, activation, padding, pool_size):
-    """A layer's output, laid out as its input, and what its way back needs."""
+    """A layer's output, laid out as its input, and what its backward pass needs."""
     if padding == "same":
         images = pad_same(images, *filters.shape[2:])
     maps = ACTIVATIONS[activation][0](correlate(images, filters, intercepts))
     return max_pool(maps, *pool_size).transpose(0, 2, 3, 1), (images, maps)
 
 
-def layer_backward(known, d_out, filters, activation, padding, pool_size):
+def layer_backward(saved, d_out, filters, activation, padding, pool_size):
     """Gradients of a layer's filters, intercepts and input, given that of its output."""
-    images, maps = known
+    images, maps = saved
     d_maps = max_pool_backward(maps, *pool_size, d_out.transpose(0, 3, 1, 2))
     d_correlated = ACTIVATIONS[activation][1](maps, d_maps)
     d_images = correlate_backward_images(d_correlated, filters)
@@ -179,17 +179,17 @@ def layer_backward(known, d_out, filters, activation, padding, pool_size):
 
 
 def forward(parameters, images, *, activation="sigmoid", padding="valid", pool_size=None):
-    """Hidden activations (n_samples, n_hidden), logits, the last layer's maps, and what the layers' way back needs.
+    """Hidden activations (n_samples, n_hidden), logits, the last layer's maps, and what backward passes need.
 
     `pool_size` has one for each layer; None pools nowhere.
     """
-    known, maps = [], images
+    saved, maps = [], images
     for number, how in enumerate(layer_choices(parameters, activation, padding, pool_size)):
         filters = parameters[f"filters_{number}"], parameters[f"filter_intercepts_{number}"]
-        maps, layer_known = layer_forward(maps, *filters, *how)
-        known.append(layer_known)
+        maps, layer_saved = layer_forward(maps, *filters, *how)
+        saved.append(layer_saved)
     hidden = maps.transpose(0, 3, 1, 2).reshape(len(images), -1)
-    return hidden, dense(hidden, parameters["weights"], parameters["intercepts"]), maps, known
+    return hidden, dense(hidden, parameters["weights"], parameters["intercepts"]), maps, saved
 
 
 def layer_choices(parameters, activation, padding, pool_size):
@@ -216,7 +216,7 @@ def loss_and_gradient(
     total_weight = sample_weight.sum()
     choices = layer_choices(parameters, activation, padding, pool_size)
     # Forward.
-    hidden, logits, maps, known = forward(
+    hidden, logits, maps, saved = forward(
         parameters, images, activation=activation, padding=padding, pool_size=pool_size
     )
     outputs, *statistics = standardize(logits, sample_weight)
@@ -233,7 +233,7 @@ def loss_and_gradient(
     for number in reversed(range(len(choices))):
         name = f"filters_{number}"
         gradient[name], d_filter_intercepts, d_maps = layer_backward(
-            known[number], d_maps, parameters[name], *choices[number]
+            saved[number], d_maps, parameters[name], *choices[number]
         )
         gradient[f"filter_intercepts_{number}"] = d_filter_intercepts * fit_intercept
     for name, coefficients in parameters.items():

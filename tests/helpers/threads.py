@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from skcnn.kernels import max_threads
 
-# More of them than processors, groups or slots too.
+# More of them than processors, groups or chunks too.
 NUMBERS = (2, 3, 4, 16)
 
 limited = partial(threadpool_limits, user_api="openmp")

@@ -32,12 +32,12 @@ every_n_lanes = pytest.mark.parametrize("n_lanes", [1, LANES], ids=["image", "la
 
 
 def pooled(maps, pool_size):
-    """The largest values and their places, by the kernel, of maps (n_lanes, height, width)."""
+    """The largest values and their indices in the pools, by the kernel, of maps (n_lanes, height, width)."""
     n_rows, n_columns = (side // pool for side, pool in zip(maps.shape[1:], pool_size, strict=True))
     out = np.full((n_rows, n_columns, len(maps)), np.nan, maps.dtype)
-    places = np.full(out.shape, 2**16 - 1, np.uint16)
-    _kernels.max_pool_forward(to_lanes(maps), *pool_size, out, places)
-    return out, places
+    indices = np.full(out.shape, 2**16 - 1, np.uint16)
+    _kernels.max_pool_forward(to_lanes(maps), *pool_size, out, indices)
+    return out, indices
 
 
 @every_pool
@@ -45,19 +45,19 @@ def pooled(maps, pool_size):
 @every_dtype
 @pytest.mark.parametrize("ties", [False, True], ids=["", "ties"])
 def test_max_pooling(shape, pool_size, n_lanes, dtype, ties):
-    """Of several largest values the first wins: it has the place, and gets the whole gradient."""
+    """Of several largest values the first wins: its index is kept, and it gets the whole gradient."""
     (maps,) = random_arrays(dtype, (n_lanes, *shape))
     if ties:
         maps = np.round(maps)
-    out, places = pooled(maps, pool_size)
+    out, indices = pooled(maps, pool_size)
     with_filters = maps[:, np.newaxis]
     np.testing.assert_array_equal(from_lanes(out), reference.max_pool(with_filters, *pool_size)[:, 0])
     first = reference.pools(with_filters, *pool_size).argmax(axis=-1)[:, 0]
-    np.testing.assert_array_equal(from_lanes(places), first)
+    np.testing.assert_array_equal(from_lanes(indices), first)
 
     (d_out,) = random_arrays(dtype, out.shape, seed=1)
     d_values = np.full((*shape, n_lanes), np.nan, dtype)
-    _kernels.max_pool_backward(read_only(d_out), read_only(places), *pool_size, d_values)
+    _kernels.max_pool_backward(read_only(d_out), read_only(indices), *pool_size, d_values)
     d_pooled = from_lanes(d_out)[:, np.newaxis]
     d_expected = to_lanes(reference.max_pool_backward(with_filters, *pool_size, d_pooled)[:, 0])
     rows, columns = (side // pool * pool for side, pool in zip(shape, pool_size, strict=True))
@@ -73,10 +73,10 @@ def test_gradient_by_differences(shape, pool_size, n_lanes):
     """No two values are so near to one another that a step takes one past the other."""
     values = np.random.default_rng(0).permutation(n_lanes * np.prod(shape)) / 100
     maps = values.reshape(n_lanes, *shape)
-    out, places = pooled(maps, pool_size)
+    out, indices = pooled(maps, pool_size)
     (projection,) = random_arrays(float, out.shape)
     d_values = np.zeros((*shape, n_lanes))
-    _kernels.max_pool_backward(projection, places, *pool_size, d_values)
+    _kernels.max_pool_backward(projection, indices, *pool_size, d_values)
     (expected,) = differences(lambda maps: (projection * pooled(maps, pool_size)[0]).sum(), maps)
     assert_same_gradient(from_lanes(d_values), expected)
 
@@ -86,20 +86,20 @@ def test_gradient_by_differences(shape, pool_size, n_lanes):
 def test_pools_of_equal_and_of_infinite_values(n_lanes, dtype):
     """Nothing is larger than the first of them."""
     for value in (0, -np.inf, np.inf, np.finfo(dtype).min):
-        out, places = pooled(np.full((n_lanes, 4, 6), value, dtype), (2, 3))
+        out, indices = pooled(np.full((n_lanes, 4, 6), value, dtype), (2, 3))
         np.testing.assert_array_equal(out, np.full((2, 2, n_lanes), value))
-        assert not places.any()
+        assert not indices.any()
 
 
 @every_n_lanes
 @every_dtype
-@pytest.mark.parametrize("place", range(6))
-def test_pools_with_nan(n_lanes, dtype, place):
+@pytest.mark.parametrize("index", range(6))
+def test_pools_with_nan(n_lanes, dtype, index):
     """NaN is what comes out, wherever it is and whatever is beside it."""
     (maps,) = random_arrays(dtype, (n_lanes, 2, 3))
-    maps[:, (place + 1) % 6 // 3, (place + 1) % 3] = np.inf
-    maps[0, place // 3, place % 3] = np.nan
-    out, places = pooled(maps, (2, 3))
+    maps[:, (index + 1) % 6 // 3, (index + 1) % 3] = np.inf
+    maps[0, index // 3, index % 3] = np.nan
+    out, indices = pooled(maps, (2, 3))
     assert np.isnan(out[0, 0, 0])
-    assert places[0, 0, 0] == place
+    assert indices[0, 0, 0] == index
     assert (out[0, 0, 1:] == np.inf).all()

@@ -9,10 +9,10 @@ from tests.helpers.harness import SMALL, SOLVER, random_problem, random_shifts
 from tests.helpers.marks import every_dtype, every_loss, every_x_dtype, plain_or_standardize
 from tests.helpers.threads import NUMBERS, assert_same_bits
 
-# One slice of the parameter vector, and four of them, the last one incomplete.
+# One chunk of the parameter vector, and four of them, the last one incomplete.
 NETWORKS = {
     "small": SMALL,
-    "four slices": {"image_shape": (16, 14, 2), "n_filters": (5,), "kernel_size": ((3, 3),), "n_outputs": 16},
+    "four chunks": {"image_shape": (16, 14, 2), "n_filters": (5,), "kernel_size": ((3, 3),), "n_outputs": 16},
     "no intercept": {
         "image_shape": (9, 9, 1), "n_filters": (4,), "kernel_size": ((2, 2),), "n_outputs": 1, "fit_intercept": False
     },
@@ -57,7 +57,7 @@ def assert_same_prediction_for_any_threads(network, parameters, X):
 @every_loss
 @pytest.mark.parametrize("n_rows", [1, 17, 65, 330, 1100], ids="batch of {}".format)
 def test_gradient(choices, standardize, dtype, loss, n_rows):
-    """Batches of 1, 2, 4, 5 and 16 slots."""
+    """Batches of 1, 2, 4, 5 and 16 chunks."""
     network = Network(**choices, standardize=standardize)
     problem = random_problem(network, n_rows, dtype, weighted=n_rows > 1)
     options = {"loss": loss, "alpha": 0.1}
@@ -96,7 +96,7 @@ STACKS = {
     "three layers, standardize": Network(
         (10, 11, 2), (2, 3, 4), ((3, 3), (2, 3), (2, 2)), 2, ((2, 2), (1, 1), (2, 1)), "same", "tanh", standardize=True
     ),
-    "two slices": Network((9, 9, 1), (9, 17), ((3, 3), (3, 3)), 10, ((1, 1), (2, 2)), activation="sigmoid"),
+    "two chunks": Network((9, 9, 1), (9, 17), ((3, 3), (3, 3)), 10, ((1, 1), (2, 2)), activation="sigmoid"),
 }
 every_stack = pytest.mark.parametrize("network", STACKS.values(), ids=STACKS)
 every_move = pytest.mark.parametrize("moved", [False, True], ids=["", "shifted"])

@@ -78,7 +78,7 @@ def test_ones_own_set_takes_the_place_of_the_split(quick, split):
 
 
 def test_standardised_scores_are_those_of_the_kept_model(quick, split):
-    """Running averages are settled before each score, so that the best one is what the model then reaches."""
+    """Running statistics are recomputed before each score, so that the best one is what the model then reaches."""
     X, y, validation = split
     clf = quick(standardize=True, early_stopping=True, max_iter=8, n_iter_no_change=8, learning_rate_init=0.05)
     fit_unconverged(clf, X, y, **validation)
