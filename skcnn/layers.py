@@ -54,14 +54,36 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Convolution:
+class Layer:
+    """What every layer has; as it is here, of those that do something to each value by itself.
+
+    Parameters
+    ----------
+    in_shape : tuple of (height, width, n_channels) or (n_values,)
+        What it reads.
+    """
+
+    in_shape: tuple
+
+    @property
+    def out_shape(self):
+        """What it hands on, laid out likewise."""
+        return self.in_shape
+
+    @property
+    def parameters(self):
+        """A tuple of Parameter, in the order in which they lie in the vector."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Convolution(Layer):
     """Cross-correlation with a bank of filters.
 
     Parameters
     ----------
     number : int
         Of the convolutions, from 0.
-    in_shape : tuple of (height, width, n_channels)
     n_filters : int
     kernel_size : tuple of (kernel_height, kernel_width)
     padding : {"valid", "same"}
@@ -71,7 +93,6 @@ class Convolution:
     """
 
     number: int
-    in_shape: tuple
     n_filters: int
     kernel_size: tuple
     padding: str
@@ -113,19 +134,10 @@ class Convolution:
 
 
 @dataclass(frozen=True)
-class Activation:
+class Activation(Layer):
     """A function of each value: "sigmoid", "tanh" or "relu"."""
 
-    in_shape: tuple
     function: str
-
-    @property
-    def out_shape(self):
-        return self.in_shape
-
-    @property
-    def parameters(self):
-        return ()
 
     @property
     def label(self):
@@ -133,11 +145,10 @@ class Activation:
 
 
 @dataclass(frozen=True)
-class MaxPooling:
+class MaxPooling(Layer):
     """The largest value of each pool; rows and columns at the end that fill no pool are dropped, as in Keras."""
 
     number: int
-    in_shape: tuple
     pool_size: tuple
 
     @property
@@ -146,19 +157,14 @@ class MaxPooling:
         return height, width, self.in_shape[2]
 
     @property
-    def parameters(self):
-        return ()
-
-    @property
     def label(self):
         return f"max-pooling {self.number + 1}, {self.pool_size[0]} x {self.pool_size[1]}"
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(Layer):
     """Every output weighs every value of what it reads, flattened in the order (filter, row, column)."""
 
-    in_shape: tuple
     n_outputs: int
     fit_intercept: bool = True
 
@@ -180,14 +186,8 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class Standardization:
+class Standardization(Layer):
     """Logits minus their mean, over their standard deviation: of a batch while training, of the training set after."""
-
-    in_shape: tuple
-
-    @property
-    def out_shape(self):
-        return self.in_shape
 
     @property
     def parameters(self):
@@ -240,10 +240,10 @@ def make_layers(
     shape = image_shape
     pool_size = pool_size or ((1, 1),) * len(n_filters)
     for number, (n, kernel, pool) in enumerate(zip(n_filters, kernel_size, pool_size, strict=True)):
-        layers.append(Convolution(number, shape, n, kernel, padding, activation == "relu", fit_intercept))
+        layers.append(Convolution(shape, number, n, kernel, padding, activation == "relu", fit_intercept))
         layers.append(Activation(layers[-1].out_shape, activation))
         if prod(pool) > 1:
-            layers.append(MaxPooling(number, layers[-1].out_shape, pool))
+            layers.append(MaxPooling(layers[-1].out_shape, number, pool))
         shape = layers[-1].out_shape
     # Standardising takes the output intercepts out again: their gradient is 0, of which only rounding noise would be
     # left, that Adam scales to whole steps.

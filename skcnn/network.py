@@ -158,8 +158,8 @@ class Network:
         for start, stop in split_runs(n_rows, n_run):
             run = slice(start, stop)
             some = (X[run], None) if rows is None else (X, rows[run])
-            some_hidden = None if hidden is None else hidden[run]
-            forward(self.compiled, *some, parameters, n_threads, logits[run], some_hidden, standardized)
+            outputs = logits[run], None if hidden is None else hidden[run]
+            forward(self.compiled, *some, parameters, outputs, n_threads, standardized)
         return logits, hidden
 
     def logits(self, X, parameters, n_threads, rows=None, *, standardized=True):

@@ -32,7 +32,7 @@ def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding):
     sizes = []
     for number, (n, kernel, pool) in enumerate(zip(n_filters, kernels, pools, strict=True)):
         kernel = fit_size(*kernel, ("kernel_height", "kernel_width"), shape, layers)
-        layers.append(Convolution(number, shape, n, kernel, padding))
+        layers.append(Convolution(shape, number, n, kernel, padding))
         pool_name, pool_given = pool
         pool = fit_size(*pool, ("pool_height", "pool_width"), layers[-1].out_shape, layers)
         if prod(pool) > MAX_POOL:
@@ -40,7 +40,7 @@ def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding):
                 f"{pool_name}={pool_given!r} makes pools of {pool[0]} x {pool[1]} values; they may have {MAX_POOL}."
             )
         if prod(pool) > 1:
-            layers.append(MaxPooling(number, layers[-1].out_shape, pool))
+            layers.append(MaxPooling(layers[-1].out_shape, number, pool))
         shape = layers[-1].out_shape
         sizes.append((kernel, pool))
     return n_filters, *zip(*sizes, strict=True)

@@ -4,6 +4,7 @@ The problem (what is fitted, and to what) is apart from the state (what changes 
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -25,6 +26,14 @@ class Problem:
     labels: Labels
     network: Network
     objective: dict  # loss (its number), alpha
+
+
+class Order(NamedTuple):
+    """What a run of mini-batches goes through."""
+
+    rows: np.ndarray  # (n_rows,), np.intp, of X
+    shifts: np.ndarray | None  # (n_rows, 2), np.intp: rows and columns that each image is moved by
+    batch_size: int
 
 
 class Observer:
@@ -142,23 +151,9 @@ def run_epoch(problem, state, plan, generator, workspace):
     n_run = plan.batch_size * count_until_signals(batch_work)
     total_loss = total_weight = 0.0
     for start in range(0, n_samples, n_run):
-        loss, weight, state.n_steps, state.n_batches = train_batches(
-            problem.network.compiled,
-            problem.X,
-            problem.targets,
-            problem.sample_weight,
-            rows[start : start + n_run],
-            None if shifts is None else shifts[start : start + n_run],
-            plan.batch_size,
-            problem.objective,
-            solver,
-            state.parameters,
-            state.moments,
-            plan.n_threads,
-            workspace,
-            state.n_steps,
-            state.n_batches,
-        )
+        run = slice(start, start + n_run)
+        order = Order(rows[run], None if shifts is None else shifts[run], plan.batch_size)
+        loss, weight = train_batches(problem, order, solver, state, workspace, plan.n_threads)
         total_loss += loss
         total_weight += weight
     return total_loss / total_weight

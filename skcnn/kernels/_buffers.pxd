@@ -12,6 +12,7 @@ cdef enum:
     ONE_AXIS = -1
     ANY_LENGTH = -2
     MAX_VIEWS = 12
+    MAX_COPIES = 2
 
 
 cdef class Memory:
@@ -22,13 +23,15 @@ cdef class Memory:
 
 cdef class Views:
     cdef Py_buffer held[MAX_VIEWS]
-    cdef int n_held
+    cdef Py_ssize_t* copies[MAX_COPIES]
+    cdef int n_held, n_copies
     cdef int type  # of the array that was taken last
     cdef Py_ssize_t length  # of its first axis
 
     cdef void* take(
         self, str name, array, int types, Py_ssize_t n_rows, Py_ssize_t n_columns, bint writable,
     ) except NULL
+    cdef Py_ssize_t* take_indices(self, str name, array, Py_ssize_t n_rows, Py_ssize_t n_columns) except NULL
     cdef const Py_ssize_t* take_rows(self, str name, array, Py_ssize_t n_samples) except NULL
     cdef const Py_ssize_t* take_shifts(self, str name, array, Py_ssize_t n_rows, const Stage* stage) except NULL
 

@@ -9,7 +9,8 @@ from cpython.buffer cimport (
     PyBuffer_Release,
     PyObject_GetBuffer,
 )
-from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
+from libc.string cimport memcpy
 
 from skcnn.kernels.lanes cimport CACHE_LINE
 
@@ -44,6 +45,8 @@ cdef class Views:
         cdef int i
         for i in range(self.n_held):
             PyBuffer_Release(&self.held[i])
+        for i in range(self.n_copies):
+            PyMem_Free(self.copies[i])
 
     cdef void* take(
         self, str name, array, int types, Py_ssize_t n_rows, Py_ssize_t n_columns, bint writable,
@@ -71,10 +74,21 @@ cdef class Views:
         self.length = view.shape[0]
         return view.buf
 
+    cdef Py_ssize_t* take_indices(self, str name, array, Py_ssize_t n_rows, Py_ssize_t n_columns) except NULL:
+        """A copy of integers that say where to read: once they are checked, nothing may change them."""
+        cdef const void* given = self.take(name, array, INTEGERS, n_rows, n_columns, False)
+        cdef size_t n_bytes = self.held[self.n_held - 1].len
+        cdef Py_ssize_t* copy = <Py_ssize_t*> PyMem_Malloc(n_bytes)
+        if copy == NULL:
+            raise MemoryError
+        self.copies[self.n_copies] = copy
+        self.n_copies += 1
+        memcpy(copy, given, n_bytes)
+        return copy
+
     cdef const Py_ssize_t* take_rows(self, str name, array, Py_ssize_t n_samples) except NULL:
         """Row numbers, all of them of a row."""
-        cdef const Py_ssize_t* rows = <const Py_ssize_t*> self.take(
-            name, array, INTEGERS, ANY_LENGTH, ONE_AXIS, False)
+        cdef const Py_ssize_t* rows = self.take_indices(name, array, ANY_LENGTH, ONE_AXIS)
         cdef Py_ssize_t least = 0
         cdef Py_ssize_t most = 0
         cdef Py_ssize_t i
@@ -87,7 +101,7 @@ cdef class Views:
 
     cdef const Py_ssize_t* take_shifts(self, str name, array, Py_ssize_t n_rows, const Stage* stage) except NULL:
         """Rows and columns to move images by, so that a column of each stays."""
-        cdef const Py_ssize_t* shifts = <const Py_ssize_t*> self.take(name, array, INTEGERS, n_rows, 2, False)
+        cdef const Py_ssize_t* shifts = self.take_indices(name, array, n_rows, 2)
         cdef Py_ssize_t height = stage.height + 1
         cdef bint fits = True
         cdef Py_ssize_t i

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from skcnn.kernels._buffers import Memory
 from skcnn.kernels._network import CompiledNetwork
+from skcnn.state import State
+from skcnn.training import Order, Problem
 
 Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64]
 # One of the two throughout a call.
@@ -18,10 +20,6 @@ Indices: TypeAlias = NDArray[np.intp]
 
 LOSSES: dict[str, int]
 SOLVERS: dict[str, int]
-
-class Objective(TypedDict):
-    loss: int
-    alpha: float
 
 class Solver(TypedDict):
     kind: int
@@ -40,42 +38,17 @@ def forward(
     X: Pixels,
     rows: Indices | None,
     parameters: Floats,
+    outputs: tuple[Floats, Floats | None],
     n_threads: int,
-    logits_out: Floats,
-    hidden_out: Floats | None,
     standardized: bool = True,
 ) -> None: ...
 def train_batches(
-    network: CompiledNetwork,
-    X: Pixels,
-    targets: Floats,
-    sample_weight: Floats,
-    rows: Indices,
-    shifts: Indices | None,
-    batch_size: int,
-    objective: Objective,
-    solver: Solver,
-    parameters: Floats,
-    moments: Floats,
-    n_threads: int,
-    workspace: Memory,
-    n_steps: int,
-    n_batches: int,
-) -> tuple[float, float, int, int]: ...
+    problem: Problem, order: Order, solver: Solver, state: State, workspace: Memory, n_threads: int
+) -> tuple[float, float]: ...
 
 # Hooks to the kernels, for the tests and the benchmarks.
 def batch_gradient(
-    network: CompiledNetwork,
-    X: Pixels,
-    targets: Floats,
-    sample_weight: Floats,
-    rows: Indices,
-    shifts: Indices | None,
-    objective: Objective,
-    parameters: Floats,
-    n_threads: int,
-    workspace: Memory,
-    gradient_out: Floats,
+    problem: Problem, order: Order, parameters: Floats, workspace: Memory, n_threads: int, gradient_out: Floats
 ) -> float: ...
 def convolution_forward(
     network: CompiledNetwork, number: int, parameters: Floats, x: Floats, n_lanes: int, out: Floats, n_repeats: int = 1

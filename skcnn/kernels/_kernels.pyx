@@ -68,8 +68,9 @@ cdef enum:
     PREFETCH_BYTES = 1 << 18
     MAX_THREADS = 4096
 
-# Of a batch; sizes of scratch memory might overflow beyond.
+# Of a batch, and of training; sizes of scratch memory, and counts, might overflow beyond.
 cdef double MOST_OUTPUTS = 2.0**44
+cdef double MOST_STEPS = 2.0**60
 
 # What Python calls these constants.
 LOSSES = {"log_loss": losses.LOG_LOSS, "squared_error": losses.SQUARED_ERROR}
@@ -105,21 +106,27 @@ cdef int take_images(Views views, const Network* net, X, Batch* batch) except -1
 
 
 cdef int take_problem(
-    Views views, const Network* net, X, targets, sample_weight, rows, shifts, int values, Objective objective,
-    Batch* batch,
+    Views views, const Network* net, problem, order, int values, Batch* batch,
 ) except -1:
-    """What is to be learnt, in `values` of a type, from those rows of X."""
+    """What is to be learnt, in `values` of a type, from those rows of X that `order` has."""
+    cdef Objective objective = problem.objective
     cdef Py_ssize_t n_samples
-    take_images(views, net, X, batch)
+    take_images(views, net, problem.X, batch)
     n_samples = batch.n_rows
-    batch.targets = views.take("targets", targets, values, n_samples, net.n_outputs, False)
-    batch.sample_weight = views.take("sample_weight", sample_weight, values, n_samples, ONE_AXIS, False)
-    batch.rows = views.take_rows("rows", rows, n_samples)
+    batch.targets = views.take("targets", problem.targets, values, n_samples, net.n_outputs, False)
+    batch.sample_weight = views.take("sample_weight", problem.sample_weight, values, n_samples, ONE_AXIS, False)
+    batch.rows = views.take_rows("rows", order.rows, n_samples)
     batch.n_rows = batch.n_left = views.length
-    if shifts is not None:
-        batch.shifts = views.take_shifts("shifts", shifts, batch.n_rows, &net.stages[0])
+    if order.shifts is not None:
+        batch.shifts = views.take_shifts("shifts", order.shifts, batch.n_rows, &net.stages[0])
     batch.loss, batch.alpha = objective.loss, objective.alpha
     return 0
+
+
+cdef CompiledNetwork take_network(network):
+    if not isinstance(network, CompiledNetwork):
+        raise TypeError(f"network must be a CompiledNetwork; got {type(network).__name__}.")
+    return network
 
 
 cdef Scratch take_workspace(
@@ -170,10 +177,9 @@ def make_workspace(CompiledNetwork network not None, Py_ssize_t n_rows, Py_ssize
 
 
 def forward(
-    CompiledNetwork network not None, X, rows, parameters, Py_ssize_t n_threads, logits_out, hidden_out,
-    bint standardized=True,
+    CompiledNetwork network not None, X, rows, parameters, outputs, Py_ssize_t n_threads, bint standardized=True,
 ):
-    """Logits of rows of X, standardised by the running averages if the network standardises and it is not to be left.
+    """Logits of rows of X, standardised by the running averages if the network standardises and `standardized` is True.
 
     Parameters
     ----------
@@ -181,10 +187,16 @@ def forward(
     X : ndarray of shape (n_samples, n_features), uint8, float32 or float64
     rows : ndarray of shape (n_rows,), intp, or None for all
     parameters : ndarray of shape (n_parameters,), float32 or float64
+    outputs : tuple of (logits, hidden)
+        Arrays of shape (n_rows, n_outputs) and (n_rows, n_hidden), in the parameters' type, to be written to; the
+        second may be None.
     n_threads : int
-    logits_out : ndarray of shape (n_rows, n_outputs), in the parameters' type
-    hidden_out : ndarray of shape (n_rows, n_hidden), likewise, or None
     standardized : bool
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an array is not as described, or a row is none of X.
     """
     cdef Views views = Views()
     cdef Network* net = &network.net
@@ -193,13 +205,14 @@ def forward(
     cdef int type = views.type
     cdef void* logits
     cdef void* hidden = NULL
+    logits_out, hidden_out = outputs
     take_images(views, net, X, &batch)
     if rows is not None:
         batch.rows = views.take_rows("rows", rows, batch.n_rows)
         batch.n_rows = batch.n_left = views.length
-    logits = views.take("logits_out", logits_out, type, batch.n_rows, net.n_outputs, True)
+    logits = views.take("logits", logits_out, type, batch.n_rows, net.n_outputs, True)
     if hidden_out is not None:
-        hidden = views.take("hidden_out", hidden_out, type, batch.n_rows, net.n_hidden, True)
+        hidden = views.take("hidden", hidden_out, type, batch.n_rows, net.n_hidden, True)
     check_threads(n_threads)
     if type == FLOATS:
         predict_rows(&batch, net, n_threads, standardized, <float*> values, <float*> logits, <float*> hidden)
@@ -223,64 +236,59 @@ cdef int predict_rows(
     return 0
 
 
-def train_batches(
-    CompiledNetwork network not None, X, targets, sample_weight, rows, shifts, Py_ssize_t batch_size,
-    Objective objective, solvers.Solver solver, parameters, moments, Py_ssize_t n_threads, Memory workspace not None,
-    Py_ssize_t n_steps, Py_ssize_t n_batches,
-):
-    """One solver step for each `batch_size` of `rows`, in their order; batches of zero weight are passed over.
-
-    Parameters, moments and running averages are updated in place.
+def train_batches(problem, order, solvers.Solver solver, state, Memory workspace not None, Py_ssize_t n_threads):
+    """One solver step for each batch of rows, in their order; batches of zero weight are passed over.
 
     Parameters
     ----------
-    network : CompiledNetwork
-    X : ndarray of shape (n_samples, n_features), uint8, float32 or float64
-    targets : ndarray of shape (n_samples, n_outputs), in the parameters' type
-    sample_weight : ndarray of shape (n_samples,), likewise
-    rows : ndarray of shape (n_rows,), intp
-        Of X, targets and sample_weight.
-    shifts : ndarray of shape (n_rows, 2), intp, or None
-        Rows and columns that each image is moved by.
-    batch_size : int
-    objective : dict of loss (its number) and alpha
+    problem : skcnn.training.Problem
+        X : ndarray of shape (n_samples, n_features), uint8, float32 or float64; targets (n_samples, n_outputs) and
+        sample_weight (n_samples,) in the parameters' type; objective, a dict of loss (its number) and alpha; network.
+    order : skcnn.training.Order
+        rows : ndarray of shape (n_rows,), intp, of X, targets and sample_weight; shifts (n_rows, 2), intp, the rows and
+        columns that each image is moved by, or None; batch_size.
     solver : dict of kind (its number), learning_rate, beta_1, beta_2, epsilon, momentum and nesterovs_momentum
-    parameters : ndarray of shape (n_parameters,), float32 or float64
-    moments : ndarray of shape (2, n_trainable), or (1, n_trainable) with "sgd", in the parameters' type
-    n_threads : int
+    state : skcnn.state.State
+        parameters : ndarray of shape (n_parameters,), float32 or float64, and moments (2, n_trainable), or
+        (1, n_trainable) with "sgd", likewise: updated in place, as are n_steps (since the moments were zero) and
+        n_batches (that have gone into the running averages).
     workspace : Memory
         Of `make_workspace`, for batches of `batch_size` rows or more.
-    n_steps : int
-        Steps since the moments were zero.
-    n_batches : int
-        Batches that have gone into the running averages.
+    n_threads : int
 
     Returns
     -------
     loss, weight : float
         Sums over batches, of loss times weight and of weight.
-    n_steps, n_batches : int
-        As they are now.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If any of it is not as described, or a row or a shift is none of X.
     """
+    cdef CompiledNetwork network = take_network(problem.network.compiled)
     cdef Views views = Views()
     cdef Network* net = &network.net
     cdef Batch batch
     cdef Scratch at
-    cdef Step step = Step(solver, n_steps, n_batches, 0, 0)
-    cdef void* values = views.take("parameters", parameters, FLOATS | DOUBLES, net.n_parameters, ONE_AXIS, True)
+    cdef Step step = Step(solver, state.n_steps, state.n_batches, 0, 0)
+    cdef Py_ssize_t batch_size = order.batch_size
+    cdef void* values = views.take("parameters", state.parameters, FLOATS | DOUBLES, net.n_parameters, ONE_AXIS, True)
     cdef int type = views.type
     cdef Py_ssize_t n_moments = 2 if solver.kind == solvers.ADAM else 1
-    cdef void* memory = views.take("moments", moments, type, n_moments, net.n_trainable, True)
-    take_problem(views, net, X, targets, sample_weight, rows, shifts, type, objective, &batch)
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size} must be 1 or more.")
+    cdef void* moments = views.take("moments", state.moments, type, n_moments, net.n_trainable, True)
+    take_problem(views, net, problem, order, type, &batch)
+    if batch_size < 1 or not 0 <= step.number < MOST_STEPS or not 0 <= step.n_batches < MOST_STEPS:
+        raise ValueError(f"batch_size={batch_size}, n_steps={step.number}, n_batches={step.n_batches}: none of them "
+                         "may be negative, nor a batch empty.")
     at = take_workspace(net, min(batch_size, batch.n_rows), n_threads, type, workspace)
     with nogil:
         if type == FLOATS:
-            run_batches(&batch, batch_size, &at, &step, <float*> memory, <float*> values, <float*> workspace.data)
+            run_batches(&batch, batch_size, &at, &step, <float*> moments, <float*> values, <float*> workspace.data)
         else:
-            run_batches(&batch, batch_size, &at, &step, <double*> memory, <double*> values, <double*> workspace.data)
-    return step.loss, step.weight, step.number, step.n_batches
+            run_batches(&batch, batch_size, &at, &step, <double*> moments, <double*> values, <double*> workspace.data)
+    state.n_steps, state.n_batches = step.number, step.n_batches
+    return step.loss, step.weight
 
 
 include "hooks.pxi"

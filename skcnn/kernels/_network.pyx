@@ -149,7 +149,7 @@ cdef int read_layout(Network* net, network) except -1:
         span.penalized, span.trained = parameter.penalized, parameter.trained
         require(span.start == end and span.stop >= end, f"{parameter.name} is not where it belongs")
         end = span.stop
-        spans[parameter.name] = start, stop
+        spans[parameter.name] = span.start, span.stop
     require(end == net.n_parameters and 0 <= net.n_trainable <= end, f"it has {end} parameters")
     for number in range(net.n_stages):
         stage = &net.stages[number]

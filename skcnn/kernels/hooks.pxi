@@ -8,15 +8,13 @@ cdef int expect(bint fits, str what) except -1:
     return 0
 
 
-def batch_gradient(
-    CompiledNetwork network not None, X, targets, sample_weight, rows, shifts, Objective objective, parameters,
-    Py_ssize_t n_threads, Memory workspace not None, gradient_out,
-):
-    """Loss of the batch `rows` at `parameters`; the gradient is written to `gradient_out` (n_parameters,).
+def batch_gradient(problem, order, parameters, Memory workspace not None, Py_ssize_t n_threads, gradient_out):
+    """Loss of the batch of all rows of `order` at `parameters`; the gradient is written to `gradient_out`.
 
-    Arguments as for `train_batches`. Past its trainable parameters, `gradient_out` receives the batch's means and
-    variances of the logits where the network standardises.
+    Arguments as for `train_batches`. Past its trainable parameters, `gradient_out` (n_parameters,) receives the batch's
+    means and variances of the logits where the network standardises.
     """
+    cdef CompiledNetwork network = take_network(problem.network.compiled)
     cdef Views views = Views()
     cdef Network* net = &network.net
     cdef Batch batch
@@ -24,7 +22,7 @@ def batch_gradient(
     cdef void* values = views.take("parameters", parameters, FLOATS | DOUBLES, net.n_parameters, ONE_AXIS, False)
     cdef int type = views.type
     cdef void* gradient = views.take("gradient_out", gradient_out, type, net.n_parameters, ONE_AXIS, True)
-    take_problem(views, net, X, targets, sample_weight, rows, shifts, type, objective, &batch)
+    take_problem(views, net, problem, order, type, &batch)
     at = take_workspace(net, batch.n_rows, n_threads, type, workspace)
     if type == FLOATS:
         return gradient_of_batch(&batch, &at, <float*> values, <float*> workspace.data, <float*> gradient)
@@ -245,13 +243,15 @@ def gather(
     cdef Py_ssize_t n_channels = x_out.shape[0]
     cdef Py_ssize_t row = x_out.shape[2]
     cdef Py_ssize_t plane = x_out.shape[1] * row
+    cdef Py_ssize_t own_rows[LANES]
     cdef Py_ssize_t i
     expect(x_out.shape[3] == LANES and 1 <= rows.shape[0] <= LANES, "lanes")
     expect(0 < width <= row and 0 < height <= x_out.shape[1] and X.shape[1] == n_channels * height * width, "images")
     expect(0 <= start <= plane - (height - 1) * row - width, "start")
     for i in range(rows.shape[0]):
-        expect(0 <= rows[i] < X.shape[0], "rows")
-    lanes.gather(&X[0, 0], &rows[0], rows.shape[0], X.shape[1], n_channels, width, row, plane, <floating> rescale,
+        own_rows[i] = rows[i]
+        expect(0 <= own_rows[i] < X.shape[0], "rows")
+    lanes.gather(&X[0, 0], own_rows, rows.shape[0], X.shape[1], n_channels, width, row, plane, <floating> rescale,
                  &x_out[0, 0, 0, 0] + start * LANES)
 
 

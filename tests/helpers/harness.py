@@ -10,6 +10,8 @@ hyper-parameters whose "kind" is its name.
 import numpy as np
 
 from skcnn import kernels, training
+from skcnn.state import State
+from skcnn.training import Order, Problem
 from tests.helpers import reference
 
 LOSSES = ("log_loss", "squared_error")
@@ -95,6 +97,13 @@ def solver_of_kernels(solver):
     return solver | {"kind": kernels.SOLVERS[solver["kind"]]}
 
 
+def problem_of_kernels(network, X, targets, sample_weight, loss, alpha):
+    """Its arrays read-only."""
+    arrays = map(read_only, (X, targets, sample_weight))
+    objective = {"loss": kernels.LOSSES[loss], "alpha": alpha}
+    return Problem(*arrays, rows=None, labels=None, network=network, objective=objective)
+
+
 def images_of(network, X):
     return X.astype(float).reshape(-1, *network.image_shape) * network.rescale
 
@@ -116,7 +125,7 @@ def forward(network, parameters, X, *, rows=None, n_threads=1, with_hidden=False
     logits = np.full((n_rows, network.n_outputs), np.nan, parameters.dtype)
     hidden = np.full((n_rows, network.n_hidden), np.nan, parameters.dtype) if with_hidden else None
     rows = None if rows is None else read_only(rows)
-    kernels.forward(network.compiled, read_only(X), rows, read_only(parameters), n_threads, logits, hidden)
+    kernels.forward(network.compiled, read_only(X), rows, read_only(parameters), (logits, hidden), n_threads)
     return logits, hidden
 
 
@@ -153,13 +162,10 @@ def batch_gradient(
     """
     rows = np.arange(len(X)) if rows is None else rows
     whole = np.full(network.n_parameters, np.nan, dtype=parameters.dtype)
-    objective = {"loss": kernels.LOSSES[loss], "alpha": alpha}
+    problem = problem_of_kernels(network, X, targets, sample_weight, loss, alpha)
+    order = Order(read_only(rows), shifts, len(rows))
     workspace, fence = fenced_workspace(network, len(rows), n_threads, parameters.dtype, fill)
-    inputs = [read_only(array) for array in (X, targets, sample_weight, rows)]
-    parameters = read_only(parameters)
-    value = kernels.compiled.batch_gradient(
-        network.compiled, *inputs, shifts, objective, parameters, n_threads, workspace, whole
-    )
+    value = kernels.compiled.batch_gradient(problem, order, read_only(parameters), workspace, n_threads, whole)
     assert np.isnan(fence).all()
     return value, *np.split(whole, [network.n_trainable])
 
@@ -203,20 +209,19 @@ def train_batches(
 
     The kernels are called for one epoch at a time, each with its own of the `shifts`.
     """
-    parameters = parameters.copy()
     moments = np.zeros((reference.STEPS[solver["kind"]][1], network.n_trainable), parameters.dtype)
-    fixed = batch_size, {"loss": kernels.LOSSES[loss], "alpha": alpha}, solver_of_kernels(solver)
+    state = State(parameters.copy(), moments)
+    problem = problem_of_kernels(network, X, targets, sample_weight, loss, alpha)
     workspace, fence = fenced_workspace(network, batch_size, n_threads, parameters.dtype)
-    changing = parameters, moments, n_threads, workspace
-    total_loss = total_weight = n_steps = n_batches = 0
-    for order, moves in zip(orders, shifts or [None] * len(orders), strict=True):
-        inputs = [read_only(array) for array in (X, targets, sample_weight, order)]
-        loss_sum, weight_sum, n_steps, n_batches = kernels.train_batches(
-            network.compiled, *inputs, moves, *fixed, *changing, n_steps, n_batches
+    total_loss = total_weight = 0
+    for rows, moves in zip(orders, shifts or [None] * len(orders), strict=True):
+        order = Order(read_only(rows), moves, batch_size)
+        loss_sum, weight_sum = kernels.train_batches(
+            problem, order, solver_of_kernels(solver), state, workspace, n_threads
         )
         total_loss, total_weight = total_loss + loss_sum, total_weight + weight_sum
     assert np.isnan(fence).all()
-    return parameters, total_loss, total_weight, n_steps
+    return state.parameters, total_loss, total_weight, state.n_steps
 
 
 def expected_train_batches(
@@ -248,9 +253,9 @@ def watch_train_batches(monkeypatch):
     runs = []
     original = training.train_batches
 
-    def watched(network, X, targets, weights, rows, shifts, *rest):
-        runs.append((rows.copy(), None if shifts is None else shifts.copy()))
-        return original(network, X, targets, weights, rows, shifts, *rest)
+    def watched(problem, order, *rest):
+        runs.append((order.rows.copy(), None if order.shifts is None else order.shifts.copy()))
+        return original(problem, order, *rest)
 
     monkeypatch.setattr(training, "train_batches", watched)
     return runs

@@ -22,7 +22,8 @@ SOLVER = {
 }
 
 
-def problem(dtype):
+def arguments(dtype):
+    """All that goes in, by name."""
     rng = np.random.default_rng(0)
     return {
         "network": NETWORK.compiled,
@@ -31,43 +32,57 @@ def problem(dtype):
         "sample_weight": np.ones(N_SAMPLES, dtype),
         "rows": rng.permutation(N_SAMPLES)[:N_ROWS].astype(np.intp),
         "shifts": np.ones((N_ROWS, 2), np.intp),
-        "parameters": rng.random(NETWORK.n_parameters).astype(dtype),
-        "n_threads": 1,
-    }
-
-
-def forward_arguments(dtype):
-    given = {name: problem(dtype)[name] for name in ("network", "X", "rows", "parameters", "n_threads")}
-    outputs = {"logits_out": np.zeros((N_ROWS, 3), dtype), "hidden_out": np.zeros((N_ROWS, NETWORK.n_hidden), dtype)}
-    return given | outputs
-
-
-def train_arguments(dtype):
-    return problem(dtype) | {
         "batch_size": 4,
         "objective": {"loss": 0, "alpha": 0.1},
         "solver": SOLVER,
+        "parameters": rng.random(NETWORK.n_parameters).astype(dtype),
         "moments": np.zeros((2, NETWORK.n_trainable), dtype),
-        "workspace": NETWORK.workspace(4, 1, dtype),
         "n_steps": 0,
         "n_batches": 0,
-    }
-
-
-def gradient_arguments(dtype):
-    return problem(dtype) | {
-        "objective": {"loss": 0, "alpha": 0.1},
+        "n_threads": 1,
         "workspace": NETWORK.workspace(N_ROWS, 1, dtype),
+        "logits": np.zeros((N_ROWS, 3), dtype),
+        "hidden": np.zeros((N_ROWS, NETWORK.n_hidden), dtype),
         "gradient_out": np.zeros(NETWORK.n_parameters, dtype),
     }
 
 
+def forward(network, X, rows, parameters, logits, hidden, n_threads):
+    kernels.forward(network, X, rows, parameters, (logits, hidden), n_threads)
+
+
+def problem_and_order(network, X, targets, sample_weight, rows, shifts, batch_size, objective):
+    arrays = {"X": X, "targets": targets, "sample_weight": sample_weight}
+    problem = SimpleNamespace(**arrays, objective=objective, network=SimpleNamespace(compiled=network))
+    return problem, SimpleNamespace(rows=rows, shifts=shifts, batch_size=batch_size)
+
+
+def train_batches(solver, parameters, moments, n_steps, n_batches, workspace, n_threads, **problem):
+    state = SimpleNamespace(parameters=parameters, moments=moments, n_steps=n_steps, n_batches=n_batches)
+    kernels.train_batches(*problem_and_order(**problem), solver, state, workspace, n_threads)
+
+
+def batch_gradient(parameters, workspace, n_threads, gradient_out, **problem):
+    _kernels.batch_gradient(*problem_and_order(**problem), parameters, workspace, n_threads, gradient_out)
+
+
+PROBLEM = ("network", "X", "targets", "sample_weight", "rows", "shifts", "batch_size", "objective")
+STATE = ("solver", "parameters", "moments", "n_steps", "n_batches")
 CALLS = {
-    "forward": (kernels.forward, forward_arguments),
-    "train_batches": (kernels.train_batches, train_arguments),
-    "batch_gradient": (_kernels.batch_gradient, gradient_arguments),
+    "forward": (forward, ("network", "X", "rows", "parameters", "logits", "hidden", "n_threads")),
+    "train_batches": (train_batches, (*PROBLEM, *STATE, "workspace", "n_threads")),
+    "batch_gradient": (batch_gradient, (*PROBLEM, "parameters", "workspace", "n_threads", "gradient_out")),
 }
-WRITTEN = ("parameters", "moments", "logits_out", "hidden_out", "gradient_out")
+
+
+def right_call(name, dtype):
+    """A function, and arguments with which nothing is wrong."""
+    call, names = CALLS[name]
+    given = arguments(dtype)
+    return call, {name: given[name] for name in names}
+
+
+WRITTEN = ("parameters", "moments", "logits", "hidden", "gradient_out")
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
@@ -91,8 +106,8 @@ def wrong_arrays(array):
 
 
 def array_cases():
-    for name, (_, arguments) in CALLS.items():
-        for argument, value in arguments("float64").items():
+    for name in CALLS:
+        for argument, value in right_call(name, "float64")[1].items():
             if isinstance(value, np.ndarray):
                 for wrong in wrong_arrays(value):
                     # Fewer rows are rows, images may be fewer, and of other numbers.
@@ -104,13 +119,12 @@ def array_cases():
 @pytest.mark.parametrize(("name", "argument", "wrong"), list(array_cases()))
 @every_dtype
 def test_wrong_arrays(name, argument, wrong, dtype):
-    call, arguments = CALLS[name]
-    given = arguments(dtype)
+    call, given = right_call(name, dtype)
     given[argument] = wrong_arrays(given[argument])[wrong]
     # Where two do not go together, either may be the wrong one.
     others = {
-        "parameters": "|moments|gradient_out|logits_out",
-        "rows": "|logits_out|shifts",
+        "parameters": "|moments|gradient_out|logits",
+        "rows": "|logits|shifts",
         "X": "|rows|targets",
     }.get(argument, "")
     with pytest.raises((ValueError, TypeError), match=rf"({argument}{others}) must "):
@@ -121,11 +135,10 @@ def test_wrong_arrays(name, argument, wrong, dtype):
 @every_dtype
 def test_right_arrays(name, dtype):
     """The same calls with nothing wrong; None stands for all rows, and for no shifts."""
-    call, arguments = CALLS[name]
-    given = arguments(dtype)
+    call, given = right_call(name, dtype)
     call(**given)
     if name == "forward":
-        call(**given | {"rows": None, "X": given["X"][:N_ROWS], "hidden_out": None})
+        call(**given | {"rows": None, "X": given["X"][:N_ROWS], "hidden": None})
     else:
         call(**given | {"shifts": None})
 
@@ -134,10 +147,9 @@ def test_right_arrays(name, dtype):
 @every_dtype
 def test_read_only_arrays(name, dtype):
     """What is only read may be read-only; what is written to is refused."""
-    call, arguments = CALLS[name]
-    for argument, value in arguments(dtype).items():
+    for argument, value in right_call(name, dtype)[1].items():
         if isinstance(value, np.ndarray):
-            given = arguments(dtype)
+            call, given = right_call(name, dtype)
             given[argument].flags.writeable = False
             if argument in WRITTEN and (argument != "parameters" or name == "train_batches"):
                 with pytest.raises(ValueError, match=rf"{argument} must be a writable array"):
@@ -150,18 +162,26 @@ def test_read_only_arrays(name, dtype):
 @pytest.mark.parametrize("row", [-1, N_SAMPLES, 2**62, -(2**63)])
 @pytest.mark.parametrize("place", [0, 5, N_ROWS - 1])
 def test_rows_that_are_none(name, row, place):
-    call, arguments = CALLS[name]
-    given = arguments("float64")
+    call, given = right_call(name, "float64")
     given["rows"][place] = row
     with pytest.raises(ValueError, match=f"rows must be numbers of the {N_SAMPLES} rows; they go from"):
         call(**given)
 
 
+def test_rows_that_change_during_the_call():
+    """They lie in the moments, which the first step changes: rows were checked before, and are read from a copy."""
+    (_, given), (_, expected) = right_call("train_batches", "float64"), right_call("train_batches", "float64")
+    rows = given["moments"].reshape(-1).view(np.intp)[:N_ROWS]
+    train_batches(**expected | {"rows": rows.copy()})
+    train_batches(**given | {"rows": rows})
+    assert rows.any()
+    np.testing.assert_array_equal(given["parameters"], expected["parameters"])
+
+
 @pytest.mark.parametrize("name", ["train_batches", "batch_gradient"])
 @pytest.mark.parametrize("shift", [(0, 5), (0, -5), (8, 0), (-8, 0), (2**62, 0), (0, -(2**63))], ids=str)
 def test_shifts_out_of_sight(name, shift):
-    call, arguments = CALLS[name]
-    given = arguments("float64")
+    call, given = right_call(name, "float64")
     given["shifts"][-1] = shift
     with pytest.raises(ValueError, match="shifts must leave a part of images of 6 x 5 in sight"):
         call(**given)
@@ -172,6 +192,8 @@ def test_shifts_out_of_sight(name, shift):
     [
         *((name, "n_threads", n) for name in CALLS for n in (0, -1, 10**6, 2**63 - 1)),
         *(("train_batches", "batch_size", n) for n in (0, -1, -(2**63))),
+        *(("train_batches", "n_steps", n) for n in (-1, 2**62)),
+        *(("train_batches", "n_batches", n) for n in (-1, 2**62)),
         *(("train_batches", "workspace", Memory(n)) for n in (0, 100)),
         *(("batch_gradient", "workspace", Memory(n)) for n in (0, 100)),
         *((name, "network", network) for name in CALLS for network in (None, NETWORK, 3)),
@@ -183,15 +205,15 @@ def test_shifts_out_of_sight(name, shift):
     ],
 )
 def test_other_arguments(name, argument, value):
-    call, arguments = CALLS[name]
+    call, given = right_call(name, "float64")
     with pytest.raises((ValueError, TypeError)):
-        call(**arguments("float64") | {argument: value})
+        call(**given | {argument: value})
 
 
 def test_a_workspace_for_smaller_batches():
-    given = train_arguments("float64") | {"workspace": NETWORK.workspace(1, 1, "float64"), "batch_size": 10**18}
+    _, given = right_call("train_batches", "float64")
     with pytest.raises(ValueError, match=r"workspace has \d+ bytes, and these batches need \d+"):
-        kernels.train_batches(**given)
+        train_batches(**given | {"workspace": NETWORK.workspace(1, 1, "float64"), "batch_size": 10**18})
 
 
 @pytest.mark.parametrize("n_rows", [-1, 2**62])

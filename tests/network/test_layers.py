@@ -18,14 +18,14 @@ STACK = Network((9, 8, 2), (3, 4), ((3, 2), (2, 2)), 5, ((2, 1), (1, 1)), "same"
 @every_padding
 @pytest.mark.parametrize("pool_size", [(1, 1), (2, 2), (3, 1), (2, 3)], ids="pool {0[0]}x{0[1]}".format)
 def test_shapes_of_a_stage(image_shape, kernel_size, padding, pool_size):
-    layer = Convolution(0, image_shape, 3, kernel_size, padding)
+    layer = Convolution(image_shape, 0, 3, kernel_size, padding)
     images, filters = random_arrays(float, (1, *image_shape), layer.parameters[0].shape)
     whole = reference.pad_same(images, *kernel_size) if padding == "same" else images
     convolution = reference.correlate(whole, filters, np.zeros(3))
     assert layer.out_shape == (*convolution.shape[2:], 3)
     if padding == "same":
         assert layer.out_shape[:2] == image_shape[:2]
-    pooled = MaxPooling(0, layer.out_shape, pool_size).out_shape
+    pooled = MaxPooling(layer.out_shape, 0, pool_size).out_shape
     assert (3, *pooled[:2]) == reference.pools(convolution, *pool_size).shape[1:4]
     if min(pooled) > 0:
         # Only what a pool takes is computed.
