@@ -107,10 +107,12 @@ cdef inline void hand_on(
                 pooling.max_pool_forward(
                     source, row, stage.pool_height, stage.pool_width, stage.pooled_width, n_lanes, pooled_row,
                     indices + (q * stage.pooled_height + i) * width)
-                source = pooled_row
-            if n_lanes == LANES:
+                # In place, and to be seen as such: compilers vectorise arrays that overlap only if they are the same.
+                if n_lanes == LANES:
+                    activations.activate(stage.activation, pooled_row, width, pooled_row)
+            elif n_lanes == LANES:
                 activations.activate(stage.activation, source, width, pooled_row)
-            elif not stage.pooled:
+            else:
                 memcpy(pooled_row, source, width * sizeof(floating))
     if n_lanes == 1:
         activations.activate(stage.activation, pooled, strip.n_filters * filter_stride, pooled)
@@ -209,8 +211,8 @@ cdef inline void backward_strip(
     if strip.number == net.n_stages - 1:
         dense.dense_backward_hidden(parameters + net.weights + h, thread + at.d_logits + strip.image, net.n_hidden,
                                     net.n_outputs, strip.n_rows * stage.pooled_width, n_lanes, d_pooled)
-        d_handed_on = d_pooled
-    if n_lanes == LANES or lie_close(stage):
+        activations.activate_backward(stage.activation, values, strip.n_rows * width, d_pooled, d_pooled)
+    elif n_lanes == LANES or lie_close(stage):
         activations.activate_backward(stage.activation, values, strip.n_rows * width, d_handed_on, d_pooled)
     else:
         for i in range(strip.n_rows):
