@@ -78,7 +78,7 @@ cdef void forward_rows(
             forward_image(at, i, parameters, thread)
 
 
-cdef void backward_rows_of_batch(
+cdef void backward_rows(
     const Scratch* at, Py_ssize_t n_rows, const floating* parameters, floating* thread, floating* gradient_out,
 ) noexcept nogil:
     """After forward_rows of the same rows, from at.d_logits."""
@@ -177,7 +177,7 @@ cdef double run_chunk(
     for g in range(chunk * n_groups // n_chunks, (chunk + 1) * n_groups // n_chunks):
         value += run_group(batch, at, passing, g, parameters, thread, scratch)
         if passing != FORWARD:
-            backward_rows_of_batch(at, group_size(batch.n_rows, g), parameters, thread, gradient)
+            backward_rows(at, group_size(batch.n_rows, g), parameters, thread, gradient)
     if passing != FORWARD:
         end_backward(at, thread, gradient)
         if at.n_threads == 1 and chunk:

@@ -59,6 +59,7 @@ cdef class Laid:
     cdef Memory memory
     cdef CompiledNetwork network
     cdef Views views
+    cdef void* parameters
     cdef int type
 
     def __cinit__(self, CompiledNetwork network not None, Py_ssize_t number, parameters, Py_ssize_t n_lanes):
@@ -66,7 +67,8 @@ cdef class Laid:
         expect(n_lanes in (1, LANES), f"{n_lanes} lanes")
         self.network, self.views, self.number, self.n_lanes = network, Views(), number, n_lanes
         self.net, self.stage = &network.net, &network.net.stages[number]
-        self.views.take("parameters", parameters, FLOATS | DOUBLES, self.net.n_parameters, ONE_AXIS, False)
+        self.parameters = self.views.take(
+            "parameters", parameters, FLOATS | DOUBLES, self.net.n_parameters, ONE_AXIS, False)
         self.type = self.views.type
         # Behind the rest, the gradient of all of the convolution, for which the first stage has no memory else.
         cdef Py_ssize_t itemsize = sizeof(float) if self.type == FLOATS else sizeof(double)
@@ -105,17 +107,17 @@ def convolution_forward(
     cdef const Stage* stage = laid.stage
     cdef void* maps = laid.take_maps("x", x, stage.n_channels, stage.height * stage.width, False)
     cdef void* to = laid.take_maps("out", out, stage.n_filters, stage.out_height * stage.out_width, True)
-    cdef void* values = laid.views.held[0].buf
     if laid.type == FLOATS:
-        convolve(laid, n_repeats, <float*> maps, <float*> values, <float*> laid.memory.data, <float*> to)
+        convolve(laid, n_repeats, <float*> maps, <float*> laid.memory.data, <float*> to)
     else:
-        convolve(laid, n_repeats, <double*> maps, <double*> values, <double*> laid.memory.data, <double*> to)
+        convolve(laid, n_repeats, <double*> maps, <double*> laid.memory.data, <double*> to)
 
 
 cdef void convolve(
-    Laid laid, Py_ssize_t n_repeats, const floating* x, const floating* parameters, floating* scratch, floating* out,
+    Laid laid, Py_ssize_t n_repeats, const floating* x, floating* scratch, floating* out,
 ) noexcept:
     cdef const Stage* stage = laid.stage
+    cdef const floating* parameters = <const floating*> laid.parameters
     cdef floating* thread = scratch + laid.at.threads
     cdef floating* rows = thread + laid.at.strip
     cdef const floating* maps = maps_of(&laid.at, laid.number, laid.n_lanes, 0, thread)
@@ -210,24 +212,22 @@ def convolution_backward_data(
     cdef const Stage* stage = laid.stage
     cdef void* d_maps = laid.take_maps("d", d, stage.n_filters, stage.out_height * stage.out_width, False)
     cdef void* to = laid.take_maps("d_x_out", d_x_out, stage.n_channels, stage.height * stage.width, True)
-    cdef void* values = laid.views.held[0].buf
     expect(number > 0, "nothing asks for the gradient of the pixels")
     if laid.type == FLOATS:
-        convolve_back(laid, n_repeats, <float*> d_maps, <float*> values, <float*> laid.memory.data, <float*> to)
+        convolve_back(laid, n_repeats, <float*> d_maps, <float*> laid.memory.data, <float*> to)
     else:
-        convolve_back(laid, n_repeats, <double*> d_maps, <double*> values, <double*> laid.memory.data, <double*> to)
+        convolve_back(laid, n_repeats, <double*> d_maps, <double*> laid.memory.data, <double*> to)
 
 
 cdef void convolve_back(
-    Laid laid, Py_ssize_t n_repeats, const floating* d, const floating* parameters, floating* scratch,
-    floating* d_x_out,
+    Laid laid, Py_ssize_t n_repeats, const floating* d, floating* scratch, floating* d_x_out,
 ) noexcept:
     cdef const Stage* stage = laid.stage
     cdef floating* thread = scratch + laid.at.threads
     cdef floating* flipped = thread + laid.at.flipped + stage.flipped
     cdef Py_ssize_t repeat
     spread_gradient(laid, d, scratch + laid.at.size)
-    direct_prepare(stage, parameters, flipped)
+    direct_prepare(stage, <const floating*> laid.parameters, flipped)
     for repeat in range(n_repeats):
         direct_backward_data(stage, laid.n_lanes, flipped, scratch + laid.at.size, thread + laid.at.strip, d_x_out)
 
@@ -286,7 +286,6 @@ def max_pool_backward(
     const floating[:, :, ::1] d_out, const uint16_t[:, :, ::1] indices, Py_ssize_t pool_height, Py_ssize_t pool_width,
     floating[:, :, ::1] d_values_out,
 ):
-    """What no pool has is left as it is."""
     cdef Py_ssize_t row = d_values_out.shape[1] * d_values_out.shape[2]
     cdef Py_ssize_t i
     check_pools(d_values_out.shape, d_out.shape, indices.shape, pool_height, pool_width)

@@ -17,17 +17,17 @@ cdef inline floating* maps_of(
     return thread + at.feature_maps + image * at.image_stride + at.net.stages[number].feature_maps * n_lanes
 
 
-cdef inline floating* row_handed_on(
+cdef inline floating* output_row(
     const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, floating* thread,
 ) noexcept nogil:
-    """The strip's first row in the feature maps that the next stage reads."""
+    """The strip's first row in the stage's output: the feature maps that the next stage reads."""
     cdef const Stage* above = strip.stage + 1
     return maps_of(at, strip.number + 1, n_lanes, strip.image, thread) + (
         above.start + strip.filter * above.plane + strip.row * above.row) * n_lanes
 
 
 cdef inline Py_ssize_t position(const Strip* strip) noexcept nogil:
-    """The strip's first value among all that the stage hands on, where they lie close together."""
+    """The strip's first value among all that the stage hands on, where these are contiguous."""
     return (strip.filter * strip.stage.pooled_height + strip.row) * strip.stage.pooled_width
 
 
@@ -47,7 +47,7 @@ cdef inline Strip one_filter(const Strip* strip, Py_ssize_t q) noexcept nogil:
     return part
 
 
-cdef inline bint lie_close(const Stage* stage) noexcept nogil:
+cdef inline bint is_contiguous(const Stage* stage) noexcept nogil:
     """Whether what a stage hands on has no padding between its rows and filters."""
     return stage[1].plane == stage.pooled_height * stage.pooled_width
 
@@ -78,7 +78,7 @@ cdef void clear_gradient(const Stage* stage, Py_ssize_t n_lanes, floating* d_out
 # ---- forward ----
 
 
-cdef inline void hand_on(
+cdef inline void pool_and_activate(
     const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, floating* convolved, floating* thread,
 ) noexcept nogil:
     """Pool and activate a strip of the convolution.
@@ -91,11 +91,11 @@ cdef inline void hand_on(
     cdef Py_ssize_t row = direct_row(stage, n_lanes)
     cdef Py_ssize_t width = stage.pooled_width * n_lanes
     cdef uint16_t* indices = indices_of(at, strip, n_lanes, thread)
-    cdef floating* out = row_handed_on(at, strip, n_lanes, thread)
-    cdef bint close = n_lanes == LANES or lie_close(stage)
-    # A single image's rows are activated all at once, for which they must lie close together.
-    cdef floating* pooled = out if close else convolved + strip.n_filters * stride
-    cdef Py_ssize_t filter_stride = above.plane * n_lanes if close else strip.n_rows * width
+    cdef floating* out = output_row(at, strip, n_lanes, thread)
+    cdef bint contiguous = n_lanes == LANES or is_contiguous(stage)
+    # A single image's rows are activated all at once, for which they must be contiguous.
+    cdef floating* pooled = out if contiguous else convolved + strip.n_filters * stride
+    cdef Py_ssize_t filter_stride = above.plane * n_lanes if contiguous else strip.n_rows * width
     cdef Py_ssize_t q, i
     cdef floating* source
     cdef floating* pooled_row
@@ -116,7 +116,7 @@ cdef inline void hand_on(
                 memcpy(pooled_row, source, width * sizeof(floating))
     if n_lanes == 1:
         activations.activate(stage.activation, pooled, strip.n_filters * filter_stride, pooled)
-        for q in range(0 if close else strip.n_filters):
+        for q in range(0 if contiguous else strip.n_filters):
             for i in range(strip.n_rows):
                 memcpy(out + q * above.plane + i * above.row, pooled + q * filter_stride + i * width,
                        width * sizeof(floating))
@@ -142,7 +142,7 @@ cdef inline void forward_stage(
             last = min(stage.pooled_height, first + ROW_BLOCK) if n_lanes == LANES else stage.pooled_height
             while strip.row < last:
                 direct_forward(&strip, n_lanes, x, parameters, convolved)
-                hand_on(at, &strip, n_lanes, convolved, thread)
+                pool_and_activate(at, &strip, n_lanes, convolved, thread)
                 strip.row += strip.n_rows
             if n_lanes == LANES and number == at.net.n_stages - 1:
                 for q in range(strip.n_filters):
@@ -202,9 +202,9 @@ cdef inline void backward_strip(
     cdef Py_ssize_t h = position(strip)
     cdef Py_ssize_t width = stage.pooled_width * n_lanes
     cdef Py_ssize_t above_row = stage[1].row * n_lanes
-    cdef const floating* values = row_handed_on(at, strip, n_lanes, thread)
+    cdef const floating* values = output_row(at, strip, n_lanes, thread)
     cdef const uint16_t* indices = indices_of(at, strip, n_lanes, thread)
-    cdef const floating* d_handed_on = thread + at.d_maps + h * n_lanes
+    cdef const floating* d_output = thread + at.d_maps + h * n_lanes
     # A group's row without pooling goes straight to where it belongs.
     cdef floating* d_pooled = thread + at.strip if stage.pooled or n_lanes == 1 else d_out
     cdef Py_ssize_t i
@@ -212,12 +212,12 @@ cdef inline void backward_strip(
         dense.dense_backward_hidden(parameters + net.weights + h, thread + at.d_logits + strip.image, net.n_hidden,
                                     net.n_outputs, strip.n_rows * stage.pooled_width, n_lanes, d_pooled)
         activations.activate_backward(stage.activation, values, strip.n_rows * width, d_pooled, d_pooled)
-    elif n_lanes == LANES or lie_close(stage):
-        activations.activate_backward(stage.activation, values, strip.n_rows * width, d_handed_on, d_pooled)
+    elif n_lanes == LANES or is_contiguous(stage):
+        activations.activate_backward(stage.activation, values, strip.n_rows * width, d_output, d_pooled)
     else:
         for i in range(strip.n_rows):
             activations.activate_backward(
-                stage.activation, values + i * above_row, width, d_handed_on + i * width, d_pooled + i * width)
+                stage.activation, values + i * above_row, width, d_output + i * width, d_pooled + i * width)
     for i in range(strip.n_rows):
         if stage.pooled:
             pooling.max_pool_backward(
@@ -227,7 +227,7 @@ cdef inline void backward_strip(
             memcpy(d_out + i * stage.row, d_pooled + i * width, width * sizeof(floating))
 
 
-cdef inline void backward_rows(
+cdef inline void backward_strips(
     const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, Py_ssize_t d_stride, const floating* parameters,
     floating* thread, floating* d_out,
 ) noexcept nogil:
@@ -284,7 +284,7 @@ cdef inline void backward_stage(
                 d += strip.filter * d_stride + stage.d_start * n_lanes + strip.row * d_row
             elif n_lanes == 1:
                 memset(d, 0, strip.n_filters * d_stride * sizeof(floating))
-            backward_rows(at, &strip, n_lanes, d_stride, parameters, thread, d)
+            backward_strips(at, &strip, n_lanes, d_stride, parameters, thread, d)
             direct_backward_weights(&strip, n_lanes, x, d, d_stride, sums)
             strip.row += strip.n_rows
         strip.filter += strip.n_filters
