@@ -4,6 +4,7 @@ A file may be damaged, or made to do harm: nothing of it is used before it is kn
 """
 
 from dataclasses import fields
+from inspect import signature
 from math import isfinite
 from numbers import Integral, Real
 
@@ -39,8 +40,16 @@ def write_state(attributes):
     return state
 
 
-def read_state(state, hyper_parameters):
-    """The attributes of the estimator that had this state, and has those hyper-parameters.
+def default_parameters(estimator_class):
+    """The hyper-parameters of a class of estimators that have defaults, with these."""
+    parameters = signature(estimator_class.__init__).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}
+
+
+def read_state(state, defaults):
+    """The attributes of the estimator that had this state.
+
+    Hyper-parameters that it lacks, as there were none when it was written, have their `defaults`.
 
     Raises
     ------
@@ -49,15 +58,13 @@ def read_state(state, hyper_parameters):
     """
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise ValueError(f"The saved state of an estimator must be a dict of attributes; got {type(state).__name__}.")
-    attributes = dict(state)
+    attributes = defaults | state
     version = attributes.pop(_VERSION, None)
-    if version != STATE_VERSION or isinstance(version, bool):
+    if type(version) is not int or version != STATE_VERSION:
         written = "an earlier one" if version is None else f"one that writes version {version!r}"
         raise ValueError(
             f"This skcnn reads version {STATE_VERSION} of a saved estimator's state; this one was written by {written}."
         )
-    missing = sorted(set(hyper_parameters) - set(attributes))
-    check(not missing, f"it has no {', '.join(missing)}")
     if "_model" in attributes:
         attributes["_model"] = model = read_model(attributes["_model"])
         attributes["_checkpoint"] = read_checkpoint(attributes.get("_checkpoint"), model)
@@ -119,11 +126,12 @@ def read_network(given):
         check(isinstance(sizes, list | tuple) and len(sizes) == n_layers, f"{name}={sizes!r} needs {n_layers} sizes")
         network[name] = tuple(read_sizes(size, name, 2) for size in sizes)
     check(is_count(given["n_outputs"], 1), f"n_outputs={given['n_outputs']!r}")
+    network["n_outputs"] = int(given["n_outputs"])
     for name in ("padding", "activation"):
         check(isinstance(given[name], str) and given[name] in OPTIONS[name], f"{name}={given[name]!r}")
     for name in ("fit_intercept", "standardize"):
         check(isinstance(given[name], bool), f"{name}={given[name]!r}")
-    check(is_number(given["rescale"]) and isfinite(given["rescale"]), f"rescale={given['rescale']!r}")
+    check(type(given["rescale"]) is float and isfinite(given["rescale"]), f"rescale={given['rescale']!r}")
     return network
 
 

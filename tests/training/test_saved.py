@@ -99,6 +99,30 @@ def test_a_pickle_of_before_versions(state):
         loaded(state)
 
 
+def test_a_hyper_parameter_that_there_was_not_yet(state, digits, clf):
+    """A model of an earlier version of skcnn has its default."""
+    del state["random_shift"], state["epsilon"]
+    again = loaded(state)
+    assert again.random_shift == 0
+    assert again.get_params() == clf.get_params()
+    assert_array_equal(again.predict_proba(digits[0]), clf.predict_proba(digits[0]))
+
+
+class Needy(ConvSigmoidClassifier):
+    """A subclass that cannot be made of nothing."""
+
+    def __init__(self, name, *, n_filters=3, max_iter=3, tol=1e9, n_iter_no_change=1):
+        super().__init__(n_filters, max_iter=max_iter, tol=tol, n_iter_no_change=n_iter_no_change)
+        self.name = name
+
+
+def test_a_subclass(digits):
+    clf = Needy("x").fit(*digits)
+    again = copy.deepcopy(clf)
+    assert (again.name, again.get_params()) == ("x", clf.get_params())
+    assert_array_equal(again.predict_proba(digits[0]), clf.predict_proba(digits[0]))
+
+
 # ---- damage, named ----
 
 MODEL, NETWORK, CHECKPOINT = ("_model",), ("_model", "network"), ("_checkpoint",)
