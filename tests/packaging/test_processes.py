@@ -84,10 +84,11 @@ def test_forked_after_a_fit_with_threads(how, children):
 
 
 FORK_OF_AN_OLD_RUNTIME = """
-import os
+import os, warnings
 from skcnn import threads
 from threadpoolctl import threadpool_limits
 
+warnings.simplefilter("ignore")  # Python 3.12 and later warn of forks beside threads, here OpenBLAS's
 threads.end_threads = lambda: False
 threadpool_limits(4, user_api="openmp")
 
@@ -109,12 +110,13 @@ def test_forks_where_threads_cannot_be_ended():
 
 
 FORK_BESIDE_A_FIT = """
-import os, signal, threading
+import os, signal, threading, warnings
 import numpy as np
 import skcnn.plan
 from skcnn import ConvSigmoidClassifier
 from threadpoolctl import threadpool_limits
 
+warnings.simplefilter("ignore")  # Python 3.12 and later warn of forks like these
 threadpool_limits(2, user_api="openmp")
 skcnn.plan._THREAD_WORK = 1  # threads for however little work
 X, y = np.random.default_rng(0).random((200, 64)), np.arange(200) % 3

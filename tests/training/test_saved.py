@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+import warnings
 
 import joblib
 import numpy as np
@@ -235,7 +236,9 @@ def test_views_are_of_the_model(clf, digits):
 
 def test_views_of_another_type_are_refused(clf, digits):
     """Its type can be changed in place; what comes of that is an error, not what lies behind."""
-    clf._parameters.dtype = np.float32
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # from NumPy 2.5 on
+        clf._parameters.dtype = np.float32
     with pytest.raises(ValueError, match=r"parameters must be float32 or float64 of shape \(.*got shape"):
         clf.predict_proba(digits[0])
 
