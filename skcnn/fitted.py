@@ -5,7 +5,7 @@ from math import nan
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skcnn.saved import default_parameters, read_state, write_state
+from skcnn.saved import read_state, write_state
 from skcnn.summary import Summary
 
 
@@ -19,7 +19,7 @@ class FittedNetwork:
         return write_state(super().__getstate__())
 
     def __setstate__(self, state):
-        super().__setstate__(read_state(state, default_parameters(type(self))))
+        super().__setstate__(read_state(state, type(self)))
 
     def _fitted_model(self):
         check_is_fitted(self)

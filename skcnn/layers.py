@@ -17,7 +17,7 @@ class Parameter:
     name : str
     shape : tuple of int
     fans : tuple of (fan_in, fan_out), default=None
-        Of what is drawn at random: how many values are summed to make one, and how many sums one value goes into.
+        Of what is initialised at random: how many values are summed for an output, and how many outputs one goes into.
     before_relu : bool, default=False
         Whether a relu comes next.
     initial : float, default=0.0
@@ -55,7 +55,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Layer:
-    """What every layer has; as it is here, of those that do something to each value by itself.
+    """The base class; on its own, an elementwise layer without parameters.
 
     Parameters
     ----------
@@ -104,6 +104,8 @@ class Convolution(Layer):
         """Zeros ((above, below), (before, behind)) the image."""
         if self.padding == "valid":
             return (0, 0), (0, 0)
+        if self.padding != "same":
+            raise ValueError(f"padding={self.padding!r} must be 'valid' or 'same'.")
         return tuple(((side - 1) // 2, side // 2) for side in self.kernel_size)
 
     @property
@@ -264,4 +266,6 @@ def group_stages(layers):
             stages[-1]["activation"] = layer
         elif isinstance(layer, MaxPooling):
             stages[-1]["pooling"] = layer
+        elif not isinstance(layer, Dense | Standardization | Activation):
+            raise TypeError(f"The kernels have no {type(layer).__name__}.")
     return tuple(Stage(**stage) for stage in stages)

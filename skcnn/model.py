@@ -29,7 +29,7 @@ class Model:
         return {
             "network": self.network.to_state(),
             "parameters": np.array(self.parameters),
-            "classes": self.labels.classes,
+            "classes": self.labels.classes.copy(),
             "multilabel": self.labels.multilabel,
         }
 
@@ -47,4 +47,5 @@ class Checkpoint:
     split_seed: int | None  # of the part of X that is held out
 
     def to_state(self):
-        return {part.name: getattr(self, part.name) for part in fields(self)}
+        state = {part.name: getattr(self, part.name) for part in fields(self)}
+        return state | {"moments": None if self.moments is None else self.moments.copy()}

@@ -47,15 +47,15 @@ class Network:
     stages : tuple of skcnn.layers.Stage
         The convolutions among them, each with its activation and its pooling.
     layout : tuple of (skcnn.layers.Parameter, start, stop)
-        Where each layer's parameters lie in the vector: first what the solver moves or leaves, statistics last.
+        Where each layer's parameters lie in the vector: trainable parameters first, running statistics last.
     n_trainable, n_parameters : int
         Values of the first, and all.
     compiled : CompiledNetwork
 
     Raises
     ------
-    ValueError
-        If there is no such network.
+    ValueError, TypeError, OverflowError
+        If there is no such network: see CompiledNetwork.
     """
 
     image_shape: tuple

@@ -5,7 +5,7 @@ A file may be damaged, or made to do harm: nothing of it is used before it is kn
 
 from dataclasses import fields
 from inspect import signature
-from math import isfinite
+from math import inf, isfinite
 from numbers import Integral, Real
 
 import numpy as np
@@ -18,7 +18,7 @@ from skcnn.plan import MOST_REDUCTIONS
 from skcnn.targets import Labels
 from skcnn.validation import OPTIONS
 
-# Raised when a state means something else, or holds something more, than before.
+# Raised when a state comes to mean something else than before; a hyper-parameter more is no reason.
 STATE_VERSION = 1
 _VERSION = "_skcnn_state_version"
 
@@ -46,10 +46,10 @@ def default_parameters(estimator_class):
     return {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}
 
 
-def read_state(state, defaults):
-    """The attributes of the estimator that had this state.
+def read_state(state, estimator_class):
+    """The attributes of the estimator, of a class of estimators, that had this state.
 
-    Hyper-parameters that it lacks, as there were none when it was written, have their `defaults`.
+    Hyper-parameters that it lacks, as there were none when it was written, have their defaults.
 
     Raises
     ------
@@ -58,21 +58,23 @@ def read_state(state, defaults):
     """
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise ValueError(f"The saved state of an estimator must be a dict of attributes; got {type(state).__name__}.")
-    attributes = defaults | state
+    attributes = default_parameters(estimator_class) | state
     version = attributes.pop(_VERSION, None)
     if type(version) is not int or version != STATE_VERSION:
         written = "an earlier one" if version is None else f"one that writes version {version!r}"
         raise ValueError(
             f"This skcnn reads version {STATE_VERSION} of a saved estimator's state; this one was written by {written}."
         )
-    if "_model" in attributes:
+    hidden = sorted(name for name in state if callable(getattr(estimator_class, name, None)))
+    check(not hidden, f"it has values for the methods {hidden}")
+    if "_model" not in attributes:
+        fitted = sorted({"_checkpoint", *_LISTS, *_COUNTS, *_NUMBERS} & set(attributes))
+        check(not fitted, f"it has {fitted}, but no model")
+    else:
         attributes["_model"] = model = read_model(attributes["_model"])
         attributes["_checkpoint"] = read_checkpoint(attributes.get("_checkpoint"), model)
         read_history(attributes)
-        check(
-            attributes.get("n_features_in_") == model.network.n_features,
-            f"n_features_in_ is {attributes.get('n_features_in_')!r}, and the network takes {model.network.n_features}",
-        )
+        read_columns(attributes, model.network.n_features)
     return attributes
 
 
@@ -86,11 +88,26 @@ def check_keys(given, wanted, name):
 
 
 def is_count(value, least=0):
-    return isinstance(value, Integral) and not isinstance(value, bool | np.bool_) and least <= value < 2**62
+    return isinstance(value, Integral) and not isinstance(value, bool | np.bool_) and least <= value < 2**60
 
 
 def is_number(value):
-    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+    """Whether it is a finite number."""
+    if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
+        return False
+    try:
+        return isfinite(value)
+    except OverflowError:  # an integer beyond the largest float
+        return False
+
+
+def read_columns(attributes, n_features):
+    """What scikit-learn's validation noted of X."""
+    given = attributes.get("n_features_in_")
+    check(is_count(given) and given == n_features, f"n_features_in_ is {given!r}, and the network takes {n_features}")
+    names = attributes.get("feature_names_in_")
+    fits = names is None or (isinstance(names, np.ndarray) and names.shape == (n_features,))
+    check(fits, f"feature_names_in_ must have {n_features} names")
 
 
 # ---- the model ----
@@ -153,7 +170,15 @@ def read_values(given, name, *shape):
 def read_labels(classes, multilabel, n_outputs):
     check(isinstance(multilabel, bool), f"multilabel={multilabel!r}")
     check(isinstance(classes, np.ndarray) and classes.ndim == 1 and len(classes) > 0, "classes must be an array")
-    labels = Labels(classes, multilabel)
+    labels = Labels(np.array(classes), multilabel)
+    try:
+        expected = np.arange(len(classes)) if multilabel else np.unique(classes)
+    except TypeError:
+        expected = None
+    check(
+        len(classes) > 1 and expected is not None and np.array_equal(classes, expected),
+        "classes must be two or more, different and sorted",
+    )
     check(labels.n_outputs == n_outputs, f"{len(classes)} classes do not make {n_outputs} outputs")
     return labels
 
@@ -168,7 +193,8 @@ def read_checkpoint(given, model):
         n_moments = 1 if isinstance(moments, np.ndarray) and len(moments.shape) and moments.shape[0] == 1 else 2
         read_values(moments, "moments", n_moments, model.network.n_trainable)
         check(moments.dtype == model.parameters.dtype, "moments and parameters are of different types")
-        given = given | {"moments": np.ascontiguousarray(moments)}
+        check(n_moments == 1 or (moments[1] >= 0).all(), "moments has negative squares")
+        given = given | {"moments": np.array(moments, order="C")}
     for name in ("n_steps", "n_batches", "n_reductions", "n_no_improvement"):
         check(is_count(given[name]), f"{name}={given[name]!r}")
     check(given["n_reductions"] < MOST_REDUCTIONS, f"n_reductions={given['n_reductions']}")
@@ -190,4 +216,8 @@ def read_history(attributes):
         check(is_count(attributes[name]), f"{name}={attributes[name]!r}")
     for name in _NUMBERS:
         value = attributes[name]
-        check(is_number(value) or (value is None and name != "learning_rate_"), f"{name}={value!r}")
+        without = None if name != "best_loss_" or value is None else inf  # as long as no epoch has ended
+        fits = is_number(value) or (name != "learning_rate_" and (value is None or value == without))
+        check(fits, f"{name}={value!r}")
+    curves = [attributes[name] or [] for name in ("validation_loss_curve_", "validation_scores_")]
+    check(len(curves[0]) == len(curves[1]), "validation_loss_curve_ and validation_scores_ differ in length")

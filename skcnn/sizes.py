@@ -1,6 +1,7 @@
 """From hyper-parameters to the sizes of each layer; an impossible stack is an error that shows its shapes."""
 
 from math import prod
+from numbers import Integral
 
 from skcnn.kernels import MAX_POOL
 from skcnn.layers import Convolution, MaxPooling
@@ -51,11 +52,10 @@ def by_layer(name, value, n_layers):
     if not is_sequence(value):
         return [(name, value)] * n_layers
     if len(value) != n_layers:
-        hint = (
-            f"; one layer of {value[0]} x {value[1]} is {name}={[tuple(value)]!r}"
-            if n_layers + 1 == len(value) == 2
-            else ""
-        )
+        hint = ""
+        if n_layers == 1 and len(value) == 2 and all(isinstance(side, Integral) for side in value):
+            height, width = map(int, value)
+            hint = f"; one layer of {height} x {width} is {name}=[({height}, {width})]"
         raise ValueError(
             f"{name}={value!r} has {len(value)} sizes, but n_filters makes {n_layers} "
             f"{'layer' if n_layers == 1 else 'layers'}: it takes an integer for all layers, or a sequence with one "

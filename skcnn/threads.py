@@ -7,6 +7,7 @@ from joblib import cpu_count, effective_n_jobs
 from skcnn.kernels import end_threads, max_threads
 from skcnn.validation import check_n_jobs
 
+_ended = False  # whether OpenMP's threads are ended, just now, for a fork
 _used_threads = False  # whether any fit or prediction was granted more than one
 _lost_threads = False  # whether a parent's threads may be waited for in vain: they do not survive a fork
 
@@ -17,13 +18,19 @@ def _before_fork():
     _ended = end_threads()
 
 
+def _after_fork_in_parent():
+    global _ended
+    _ended = False
+
+
 def _after_fork_in_child():
-    global _lost_threads
+    global _ended, _lost_threads
     _lost_threads = _lost_threads or (_used_threads and not _ended)
+    _ended = False
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 def count_threads(n_jobs):

@@ -65,12 +65,14 @@ cdef class Views:
         self.type = type_of(view)
         if not (
             self.type & types and view.ndim == n_axes and PyBuffer_IsContiguous(view, b"C")
+            and <size_t> view.buf % <size_t> view.itemsize == 0
             and n_rows in (view.shape[0], ANY_LENGTH)
             and (n_axes == 1 or n_columns in (view.shape[1], ANY_LENGTH))
         ):
             shape = tuple(view.shape[i] for i in range(view.ndim))
-            raise ValueError(f"{name} must be {describe(types, n_rows, n_columns)}, C-contiguous; got shape {shape} of "
-                             f"type {view.format.decode()!r}.")
+            format = "B" if view.format == NULL else view.format.decode()
+            raise ValueError(f"{name} must be {describe(types, n_rows, n_columns)}, C-contiguous and aligned; got "
+                             f"shape {shape} of type {format!r}.")
         self.length = view.shape[0]
         return view.buf
 

@@ -71,6 +71,7 @@ cdef enum:
 # Of a batch, and of training; sizes of scratch memory, and counts, might overflow beyond.
 cdef double MOST_OUTPUTS = 2.0**44
 cdef double MOST_STEPS = 2.0**60
+cdef double MOST_BYTES = 2.0**60
 
 # What Python calls these constants.
 LOSSES = {"log_loss": losses.LOG_LOSS, "squared_error": losses.SQUARED_ERROR}
@@ -106,19 +107,20 @@ cdef int take_images(Views views, const Network* net, X, Batch* batch) except -1
 
 
 cdef int take_problem(
-    Views views, const Network* net, problem, order, int values, Batch* batch,
+    Views views, const Network* net, tuple samples, tuple order, Objective objective, int values, Batch* batch,
 ) except -1:
-    """What is to be learnt, in `values` of a type, from those rows of X that `order` has."""
-    cdef Objective objective = problem.objective
+    """What is to be learnt, in `values` of a type: (X, targets, sample_weight), of which `order` has (rows, shifts)."""
     cdef Py_ssize_t n_samples
-    take_images(views, net, problem.X, batch)
+    X, targets, sample_weight = samples
+    rows, shifts = order
+    take_images(views, net, X, batch)
     n_samples = batch.n_rows
-    batch.targets = views.take("targets", problem.targets, values, n_samples, net.n_outputs, False)
-    batch.sample_weight = views.take("sample_weight", problem.sample_weight, values, n_samples, ONE_AXIS, False)
-    batch.rows = views.take_rows("rows", order.rows, n_samples)
+    batch.targets = views.take("targets", targets, values, n_samples, net.n_outputs, False)
+    batch.sample_weight = views.take("sample_weight", sample_weight, values, n_samples, ONE_AXIS, False)
+    batch.rows = views.take_rows("rows", rows, n_samples)
     batch.n_rows = batch.n_left = views.length
-    if order.shifts is not None:
-        batch.shifts = views.take_shifts("shifts", order.shifts, batch.n_rows, &net.stages[0])
+    if shifts is not None:
+        batch.shifts = views.take_shifts("shifts", shifts, batch.n_rows, &net.stages[0])
     batch.loss, batch.alpha = objective.loss, objective.alpha
     return 0
 
@@ -149,9 +151,15 @@ cdef Py_ssize_t workspace_size(
         raise ValueError(f"A batch of {n_rows} rows cannot be learnt from.")
     if values == FLOATS:
         at_out[0] = carve(net, n_rows, n_threads, True, <float> 0)
-        return at_out.size * <Py_ssize_t> sizeof(float)
+        return count_bytes(at_out, sizeof(float))
     at_out[0] = carve(net, n_rows, n_threads, True, <double> 0)
-    return at_out.size * <Py_ssize_t> sizeof(double)
+    return count_bytes(at_out, sizeof(double))
+
+
+cdef Py_ssize_t count_bytes(const Scratch* at, Py_ssize_t itemsize) except -1:
+    if <double> at.size * itemsize >= MOST_BYTES:
+        raise MemoryError("This network needs more memory than can be addressed.")
+    return at.size * itemsize
 
 
 # ---- what the package calls ----
@@ -226,7 +234,7 @@ cdef int predict_rows(
 ) except -1:
     """In scratch memory of its own."""
     cdef Scratch at = carve(net, min(batch.n_rows, <Py_ssize_t> LANES), n_threads, False, <floating> 0)
-    cdef char* memory = <char*> PyMem_Malloc(at.size * sizeof(floating) + CACHE_LINE)
+    cdef char* memory = <char*> PyMem_Malloc(count_bytes(&at, sizeof(floating)) + CACHE_LINE)
     if memory == NULL:
         raise MemoryError
     at.standardized = standardized and net.standardize
@@ -266,18 +274,23 @@ def train_batches(problem, order, solvers.Solver solver, state, Memory workspace
     ValueError, TypeError
         If any of it is not as described, or a row or a shift is none of X.
     """
+    # All attributes first: no Python runs between the first array that is taken and the end of the work.
     cdef CompiledNetwork network = take_network(problem.network.compiled)
+    cdef tuple samples = (problem.X, problem.targets, problem.sample_weight)
+    cdef tuple indices = (order.rows, order.shifts)
+    cdef Objective objective = problem.objective
+    cdef Py_ssize_t batch_size = order.batch_size
+    cdef Step step = Step(solver, state.n_steps, state.n_batches, 0, 0)
+    parameters, all_moments = state.parameters, state.moments
     cdef Views views = Views()
     cdef Network* net = &network.net
     cdef Batch batch
     cdef Scratch at
-    cdef Step step = Step(solver, state.n_steps, state.n_batches, 0, 0)
-    cdef Py_ssize_t batch_size = order.batch_size
-    cdef void* values = views.take("parameters", state.parameters, FLOATS | DOUBLES, net.n_parameters, ONE_AXIS, True)
+    cdef void* values = views.take("parameters", parameters, FLOATS | DOUBLES, net.n_parameters, ONE_AXIS, True)
     cdef int type = views.type
     cdef Py_ssize_t n_moments = 2 if solver.kind == solvers.ADAM else 1
-    cdef void* moments = views.take("moments", state.moments, type, n_moments, net.n_trainable, True)
-    take_problem(views, net, problem, order, type, &batch)
+    cdef void* moments = views.take("moments", all_moments, type, n_moments, net.n_trainable, True)
+    take_problem(views, net, samples, indices, objective, type, &batch)
     if batch_size < 1 or not 0 <= step.number < MOST_STEPS or not 0 <= step.n_batches < MOST_STEPS:
         raise ValueError(f"batch_size={batch_size}, n_steps={step.number}, n_batches={step.n_batches}: none of them "
                          "may be negative, nor a batch empty.")

@@ -25,8 +25,10 @@ cdef class CompiledNetwork:
 
     Raises
     ------
-    ValueError
-        If the network is not consistent, or too large.
+    ValueError, TypeError, OverflowError
+        If the network is not consistent, too large, or has sizes that are no integers.
+    MemoryError
+        If there is not enough memory for it.
     """
 
     def __cinit__(self, network):
@@ -78,7 +80,9 @@ cdef int read_stage(Stage* stage, int number, given) except -1:
     (above, below), (before, behind) = convolution_layer.pads
     stage.pool_height, stage.pool_width = given.pool_size
     stage.pooled_height, stage.pooled_width, n_filters = given.out_shape
-    stage.activation = ACTIVATIONS[given.activation.function]
+    function = given.activation.function
+    require(function in ACTIVATIONS, f"stage {number} has the activation {function!r}")
+    stage.activation = ACTIVATIONS[function]
     for size in (stage.height, stage.width, stage.n_channels, stage.n_filters, kernel_height, kernel_width,
                  stage.pool_height, stage.pool_width, stage.pooled_height, stage.pooled_width):
         require(1 <= size < LARGEST, f"stage {number} has a size of {size}")
@@ -188,13 +192,13 @@ cdef void place_stage(Network* net, Py_ssize_t number) noexcept:
     net.n_sums += stage.n_filters * convolution.sums_taps(stage.n_taps)
 
 
-cdef Py_ssize_t whole_blocks(const Stage* stage) noexcept:
-    """Its taps, filled up to whole blocks."""
+cdef Py_ssize_t padded_taps(const Stage* stage) noexcept:
+    """Number of its taps, rounded up to TAP_BLOCK."""
     return convolution.sums_taps(stage.n_taps) - 1
 
 
 cdef Py_ssize_t count_offsets(const Stage* stage) noexcept:
-    return 2 * (whole_blocks(stage) + stage.n_filters * stage.kernel_size)
+    return 2 * (padded_taps(stage) + stage.n_filters * stage.kernel_size)
 
 
 cdef void find_taps(Network* net, Py_ssize_t* offsets) noexcept:
@@ -208,8 +212,8 @@ cdef void find_taps(Network* net, Py_ssize_t* offsets) noexcept:
     for number in range(net.n_stages):
         stage = &net.stages[number]
         stage.tap_offsets = offsets
-        stage.image_tap_offsets = stage.tap_offsets + whole_blocks(stage)
-        stage.d_tap_offsets = stage.image_tap_offsets + whole_blocks(stage)
+        stage.image_tap_offsets = stage.tap_offsets + padded_taps(stage)
+        stage.d_tap_offsets = stage.image_tap_offsets + padded_taps(stage)
         stage.image_d_tap_offsets = stage.d_tap_offsets + stage.n_filters * stage.kernel_size
         offsets += count_offsets(stage)
         fill_offsets(stage, stage.n_channels, stage.plane, LANES, stage.tap_offsets)

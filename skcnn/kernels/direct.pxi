@@ -4,7 +4,7 @@
 # These functions are what passes.pxi asks of a convolution, on as many rows of as many filters as the caller likes;
 # another algorithm has functions like them:
 #
-#   prepare            what it makes of the filters, once for each chunk of a batch
+#   prepare            the flipped filters, once for each chunk of a batch, where the input's gradient is asked for
 #   forward            rows of the convolution, `row` and `stride` say how they lie
 #   backward_weights   their share in the gradient of the filters, as partial sums
 #   backward_data      the gradient of what the stage reads

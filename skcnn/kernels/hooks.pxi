@@ -15,6 +15,9 @@ def batch_gradient(problem, order, parameters, Memory workspace not None, Py_ssi
     means and variances of the logits where the network standardises.
     """
     cdef CompiledNetwork network = take_network(problem.network.compiled)
+    cdef tuple samples = (problem.X, problem.targets, problem.sample_weight)
+    cdef tuple indices = (order.rows, order.shifts)
+    cdef Objective objective = problem.objective
     cdef Views views = Views()
     cdef Network* net = &network.net
     cdef Batch batch
@@ -22,7 +25,8 @@ def batch_gradient(problem, order, parameters, Memory workspace not None, Py_ssi
     cdef void* values = views.take("parameters", parameters, FLOATS | DOUBLES, net.n_parameters, ONE_AXIS, False)
     cdef int type = views.type
     cdef void* gradient = views.take("gradient_out", gradient_out, type, net.n_parameters, ONE_AXIS, True)
-    take_problem(views, net, problem, order, type, &batch)
+    take_problem(views, net, samples, indices, objective, type, &batch)
+    expect(batch.n_rows > 0, "there are no rows")
     at = take_workspace(net, batch.n_rows, n_threads, type, workspace)
     if type == FLOATS:
         return gradient_of_batch(&batch, &at, <float*> values, <float*> workspace.data, <float*> gradient)
@@ -50,7 +54,7 @@ cdef double gradient_of_batch(
 
 
 cdef class Laid:
-    """A stage's arrays in memory as the passes have them, for maps that lie as anyone would write them."""
+    """A stage's arrays in memory as the passes have them, from arrays without padding."""
 
     cdef Network* net
     cdef Stage* stage

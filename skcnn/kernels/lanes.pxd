@@ -18,7 +18,7 @@ lanes to spare; these hold zeros and weigh nothing.
 
 Legend of the kernels: `n_` counts, pointers name the array they walk, what a kernel fills comes last and ends in
 `_out`; an `_out` is overwritten where its docstring does not say that it is accumulated into. No kernel allocates,
-prints, raises or checks: arguments are checked once a call, where they come in (boundary.pxi).
+prints, raises or checks: arguments are checked once a call, where they come in (_buffers.pyx).
 """
 
 from libc.stdint cimport uint8_t

@@ -134,7 +134,7 @@ cdef inline Scratch carve(
     at.gradients = 0
     at.gradient_stride = whole_lanes(net.n_trainable)
     # A single thread adds each chunk's gradient to the first one's and needs no more than these two.
-    at.n_gradients = min(n_chunks, <Py_ssize_t> 2) if n_threads == 1 else n_chunks
+    at.n_gradients = max(<Py_ssize_t> 1, min(n_chunks, <Py_ssize_t> 2) if n_threads == 1 else n_chunks)
     at.partials = at.gradients + (at.n_gradients * at.gradient_stride if backward else 0)
     at.statistics = at.partials + whole_lanes(
         (n_chunks + count_parameter_chunks(net.n_trainable)) * <Py_ssize_t> sizeof(double) // n_bytes)

@@ -6,7 +6,7 @@ other. Sizes are counted in positions: a group of images has a value in every la
 a stage reads is surrounded by the zeros of its padding from the start, so that no convolution need know of padding; and
 the gradient of its convolution is surrounded by as many zeros as the backward pass needs.
 
-CompiledNetwork (boundary.pxi) fills these in, and checks that all of it lies within the memory that is taken for it.
+CompiledNetwork (_network.pyx) fills these in, and checks that all of it lies within the memory that is taken for it.
 """
 
 cdef enum:

@@ -8,7 +8,7 @@ from skcnn import ConvSigmoidClassifier
 
 # Hyper-parameters are checked by `fit`; large ones would be taken at their word.
 MODEST = (0, -1, 1, 2, 3, 7, 0.5, 1e-40, np.nan, np.inf, None, "x", "", True, [], (), (2,), [2, 2], {}, b"x")
-NASTY = (*MODEST, 2**16, 2**31, 2**32 - 1, 2**62, 2**63, 10**30, -(2**63), 1e300, -np.inf)
+NASTY = (*MODEST, 2**16, 2**31, 2**32 - 1, 2**62, 2**63, 10**30, 10**400, -(2**63), 1e300, -np.inf)
 
 
 def loaded(state):

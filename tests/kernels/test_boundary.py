@@ -216,6 +216,73 @@ def test_a_workspace_for_smaller_batches():
         train_batches(**given | {"workspace": NETWORK.workspace(1, 1, "float64"), "batch_size": 10**18})
 
 
+@pytest.mark.parametrize("standardize", [False, True], ids=["plain", "standardize"])
+@every_dtype
+def test_no_rows(standardize, dtype):
+    """Nothing is learnt from them, and a gradient of nothing is refused, however large it would be."""
+    network = Network((100, 100, 1), (1,), ((1, 1),), 300, standardize=standardize)
+    given = arguments(dtype) | {
+        **{"network": network.compiled, "X": np.zeros((3, 10_000), np.uint8), "targets": np.zeros((3, 300), dtype)},
+        **{"sample_weight": np.ones(3, dtype), "rows": np.zeros(0, np.intp), "shifts": None},
+        **{"parameters": np.ones(network.n_parameters, dtype), "moments": np.zeros((2, network.n_trainable), dtype)},
+        **{"workspace": network.workspace(0, 1, dtype), "gradient_out": np.zeros(network.n_parameters, dtype)},
+    }
+    train_batches(**{name: given[name] for name in CALLS["train_batches"][1]})
+    assert (given["parameters"] == 1).all()
+    with pytest.raises(ValueError, match="there are no rows"):
+        batch_gradient(**{name: given[name] for name in CALLS["batch_gradient"][1]})
+
+
+def test_attributes_that_run_code():
+    """They are all read before the first array is taken: none can take another's memory away meanwhile."""
+    _, given = right_call("train_batches", "float64")
+    problem, order = problem_and_order(**{name: given[name] for name in PROBLEM})
+    seen = []
+
+    class State:
+        n_steps = n_batches = 0
+        parameters = given["parameters"].copy()
+
+        @property
+        def moments(self):
+            self.parameters.resize(1, refcheck=False)
+            seen.append(len(self.parameters))
+            return given["moments"]
+
+    with pytest.raises(ValueError, match=r"parameters must be .* got shape \(1,\)"):
+        kernels.train_batches(problem, order, SOLVER, State(), given["workspace"], 1)
+    assert seen == [1]
+
+
+def test_unaligned_arrays():
+    _, given = right_call("train_batches", "float64")
+    unaligned = memoryview(bytearray(8 * NETWORK.n_parameters + 1))[1:].cast("d")
+    with pytest.raises(ValueError, match=r"parameters must be .* aligned"):
+        train_batches(**given | {"parameters": unaligned})
+
+
+def test_a_network_whose_workspace_cannot_be_addressed():
+    """No part of it is too large, but all of them for thousands of threads."""
+    n = 1_000_000
+    stages, layout, at = [], [], 0
+    for number in range(7):
+        n_channels = n if number else 1
+        shape = SimpleNamespace(in_shape=(1, 1, n_channels), n_filters=n, kernel_size=(1, 1), pads=((0, 0), (0, 0)))
+        stage = {"activation": SimpleNamespace(function="relu"), "pool_size": (1, 1), "out_shape": (1, 1, n)}
+        stages.append(SimpleNamespace(convolution=shape, **stage))
+        sizes = {f"filters_{number}": n * n_channels, f"filter_intercepts_{number}": n}
+        for name, size in sizes.items():
+            layout.append((Parameter(name, (size,)), at, at + size))
+            at += size
+    for name, size in {"weights": n, "intercepts": 1}.items():
+        layout.append((Parameter(name, (size,)), at, at + size))
+        at += size
+    sizes = {"n_features": 1, "n_hidden": n, "n_outputs": 1, "n_trainable": at, "n_parameters": at}
+    network = SimpleNamespace(stages=stages, layout=layout, rescale=1.0, standardize=False, **sizes)
+    with pytest.raises(MemoryError):
+        kernels.make_workspace(CompiledNetwork(network), 100, 4096, 8)
+
+
 @pytest.mark.parametrize("n_rows", [-1, 2**62])
 def test_workspaces_that_there_are_not(n_rows):
     with pytest.raises(ValueError, match=f"A batch of {n_rows} rows cannot be learnt from"):

@@ -4,7 +4,9 @@ SKCNN_FUZZ says how many of each kind; .ci/run tries thousands in a build with s
 memory is read or written out of bounds.
 """
 
+import copy
 import os
+import pickle
 import warnings
 
 import numpy as np
@@ -21,6 +23,7 @@ KINDS = {
         **{"n_filters": (2, 3), "kernel_size": (3, (2, 2)), "padding": "same", "pool_size": ((2, 1), 1)},
         **{"activation": "relu", "standardize": True},
     },
+    "two classes": {"n_filters": 2, "kernel_size": 2, "solver": "sgd"},
     "several labels": {"n_filters": (2, 2), "kernel_size": 2, "random_shift": 1},
     "early stopping": {"n_filters": 2, "early_stopping": True, "validation_fraction": 0.3},
 }
@@ -31,7 +34,9 @@ def kind(request):
     """X, y, and the state of an estimator fitted to them."""
     rng = np.random.RandomState(0)
     X = rng.rand(40, 30).astype(np.float32)
-    y = rng.randint(2, size=(40, 3)) if request.param == "several labels" else np.arange(40) % 3
+    y = np.arange(40) % (2 if request.param == "two classes" else 3)
+    if request.param == "several labels":
+        y = rng.randint(2, size=(40, 3))
     clf = ConvSigmoidClassifier(
         **KINDS[request.param],
         image_shape=(6, 5),
@@ -52,8 +57,9 @@ def use(clf, X, y):
         lambda: clf.transform(X[:20]),
         lambda: (clf.summary(), clf.coefs_, clf.intercepts_, clf.filters_, clf.loss_),
         lambda: clf.partial_fit(X, y),
+        lambda: pickle.loads(pickle.dumps(clf)).predict(X),
         lambda: clf.fit(X, y),
-        lambda: clf.predict_proba(X),
+        lambda: copy.deepcopy(clf).predict_proba(X),
     ]
     n_done = 0
     for action in actions:

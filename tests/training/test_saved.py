@@ -70,7 +70,9 @@ def test_has_a_life_of_its_own(way, clf, digits, tmp_path):
     curve, probabilities = list(again.loss_curve_), again.predict_proba(digits[0])
     clf.partial_fit(*digits)
     clf.coefs_[0][:] = 0
+    clf.classes_[:] = 7
     assert again.loss_curve_ == curve
+    assert_array_equal(again.classes_, np.arange(10))
     assert_array_equal(again.predict_proba(digits[0]), probabilities)
 
 
@@ -144,7 +146,7 @@ DAMAGE = {
     "a class more": (MODEL, "classes", lambda classes: np.arange(11), "11 classes do not make 10 outputs"),
     "multilabel": (MODEL, "multilabel", lambda value: 1, "multilabel=1"),
     "filters": (NETWORK, "n_filters", lambda value: (100_000, 4), "parameters has shape"),
-    "filters without end": (NETWORK, "n_filters", lambda value: (2**61, 4), "parameters has shape"),
+    "filters without end": (NETWORK, "n_filters", lambda value: (2**59, 4), "parameters has shape"),
     "filters, a negative number": (
         NETWORK,
         "n_filters",
@@ -168,6 +170,14 @@ DAMAGE = {
     "seed": (CHECKPOINT, "split_seed", lambda value: 2**32, "split_seed=4294967296"),
     "history": ((), "loss_curve_", lambda value: ["x"], "loss_curve_ must be a list of numbers"),
     "columns": ((), "n_features_in_", lambda value: 63, "n_features_in_ is 63, and the network takes 64"),
+    "classes in disorder": (MODEL, "classes", lambda classes: classes[::-1], "classes must be two or more, different"),
+    "one class": (MODEL, "classes", lambda classes: classes[:1], "classes must be two or more, different and sorted"),
+    "names": ((), "feature_names_in_", lambda value: np.array(["a"], object), "feature_names_in_ must have 64 names"),
+    "columns as an array": ((), "n_features_in_", lambda value: np.array([64, 64]), "n_features_in_ is array"),
+    "a method": ((), "predict", lambda value: 3, "it has values for the methods ['predict']"),
+    "a loss beyond all": ((), "best_loss_", lambda value: 10**400, "best_loss_=1000"),
+    "squares": (CHECKPOINT, "moments", lambda values: -1 - values, "moments has negative squares"),
+    "scores without losses": ((), "validation_scores_", lambda value: [0.5], "differ in length"),
     "epochs": ((), "n_iter_", lambda value: None, "n_iter_=None"),
 }
 
@@ -177,7 +187,7 @@ def test_damage(state, where, name, change, message):
     part = state
     for key in where:
         part = part[key]
-    part[name] = change(part[name])
+    part[name] = change(part.get(name))
     with pytest.raises(ValueError, match=re.escape(message)):
         loaded(state)
 
@@ -199,6 +209,12 @@ def test_parts_that_are_missing_or_more(state, where):
         part.update(less | {name: more[name]})
     with pytest.raises(ValueError, match="must be a dict of"):
         loaded(state | {where[0]: None})
+
+
+def test_a_history_without_a_model(state):
+    del state["_model"]
+    with pytest.raises(ValueError, match=r"it has \['_checkpoint', .*, but no model"):
+        loaded(state)
 
 
 def test_a_damaged_skops_file(clf, tmp_path):
