@@ -50,6 +50,9 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         int is clipped to what leaves a part of the image in sight, a pair must fit.
         Predictions and validation scores are of the images as they are. Use it where a shift does not change what
         is shown and more epochs do not help; not with images that are cut out alike and 8 pixels wide.
+    random_flip : bool, default=False
+        Whether each image is mirrored left to right while it is learnt, or not, as drawn anew in each epoch. Use it
+        for photographs; digits and letters mean something else in a mirror.
     loss : {"log_loss", "squared_error"}, default="log_loss"
         What is minimised: softplus(z) - t * z, which is minus the log-likelihood of a target t, or (t - p)**2 / 2;
         summed over outputs, averaged over the batch by sample weight. The second bears mislabelled samples better.
@@ -77,27 +80,33 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
     batch_size : int or "auto", default="auto"
         Samples in a mini-batch; "auto" is 32, or all samples if there are fewer. Larger batches take less time an
         epoch, above all with several threads, and more epochs.
-    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        Schedule of "sgd" (Adam's steps adapt by themselves): `learning_rate_init` throughout; divided by
-        (t + 1)**`power_t` before each epoch, t being the samples seen so far; or divided by 5 whenever training would
-        stop for want of improvement, until it is at most 1e-6.
+    learning_rate : {"constant", "cosine", "invscaling", "adaptive"}, default="constant"
+        Schedule: `learning_rate_init` throughout; or falling to 0, step by step, along half a period of the cosine
+        [5]_ over `max_iter` epochs, all of which are trained. With "sgd" alone: divided by (t + 1)**`power_t` before
+        each epoch, t being the samples seen so far; or divided by 5 whenever training would stop for want of
+        improvement, until it is at most 1e-6.
     learning_rate_init : float, default=5e-3
-        Step size of the solver. Lower it when training diverges or the loss jumps, raise it when it creeps. On tens of
-        thousands of images, 2e-3 ends a little higher.
+        Step size of the solver. Lower it when training diverges or the loss jumps, raise it when it creeps. Adam's is
+        multiplied by a factor for each layer that depends on its size.
     power_t : float, default=0.5
         Exponent of "invscaling".
+    average : bool or int, default=False
+        Whether the model has averages of the parameters, rather than those after the last step: they come to rest
+        without an end of training being known, as in streams. True averages late ones, about the last eighth [4]_; an
+        int all of them alike, from that number of samples on, as in SGDClassifier. Losses are those of the steps.
     max_iter : int, default=200
         Largest number of epochs, each a pass over all samples. Raise it, or `tol`, on a ConvergenceWarning.
     shuffle : bool, default=True
         Whether to take the samples in a new random order in each epoch. Switch it off for samples that come in an
         order of their own which is to be kept.
     random_state : int, RandomState instance or None, default=None
-        Draws initial weights, the samples held out, their order and shifts; an int makes results repeat bit for bit.
+        Draws initial weights, the samples held out, their order, shifts and flips; an int makes results repeat bit for
+        bit.
     tol : float, default=1e-3
         Training stops once the loss failed to improve on its best by more than `tol`, or with `early_stopping` the
         validation score by at least `tol`, for more than `n_iter_no_change` epochs in a row.
-    n_iter_no_change : int or inf, default=10
-        See `tol`. Infinity always trains for `max_iter` epochs.
+    n_iter_no_change : int, inf or "auto", default="auto"
+        See `tol`. "auto" is 10, or as many epochs as make 100 steps. Infinity always trains for `max_iter` epochs.
     early_stopping : bool, default=False
         Whether the accuracy on a validation set decides when to stop, and which epoch's parameters are kept: those of
         the best. The set is the one passed to `fit`, otherwise a part of X, which is not learnt from then. Use it when
@@ -182,6 +191,10 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
        AISTATS 2010.
     .. [3] K. He, X. Zhang, S. Ren and J. Sun, "Delving deep into rectifiers: surpassing human-level performance on
        ImageNet classification", ICCV 2015.
+    .. [4] O. Shamir and T. Zhang, "Stochastic gradient descent for non-smooth optimization: convergence results and
+       optimal averaging schemes", ICML 2013: section 4.
+    .. [5] I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017: equation 5,
+       without restarts.
 
     Examples
     --------
@@ -217,6 +230,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         pool_size=2,
         activation="sigmoid",
         random_shift=0,
+        random_flip=False,
         loss="log_loss",
         standardize=False,
         fit_intercept=True,
@@ -229,11 +243,12 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         learning_rate="constant",
         learning_rate_init=5e-3,
         power_t=0.5,
+        average=False,
         max_iter=200,
         shuffle=True,
         random_state=None,
         tol=1e-3,
-        n_iter_no_change=10,
+        n_iter_no_change="auto",
         early_stopping=False,
         validation_fraction=0.1,
         verbose=False,
@@ -252,6 +267,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         self.pool_size = pool_size
         self.activation = activation
         self.random_shift = random_shift
+        self.random_flip = random_flip
         self.loss = loss
         self.standardize = standardize
         self.fit_intercept = fit_intercept
@@ -264,6 +280,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
         self.power_t = power_t
+        self.average = average
         self.max_iter = max_iter
         self.shuffle = shuffle
         self.random_state = random_state
@@ -350,7 +367,8 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
             As in `fit`.
         ValueError
             As in `fit`; with labels that are not among the classes; if the classes or the network are not those of
-            the last call; with `early_stopping` or `class_weight="balanced"`, which need all the data.
+            the last call; with `early_stopping` or `class_weight="balanced"`, which need all the data, or
+            `learning_rate="cosine"`, which needs an end.
         """
         fitting.partial_fit(self, X, y, sample_weight, classes)
         return self

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from skcnn.callbacks import EpochCallbacks
 from skcnn.holdout import hold_out, read_validation_set
-from skcnn.images import read_images
+from skcnn.images import measure_scale, read_images
 from skcnn.kernels import LOSSES
 from skcnn.network import make_network
 from skcnn.plan import make_plan
@@ -33,15 +33,22 @@ def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), obse
     pixels, y_read, given_shape = read_images(probe, X, y, reset=not resuming)
     y_read = check_labels(y_read)
     labels = find_labels(y_read)
-    network = make_network(estimator, pixels.shape[1], labels.n_outputs, resumed_shape(probe, given_shape, resuming))
     dtype = training_dtype(pixels)
+    weights = check_sample_weight(sample_weight, len(pixels), dtype)
+    network = make_network(
+        estimator,
+        pixels.shape[1],
+        labels.n_outputs,
+        resumed_shape(probe, given_shape, resuming),
+        input_scale(estimator, pixels, weights, resuming),
+    )
     generator = check_random_state(estimator.random_state)
     if resuming:
         state = resumed_state(estimator, network, labels, dtype, "warm_start")
     else:
         state = initial_state(estimator, network, generator, dtype)
     holdout = read_validation_set(probe, network, labels, dtype, *validation)
-    problem, weights = make_problem(estimator, pixels, y_read, sample_weight, labels, network, dtype)
+    problem = make_problem(estimator, pixels, y_read, weights, labels, network)
     if estimator.early_stopping and holdout is None:
         # A warm start holds the same samples out: those of another split have been learnt from.
         if state.split_seed is None:
@@ -51,7 +58,7 @@ def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), obse
 
     def attributes_of(state):
         parameters = final_parameters(problem, state, plan, holdout)
-        state = replace(state, parameters=parameters).with_own_lists()
+        state = replace(state, final_parameters=parameters).with_own_lists()
         return noted(probe) | fitted_attributes(labels, plan, state, network)
 
     if callbacks is not None:
@@ -67,6 +74,11 @@ def partial_fit(estimator, X, y, sample_weight, classes):
     check_parameters(estimator)
     if estimator.early_stopping:
         raise ValueError("partial_fit does not support early_stopping=True, as it never sees all the data.")
+    if estimator.learning_rate == "cosine":
+        raise ValueError(
+            "partial_fit does not support learning_rate='cosine', as it has no last epoch, at whose end the learning "
+            "rate would be 0; average=True does as much for a stream."
+        )
     if isinstance(estimator.class_weight, str):
         raise ValueError(
             f"partial_fit does not support class_weight={estimator.class_weight!r}, as it never sees all the data; "
@@ -77,15 +89,21 @@ def partial_fit(estimator, X, y, sample_weight, classes):
     X, y, given_shape = read_images(probe, X, y, reset=not resuming)
     y = check_labels(y, has_classes=resuming or classes is not None)
     labels = find_partial_labels(estimator if resuming else None, y, classes)
-    network = make_network(estimator, X.shape[1], labels.n_outputs, resumed_shape(probe, given_shape, resuming))
+    dtype = estimator._model.parameters.dtype if resuming else training_dtype(X)
+    weights = check_sample_weight(sample_weight, len(X), dtype)
+    network = make_network(
+        estimator,
+        X.shape[1],
+        labels.n_outputs,
+        resumed_shape(probe, given_shape, resuming),
+        input_scale(estimator, X, weights, resuming),
+    )
     generator = check_random_state(estimator.random_state)
     if resuming:
-        dtype = estimator._model.parameters.dtype
         state = resumed_state(estimator, network, labels, dtype, "partial_fit")
     else:
-        dtype = training_dtype(X)
         state = initial_state(estimator, network, generator, dtype)
-    problem, _ = make_problem(estimator, X, y, sample_weight, labels, network, dtype)
+    problem = make_problem(estimator, X, y, weights, labels, network)
     plan = make_plan(estimator, network, X.shape[0], count_threads(estimator.n_jobs), incremental=True)
     fit_loop(problem, state, plan, generator)
     store(estimator, probe, fitted_attributes(labels, plan, state, network, keep_moments=True))
@@ -97,15 +115,22 @@ def resumed_shape(estimator, given_shape, resuming):
     return estimator.image_shape_ if goes_on else given_shape
 
 
+def input_scale(estimator, X, weights, resuming):
+    """How large pixels are: in what comes or, where an earlier call is resumed, in what came then."""
+    check_fits_dtype(estimator, weights.dtype)
+    if resuming:
+        return estimator._model.network.input_scale
+    return measure_scale(X, weights, estimator.rescale)
+
+
 def training_dtype(X):
     return np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
 
 
-def make_problem(estimator, X, y, sample_weight, labels, network, dtype):
-    """The problem of learning all of X, and the samples' weights without their classes'."""
-    check_fits_dtype(estimator, dtype)
-    weights = check_sample_weight(sample_weight, X.shape[0], dtype)
-    problem = Problem(
+def make_problem(estimator, X, y, weights, labels, network):
+    """The problem of learning all of X, the samples having `weights` without their classes'."""
+    dtype = weights.dtype
+    return Problem(
         X=X,
         targets=labels.encode(y).astype(dtype, order="C"),
         sample_weight=weigh_classes(estimator.class_weight, labels, y, weights),
@@ -114,7 +139,6 @@ def make_problem(estimator, X, y, sample_weight, labels, network, dtype):
         network=network,
         objective={"loss": LOSSES[estimator.loss], "alpha": float(estimator.alpha)},
     )
-    return problem, weights
 
 
 def weigh_classes(class_weight, labels, y, weights):

@@ -7,6 +7,13 @@ the solver moves) is read from here. A new kind of layer is a class here and a k
 from dataclasses import dataclass
 from math import prod, sqrt
 
+# Adam moves each weight by about its learning rate, whatever the gradient, so that a sum moves by as much as it has
+# terms. What suits sums of all sizes was measured (docs/defaults.md). Filters before a sigmoid, which is flat, move
+# faster: a number (in the first layer, and in others) over that of their taps, within bounds.
+_TAPS, _TAPS_BOUNDS = (200, 100), (1.0, 25.0)
+# Output weights: a number over that of the hidden activations, to a power; up to a bound, of sigmoids and of others.
+_HIDDEN, _HIDDEN_POWER, _HIDDEN_BOUNDS = 2304, 0.75, (6.0, 1.0)
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -28,6 +35,10 @@ class Parameter:
         Whether the solver moves it.
     statistic : bool, default=False
         Whether it is measured on the training data, rather than learnt.
+    rate : float, default=1.0
+        The factor of Adam's learning rate.
+    input_scale : float, default=1.0
+        What it begins as, and the steps that it takes, are divided by it.
     """
 
     name: str
@@ -38,6 +49,8 @@ class Parameter:
     penalized: bool = False
     trained: bool = True
     statistic: bool = False
+    rate: float = 1.0
+    input_scale: float = 1.0
 
     @property
     def size(self):
@@ -49,7 +62,7 @@ class Parameter:
             return 0.0, 1.0
         fan_in, fan_out = self.fans
         he = init == "he_uniform" or (init == "auto" and self.before_relu)
-        bound = sqrt(6.0 / (fan_in if he else fan_in + fan_out))
+        bound = sqrt(6.0 / (fan_in if he else fan_in + fan_out)) / self.input_scale
         return -bound, bound
 
 
@@ -89,15 +102,20 @@ class Convolution(Layer):
     padding : {"valid", "same"}
         "same" surrounds the images with zeros, so that the output has as many rows and columns as they have; of an odd
         number of zeros, the larger half comes behind, as in Keras.
-    before_relu, fit_intercept : bool
+    activation : {"sigmoid", "tanh", "relu"}
+        What comes next.
+    fit_intercept : bool
+    input_scale : float
+        How large what it reads is, of pixels between 0 and 1 as a unit.
     """
 
     number: int
     n_filters: int
     kernel_size: tuple
     padding: str
-    before_relu: bool = False
+    activation: str = "sigmoid"
     fit_intercept: bool = True
+    input_scale: float = 1.0
 
     @property
     def pads(self):
@@ -125,8 +143,20 @@ class Convolution(Layer):
     def parameters(self):
         shape = self.n_filters, self.in_shape[2], *self.kernel_size
         fans = self.n_taps, self.n_filters * prod(self.kernel_size)
+        rate = 1.0
+        if self.activation == "sigmoid":
+            rate = min(max(_TAPS[self.number > 0] / self.n_taps, _TAPS_BOUNDS[0]), _TAPS_BOUNDS[1])
+        filters = Parameter(
+            f"filters_{self.number}",
+            shape,
+            fans,
+            before_relu=self.activation == "relu",
+            penalized=True,
+            rate=rate / self.input_scale,
+            input_scale=self.input_scale,
+        )
         return (
-            Parameter(f"filters_{self.number}", shape, fans, self.before_relu, penalized=True),
+            filters,
             Parameter(f"filter_intercepts_{self.number}", (self.n_filters,), trained=self.fit_intercept),
         )
 
@@ -168,6 +198,7 @@ class Dense(Layer):
     """Every output weighs every value of what it reads, flattened in the order (filter, row, column)."""
 
     n_outputs: int
+    activation: str = "sigmoid"  # of what it reads
     fit_intercept: bool = True
 
     @property
@@ -177,8 +208,10 @@ class Dense(Layer):
     @property
     def parameters(self):
         n_hidden = prod(self.in_shape)
+        fans = n_hidden, self.n_outputs
+        rate = min(_HIDDEN_BOUNDS[self.activation != "sigmoid"], (_HIDDEN / max(n_hidden, 1)) ** _HIDDEN_POWER)
         return (
-            Parameter("weights", (self.n_outputs, n_hidden), (n_hidden, self.n_outputs), penalized=True),
+            Parameter("weights", (self.n_outputs, n_hidden), fans, penalized=True, rate=rate),
             Parameter("intercepts", (self.n_outputs,), trained=self.fit_intercept),
         )
 
@@ -235,6 +268,7 @@ def make_layers(
     activation="sigmoid",
     fit_intercept=True,
     standardize=False,
+    input_scale=1.0,
     **_,
 ):
     """The list of layers that the parameters of skcnn.network.Network make; pools of (1, 1) are none."""
@@ -242,14 +276,15 @@ def make_layers(
     shape = image_shape
     pool_size = pool_size or ((1, 1),) * len(n_filters)
     for number, (n, kernel, pool) in enumerate(zip(n_filters, kernel_size, pool_size, strict=True)):
-        layers.append(Convolution(shape, number, n, kernel, padding, activation == "relu", fit_intercept))
+        scale = input_scale if number == 0 else 1.0
+        layers.append(Convolution(shape, number, n, kernel, padding, activation, fit_intercept, scale))
         layers.append(Activation(layers[-1].out_shape, activation))
         if prod(pool) > 1:
             layers.append(MaxPooling(layers[-1].out_shape, number, pool))
         shape = layers[-1].out_shape
     # Standardising takes the output intercepts out again: their gradient is 0, of which only rounding noise would be
     # left, that Adam scales to whole steps.
-    layers.append(Dense(shape, n_outputs, fit_intercept and not standardize))
+    layers.append(Dense(shape, n_outputs, activation, fit_intercept and not standardize))
     if standardize:
         layers.append(Standardization(layers[-1].out_shape))
     layers.append(Activation(layers[-1].out_shape, "sigmoid"))

@@ -39,6 +39,9 @@ class Checkpoint:
     """What training needs to go on, besides the model and the public history."""
 
     moments: np.ndarray | None  # of the solver, if they are kept: (2, n_trainable) for Adam, (1, n_trainable) for SGD
+    # Where the model's parameters are averages: those they are averages of (n_parameters,), and they (n_trainable,).
+    parameters: np.ndarray | None
+    averages: np.ndarray | None
     n_steps: int  # solver steps since the moments were zero
     n_batches: int  # batches in the running averages
     n_reductions: int  # of an adaptive learning rate
@@ -48,4 +51,4 @@ class Checkpoint:
 
     def to_state(self):
         state = {part.name: getattr(self, part.name) for part in fields(self)}
-        return state | {"moments": None if self.moments is None else self.moments.copy()}
+        return {name: np.array(value) if isinstance(value, np.ndarray) else value for name, value in state.items()}

@@ -39,6 +39,8 @@ class Network:
         Whether the intercepts are trained; they stay 0 otherwise.
     standardize : bool
         Whether the logits are standardised over the batch.
+    input_scale : float
+        How large pixels are, rescaled, of those between 0 and 1 as a unit: training takes it into account.
 
     Attributes
     ----------
@@ -68,6 +70,7 @@ class Network:
     rescale: float = 1.0
     fit_intercept: bool = True
     standardize: bool = False
+    input_scale: float = field(default=1.0, compare=False)
     # Made at once: a lock that another thread holds during a fork would stay locked in the child.
     layers: tuple = field(init=False, repr=False, compare=False)
     stages: tuple = field(init=False, repr=False, compare=False)
@@ -170,8 +173,8 @@ class Network:
         return {part.name: getattr(self, part.name) for part in fields(self) if part.init}
 
 
-def make_network(estimator, n_features, n_outputs, given_shape=None):
-    """The network that an estimator's hyper-parameters ask for, on rows of `n_features` values."""
+def make_network(estimator, n_features, n_outputs, given_shape=None, input_scale=1.0):
+    """The network that an estimator's hyper-parameters ask for, on rows of `n_features` values of that scale."""
     image_shape = check_image_shape(estimator.image_shape, n_features, given_shape)
     n_filters, kernel_size, pool_size = layer_sizes(
         image_shape, estimator.n_filters, estimator.kernel_size, estimator.pool_size, estimator.padding
@@ -187,6 +190,7 @@ def make_network(estimator, n_features, n_outputs, given_shape=None):
         rescale=float(estimator.rescale),
         fit_intercept=bool(estimator.fit_intercept),
         standardize=bool(estimator.standardize),
+        input_scale=input_scale,
     )
 
 

@@ -1,6 +1,9 @@
 """How to train: what an estimator's hyper-parameters ask for."""
 
 from dataclasses import dataclass
+from math import ceil, inf, pi
+
+import numpy as np
 
 from skcnn.kernels import LANES, SOLVERS
 from skcnn.notices import warn
@@ -12,10 +15,17 @@ _THREAD_WORK = 5e5
 # What batch_size="auto" means; chosen by benchmarks/defaults.py.
 _AUTO_BATCH_SIZE = 32
 
+# What n_iter_no_change="auto" means: epochs, but no fewer than make so many steps.
+_PATIENCE, _PATIENCE_STEPS = 10, 100
+
 # An adaptive learning rate is divided by the first, and not once it is at most the second; as MLPClassifier does.
 _REDUCTION = 5.0
 MOST_REDUCTIONS = 440  # from the largest number there is
 _LEAST_RATE = 1e-6
+
+
+# What average=True weighs a batch's parameters by: averages are about those of the last eighth of training.
+_AVERAGE_WEIGHT = 8.0
 
 
 @dataclass(frozen=True)
@@ -23,12 +33,14 @@ class Plan:
     """The solver, its learning rate, and when to stop."""
 
     solver: dict
-    schedule: str  # "constant", "invscaling" or "adaptive"
+    schedule: str  # "constant", "invscaling", "adaptive" or "cosine"
     power_t: float
     batch_size: int
     max_iter: int
     shuffle: bool
     random_shift: tuple  # rows and columns that an image may be moved by
+    random_flip: bool  # whether half of the images are mirrored
+    average: tuple | None  # samples seen when averages begin, weight of late batches; None for no averages
     tol: float
     n_iter_no_change: float
     early_stopping: bool
@@ -37,11 +49,44 @@ class Plan:
     n_threads: int  # for a batch
     n_scoring_threads: int  # for a pass over many rows
 
+    @property
+    def anneals(self):
+        """Whether the learning rate goes to 0, so that training always goes through all its epochs."""
+        return self.schedule == "cosine"
+
     def learning_rate(self, t, n_reductions):
-        """Of an epoch that starts after `t` samples, and after `n_reductions` of an adaptive rate."""
+        """Of an epoch that starts after `t` samples, and after `n_reductions` of an adaptive rate.
+
+        With "cosine", what its steps are parts of.
+        """
         if self.schedule == "invscaling":
             return self.solver["learning_rate"] * (t + 1.0) ** -self.power_t
         return self.solver["learning_rate"] / _REDUCTION**n_reductions
+
+    def learning_rates(self, state, n_batches):
+        """Of each batch of the next epoch.
+
+        Annealed, they go from the whole to 0 along half a period of the cosine: Loshchilov and Hutter (2017), SGDR,
+        equation 5, without restarts.
+        """
+        rate = self.learning_rate(state.t, state.n_reductions)
+        if not self.anneals:
+            return np.full(n_batches, rate)
+        passed = (state.n_iter + np.arange(n_batches) / n_batches) / self.max_iter
+        return rate * (0.5 + 0.5 * np.cos(pi * passed))
+
+    def averaging_rates(self, state, n_batches):
+        """Of each batch of the next epoch, the part of the averages that its parameters take; None for no averages.
+
+        With a weight of 1, the averages are means of all batches' parameters. A larger one forgets the first of them,
+        at any time: Shamir and Zhang (2013), "Stochastic gradient descent for non-smooth optimization", section 4.
+        """
+        if self.average is None:
+            return None
+        begin, weight = self.average
+        seen = state.t + self.batch_size * np.arange(1, n_batches + 1)
+        n_averaged = (seen - begin) // self.batch_size + 1  # batches after which so many samples were seen
+        return np.minimum(1.0, weight / np.maximum(n_averaged, 1))
 
     def may_reduce(self, t, n_reductions):
         """Whether the learning rate is to be reduced, where training would stop otherwise."""
@@ -68,6 +113,22 @@ def largest_shift(random_shift, image_shape):
     return tuple(int(shift) for shift in random_shift)
 
 
+def averaging(average):
+    """Samples that must be seen for a batch to be averaged, and the weight of late ones; None for no averages."""
+    if isinstance(average, bool | np.bool_):
+        return (1, _AVERAGE_WEIGHT) if average else None
+    return int(average), 1.0
+
+
+def patience(estimator, n_samples, batch_size):
+    """Epochs without improvement before training stops; annealing goes on to its end."""
+    if estimator.learning_rate == "cosine":
+        return inf
+    if estimator.n_iter_no_change != "auto":
+        return estimator.n_iter_no_change
+    return max(_PATIENCE, ceil(_PATIENCE_STEPS / ceil(n_samples / batch_size)))
+
+
 def make_plan(estimator, network, n_samples, n_threads, *, incremental):
     """The plan that an estimator's hyper-parameters ask for, on `n_samples` samples."""
     batch_size = _AUTO_BATCH_SIZE if estimator.batch_size == "auto" else int(estimator.batch_size)
@@ -87,17 +148,20 @@ def make_plan(estimator, network, n_samples, n_threads, *, incremental):
         "momentum": float(estimator.momentum),
         "nesterovs_momentum": bool(estimator.nesterovs_momentum),
     }
+    anneals = estimator.learning_rate == "cosine"
     return Plan(
         solver=solver,
-        # MLPClassifier has schedules for "sgd" alone, Adam's steps being adapted anyway.
-        schedule=estimator.learning_rate if estimator.solver == "sgd" else "constant",
+        # MLPClassifier's schedules are for "sgd" alone, Adam's steps being adapted anyway.
+        schedule="constant" if estimator.solver == "adam" and not anneals else estimator.learning_rate,
         power_t=float(estimator.power_t),
         batch_size=min(batch_size, n_samples),
         max_iter=1 if incremental else int(estimator.max_iter),
         shuffle=bool(estimator.shuffle),
         random_shift=largest_shift(estimator.random_shift, network.image_shape),
+        random_flip=bool(estimator.random_flip),
+        average=averaging(estimator.average),
         tol=float(estimator.tol),
-        n_iter_no_change=estimator.n_iter_no_change,
+        n_iter_no_change=patience(estimator, n_samples, batch_size),
         early_stopping=bool(estimator.early_stopping),
         incremental=incremental,
         verbose=bool(estimator.verbose),

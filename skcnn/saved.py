@@ -10,6 +10,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from skcnn.images import MOST_SCALE
 from skcnn.kernels import MAX_LAYERS
 from skcnn.layers import make_layers
 from skcnn.model import Checkpoint, Model
@@ -19,7 +20,7 @@ from skcnn.targets import Labels
 from skcnn.validation import OPTIONS
 
 # Raised when a state comes to mean something else than before; a hyper-parameter more is no reason.
-STATE_VERSION = 1
+STATE_VERSION = 2
 _VERSION = "_skcnn_state_version"
 
 _LISTS = ("loss_curve_", "validation_loss_curve_", "validation_scores_")
@@ -149,6 +150,8 @@ def read_network(given):
     for name in ("fit_intercept", "standardize"):
         check(isinstance(given[name], bool), f"{name}={given[name]!r}")
     check(type(given["rescale"]) is float and isfinite(given["rescale"]), f"rescale={given['rescale']!r}")
+    scale = given["input_scale"]
+    check(type(scale) is float and 1 / MOST_SCALE <= scale <= MOST_SCALE, f"input_scale={scale!r}")
     return network
 
 
@@ -195,6 +198,12 @@ def read_checkpoint(given, model):
         check(moments.dtype == model.parameters.dtype, "moments and parameters are of different types")
         check(n_moments == 1 or (moments[1] >= 0).all(), "moments has negative squares")
         given = given | {"moments": np.array(moments, order="C")}
+    for name, size in (("parameters", model.network.n_parameters), ("averages", model.network.n_trainable)):
+        if given[name] is not None:
+            read_values(given[name], name, size)
+            check(given[name].dtype == model.parameters.dtype, f"{name} and the model's parameters are of two types")
+            given = given | {name: own(given[name], given[name].dtype)}
+    check((given["parameters"] is None) == (given["averages"] is None), "parameters and averages belong together")
     for name in ("n_steps", "n_batches", "n_reductions", "n_no_improvement"):
         check(is_count(given[name]), f"{name}={given[name]!r}")
     check(given["n_reductions"] < MOST_REDUCTIONS, f"n_reductions={given['n_reductions']}")

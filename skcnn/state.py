@@ -28,6 +28,16 @@ class State:
     best_parameters: np.ndarray | None = None  # with early stopping
     split_seed: int | None = None  # of the part of X that is held out
     n_no_improvement: int = 0
+    averages: np.ndarray | None = None  # (n_trainable,) of the parameters, if they are averaged
+    final_parameters: np.ndarray | None = None  # of the model, once training has ended
+
+    def learnt_parameters(self):
+        """Those of the model if training ended here: the averages, if there are any."""
+        if self.averages is None:
+            return self.parameters
+        learnt = own(self.parameters, self.parameters.dtype)
+        learnt[: len(self.averages)] = self.averages
+        return learnt
 
     def with_own_lists(self):
         """The same with a history that goes on no longer."""
@@ -42,7 +52,7 @@ class State:
     def loss(self):
         return self.loss_curve[-1] if self.loss_curve else nan
 
-    def record(self, loss, n_samples, plan, validation=None):
+    def record(self, loss, n_samples, plan, learnt, validation=None):
         """Book an epoch: its loss, and the (loss, score) of the validation set, if there is one.
 
         One of the two decides whether it improved on the best by over `tol`; if it is the score, the best parameters
@@ -52,18 +62,18 @@ class State:
         self.t += n_samples
         self.loss_curve.append(loss)
         if validation is not None:
-            self.record_validation(*validation, plan)
+            self.record_validation(*validation, plan, learnt)
         if not plan.early_stopping:
             self.n_no_improvement = self.n_no_improvement + 1 if loss > self.best_loss - plan.tol else 0
         self.best_loss = min(self.best_loss, loss)
 
-    def record_validation(self, loss, score, plan):
+    def record_validation(self, loss, score, plan, learnt):
         self.validation_loss_curve.append(loss)
         self.validation_scores.append(score)
         if plan.early_stopping:
             self.n_no_improvement = self.n_no_improvement + 1 if score < self.best_score + plan.tol else 0
             if score > self.best_score:
-                self.best_parameters = own(self.parameters, self.parameters.dtype)
+                self.best_parameters = own(learnt, learnt.dtype)
         self.best_score = max(self.best_score, score)
 
 
@@ -72,10 +82,28 @@ def zero_moments(network, solver, dtype):
     return np.zeros((n_moments, network.n_trainable), dtype=dtype)
 
 
+def initial_averages(estimator, network, parameters):
+    return parameters[: network.n_trainable].copy() if estimator.average else None
+
+
 def initial_state(estimator, network, generator, dtype):
+    parameters = network.initial_parameters(estimator.init, generator, dtype)
     return State(
-        network.initial_parameters(estimator.init, generator, dtype), zero_moments(network, estimator.solver, dtype)
+        parameters,
+        zero_moments(network, estimator.solver, dtype),
+        averages=initial_averages(estimator, network, parameters),
     )
+
+
+def resumed_parameters(model, checkpoint, dtype):
+    """The parameters to go on from, and their averages, if the model is made of such.
+
+    Those of the checkpoint, unless the model's have been written to since.
+    """
+    averages = model.parameters[: model.network.n_trainable]
+    if checkpoint.averages is not None and np.array_equal(checkpoint.averages, averages):
+        return own(checkpoint.parameters, dtype), checkpoint.averages.astype(dtype)
+    return own(model.parameters, dtype), None
 
 
 def resumed_state(estimator, network, labels, dtype, what):
@@ -99,7 +127,9 @@ def resumed_state(estimator, network, labels, dtype, what):
     zeros = zero_moments(network, estimator.solver, dtype)
     moments = checkpoint.moments
     kept = moments is not None and moments.shape == zeros.shape
-    parameters = own(model.parameters, dtype)
+    parameters, averages = resumed_parameters(model, checkpoint, dtype)
+    if averages is None or not estimator.average:
+        averages = initial_averages(estimator, network, parameters)
     warm = what == "warm_start"
     # The parameters are the best ones so far if the last training stopped early, and are to be held against later ones.
     best_score = checkpoint.best_score if warm and estimator.early_stopping else None
@@ -120,12 +150,14 @@ def resumed_state(estimator, network, labels, dtype, what):
         best_parameters=None if best_score is None else own(parameters, dtype),
         split_seed=checkpoint.split_seed,
         n_no_improvement=checkpoint.n_no_improvement,
+        averages=averages,
     )
 
 
 def fitted_attributes(labels, plan, state, network, *, keep_moments=False):
     """What the estimator stores of a state; names end in _ where they are public."""
     stopped_early = plan.early_stopping and state.best_parameters is not None
+    keep_averages = keep_moments and state.averages is not None and not stopped_early
     best_score = state.best_score if stopped_early else max(state.validation_scores, default=None)
     return {
         "n_iter_": state.n_iter,
@@ -136,9 +168,11 @@ def fitted_attributes(labels, plan, state, network, *, keep_moments=False):
         "validation_loss_curve_": state.validation_loss_curve or None,
         "validation_scores_": state.validation_scores or None,
         "best_validation_score_": best_score,
-        "_model": Model(network, state.parameters, labels),
+        "_model": Model(network, state.final_parameters, labels),
         "_checkpoint": Checkpoint(
             moments=state.moments if keep_moments else None,
+            parameters=state.parameters if keep_averages else None,
+            averages=state.averages if keep_averages else None,
             n_steps=state.n_steps,
             n_batches=state.n_batches,
             n_reductions=state.n_reductions,

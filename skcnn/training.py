@@ -32,8 +32,10 @@ class Order(NamedTuple):
     """What a run of mini-batches goes through."""
 
     rows: np.ndarray  # (n_rows,), np.intp, of X
-    shifts: np.ndarray | None  # (n_rows, 2), np.intp: rows and columns that each image is moved by
+    moves: np.ndarray | None  # (n_rows, 3), np.intp: rows and columns that each image is moved by, if it is mirrored
     batch_size: int
+    learning_rates: np.ndarray  # (n_batches,), np.float64
+    averaging_rates: np.ndarray | None  # likewise, which part of the averages the parameters take; None for no averages
 
 
 class Observer:
@@ -71,11 +73,11 @@ def fit_loop(problem, state, plan, generator, holdout=None, observer=None):
         if state.best_parameters is not None:  # of an earlier fit, whose validation set may have been another
             _, state.best_score = holdout.evaluate(problem, state.best_parameters, plan.n_scoring_threads)
         ended = train(problem, state, plan, generator, holdout, observer or Observer())
-        state.parameters = final_parameters(problem, state, plan, holdout)
+        state.final_parameters = final_parameters(problem, state, plan, holdout)
     except KeyboardInterrupt:
         check_finite(state.loss if state.loss_curve else 0.0, state.parameters, plan)
-        if plan.early_stopping and state.best_parameters is not None:
-            state.parameters = state.best_parameters
+        stopped_early = plan.early_stopping and state.best_parameters is not None
+        state.final_parameters = state.best_parameters if stopped_early else state.learnt_parameters()
         warn("Training interrupted by user; the model is what it was then.")
         ended = True
     if not ended:
@@ -89,9 +91,8 @@ def final_parameters(problem, state, plan, holdout):
     """The parameters of a model whose training ends in this state."""
     if plan.early_stopping and state.best_parameters is not None:
         return state.best_parameters
-    parameters = own(state.parameters, state.parameters.dtype)
-    # With a validation set they are recomputed already, to be scored.
-    if problem.network.standardize and holdout is None and not plan.incremental:
+    parameters = own(state.learnt_parameters(), state.parameters.dtype)
+    if problem.network.standardize and not plan.incremental:
         recompute_statistics(problem, parameters, plan)
     return parameters
 
@@ -104,22 +105,23 @@ def train(problem, state, plan, generator, holdout, observer):
         loss = run_epoch(problem, state, plan, generator, workspace)
         check_finite(loss, state.parameters, plan)
         # Before either is recorded: an interrupt on the way leaves as many scores as losses.
-        validation = None if holdout is None else evaluate(problem, state, plan, holdout)
-        state.record(loss, len(problem.rows), plan, validation)
+        learnt = state.learnt_parameters()
+        validation = None if holdout is None else evaluate(problem, learnt, plan, holdout)
+        state.record(loss, len(problem.rows), plan, learnt, validation)
         if plan.verbose:
             print(f"Iteration {state.n_iter}, loss = {loss:.8f}")
             if validation is not None:
                 print(f"Validation score: {validation[1]:f}")
         if observer.end(state) or (state.n_no_improvement > plan.n_iter_no_change and reduce_or_stop(state, plan)):
             return True
-    return plan.incremental
+    return plan.incremental or plan.anneals
 
 
-def evaluate(problem, state, plan, holdout):
+def evaluate(problem, parameters, plan, holdout):
     """Loss and score of the parameters on the validation set as if training ended here."""
     if problem.network.standardize:
-        recompute_statistics(problem, state.parameters, plan)
-    return holdout.evaluate(problem, state.parameters, plan.n_scoring_threads)
+        recompute_statistics(problem, parameters, plan)
+    return holdout.evaluate(problem, parameters, plan.n_scoring_threads)
 
 
 def reduce_or_stop(state, plan):
@@ -144,31 +146,43 @@ def run_epoch(problem, state, plan, generator, workspace):
     """One pass over the samples; the average of the batches' losses by weight, L2 included."""
     n_samples = len(problem.rows)
     rows = problem.rows[generator.permutation(n_samples)] if plan.shuffle else problem.rows
-    shifts = draw_shifts(plan.random_shift, n_samples, generator, state.t)
-    solver = {**plan.solver, "learning_rate": plan.learning_rate(state.t, state.n_reductions)}
+    moves = draw_moves(plan, n_samples, generator, state)
+    n_batches = -(-n_samples // plan.batch_size)
+    rates = plan.learning_rates(state, n_batches), plan.averaging_rates(state, n_batches)
     # Forward, to the weights and to the activations.
     batch_work = 3 * problem.network.n_multiply_adds * plan.batch_size
     n_run = plan.batch_size * count_until_signals(batch_work)
     total_loss = total_weight = 0.0
     for start in range(0, n_samples, n_run):
         run = slice(start, start + n_run)
-        order = Order(rows[run], None if shifts is None else shifts[run], plan.batch_size)
-        loss, weight = train_batches(problem, order, solver, state, workspace, plan.n_threads)
+        batches = slice(start // plan.batch_size, (start + n_run) // plan.batch_size)
+        order = Order(
+            rows[run],
+            None if moves is None else moves[run],
+            plan.batch_size,
+            *(None if rate is None else rate[batches] for rate in rates),
+        )
+        loss, weight = train_batches(problem, order, plan.solver, state, workspace, plan.n_threads)
         total_loss += loss
         total_weight += weight
     return total_loss / total_weight
 
 
-def draw_shifts(random_shift, n_samples, generator, t):
-    """Rows and columns (n_samples, 2) to move each image by in the epoch that starts after `t` samples.
+def draw_moves(plan, n_samples, generator, state):
+    """Rows and columns to move each image by in the next epoch, and whether to mirror it: (n_samples, 3).
 
     None where none is to move. An int as random_state makes the same generator for every call that goes on from the
-    last, and `t` shifts of its own for each of them.
+    last, and the number of samples seen moves of its own for each of them.
     """
-    if random_shift == (0, 0):
+    if plan.random_shift == (0, 0) and not plan.random_flip:
         return None
-    drawn = np.random.RandomState([generator.randint(2**31, dtype=np.int64), t % 2**32])
-    return np.column_stack([drawn.randint(-most, most + 1, size=n_samples, dtype=np.intp) for most in random_shift])
+    drawn = np.random.RandomState([generator.randint(2**31, dtype=np.int64), state.t % 2**32])
+    moves = np.zeros((n_samples, 3), dtype=np.intp)
+    for axis, most in enumerate(plan.random_shift):
+        moves[:, axis] = drawn.randint(-most, most + 1, size=n_samples, dtype=np.intp)
+    if plan.random_flip:
+        moves[:, 2] = drawn.randint(2, size=n_samples, dtype=np.intp)
+    return moves
 
 
 def recompute_statistics(problem, parameters, plan):

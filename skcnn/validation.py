@@ -29,10 +29,18 @@ OPTIONS = {
     "loss": tuple(LOSSES),
     "solver": tuple(SOLVERS),
     "init": ("auto", "glorot_uniform", "he_uniform", "uniform"),
-    "learning_rate": ("constant", "invscaling", "adaptive"),
+    "learning_rate": ("constant", "invscaling", "adaptive", "cosine"),
 }
 
-_FLAGS = ("standardize", "fit_intercept", "shuffle", "nesterovs_momentum", "warm_start", "early_stopping")
+_FLAGS = (
+    "standardize",
+    "fit_intercept",
+    "random_flip",
+    "shuffle",
+    "nesterovs_momentum",
+    "warm_start",
+    "early_stopping",
+)
 
 
 def check_parameters(estimator):
@@ -60,8 +68,11 @@ def check_parameters(estimator):
             raise TypeError(f"{name} must be True or False; got {value!r}.")
     if not (isinstance(estimator.batch_size, str) and estimator.batch_size == "auto"):
         check_integer("batch_size", estimator.batch_size, 1, otherwise=" or 'auto'")
-    if not (isinstance(estimator.n_iter_no_change, float) and estimator.n_iter_no_change == inf):
-        check_integer("n_iter_no_change", estimator.n_iter_no_change, 1, otherwise=" or infinity")
+    patience = estimator.n_iter_no_change
+    if not (isinstance(patience, float) and patience == inf) and not (isinstance(patience, str) and patience == "auto"):
+        check_integer("n_iter_no_change", patience, 1, otherwise=", infinity or 'auto'")
+    if not isinstance(estimator.average, bool | np.bool_):
+        check_integer("average", estimator.average, 1, otherwise=" or a boolean")
     check_n_jobs(estimator.n_jobs)
     check_class_weight(estimator.class_weight)
     if not isinstance(estimator.verbose, bool | np.bool_):

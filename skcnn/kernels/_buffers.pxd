@@ -8,10 +8,12 @@ cdef enum:
     DOUBLES = 4
     INTEGERS = 8
     SHORTS = 16
+    # Of an image: rows, columns, mirrored.
+    MOVE_SIZE = 3
     # For the shape of one.
     ONE_AXIS = -1
     ANY_LENGTH = -2
-    MAX_VIEWS = 12
+    MAX_VIEWS = 16
     MAX_COPIES = 2
 
 
@@ -33,7 +35,7 @@ cdef class Views:
     ) except NULL
     cdef Py_ssize_t* take_indices(self, str name, array, Py_ssize_t n_rows, Py_ssize_t n_columns) except NULL
     cdef const Py_ssize_t* take_rows(self, str name, array, Py_ssize_t n_samples) except NULL
-    cdef const Py_ssize_t* take_shifts(self, str name, array, Py_ssize_t n_rows, const Stage* stage) except NULL
+    cdef const Py_ssize_t* take_moves(self, str name, array, Py_ssize_t n_rows, const Stage* stage) except NULL
 
 
 cdef inline char* on_cache_line(char* memory) noexcept nogil:

@@ -101,17 +101,20 @@ cdef class Views:
             raise ValueError(f"{name} must be numbers of the {n_samples} rows; they go from {least} to {most}.")
         return rows
 
-    cdef const Py_ssize_t* take_shifts(self, str name, array, Py_ssize_t n_rows, const Stage* stage) except NULL:
-        """Rows and columns to move images by, so that a column of each stays."""
-        cdef const Py_ssize_t* shifts = self.take_indices(name, array, n_rows, 2)
+    cdef const Py_ssize_t* take_moves(self, str name, array, Py_ssize_t n_rows, const Stage* stage) except NULL:
+        """Rows and columns to move images by, so that a column of each stays, and whether to mirror them (0 or 1)."""
+        cdef const Py_ssize_t* moves = self.take_indices(name, array, n_rows, MOVE_SIZE)
         cdef Py_ssize_t height = stage.height + 1
         cdef bint fits = True
-        cdef Py_ssize_t i
-        for i in range(n_rows):
-            fits &= (-height <= shifts[2 * i] <= height) and (-stage.width < shifts[2 * i + 1] < stage.width)
+        cdef Py_ssize_t _i
+        for _i in range(n_rows):
+            fits &= (-height <= moves[0] <= height) and (-stage.width < moves[1] < stage.width)
+            fits &= moves[2] in (0, 1)
+            moves += MOVE_SIZE
         if not fits:
-            raise ValueError(f"{name} must leave a part of images of {stage.height} x {stage.width} in sight.")
-        return shifts
+            raise ValueError(f"{name} must leave a part of images of {stage.height} x {stage.width} in sight, and "
+                             "mirror it or not.")
+        return moves - n_rows * MOVE_SIZE
 
 
 cdef int type_of(const Py_buffer* view) noexcept:

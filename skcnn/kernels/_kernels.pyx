@@ -19,6 +19,7 @@ from skcnn.kernels._buffers cimport (
     BYTES,
     DOUBLES,
     FLOATS,
+    MOVE_SIZE,
     ONE_AXIS,
     Memory,
     Views,
@@ -26,7 +27,7 @@ from skcnn.kernels._buffers cimport (
 )
 from skcnn.kernels._network cimport CompiledNetwork
 from skcnn.kernels.blocks cimport SUM_FILTERS, TILE_FILTERS
-from skcnn.kernels.chunks cimport Step, add, finish_gradient
+from skcnn.kernels.chunks cimport Step, add, finish_gradient, step_spans
 from skcnn.kernels.lanes cimport CACHE_LINE, LANES, floating, pixel
 from skcnn.kernels.scratch cimport (
     FEW_IMAGES,
@@ -101,7 +102,7 @@ cdef int take_images(Views views, const Network* net, X, Batch* batch) except -1
     batch.X = views.take("X", X, BYTES | FLOATS | DOUBLES, ANY_LENGTH, net.n_features, False)
     batch.pixels = views.type
     batch.row_bytes = net.n_features * (1 if views.type == BYTES else 4 if views.type == FLOATS else 8)
-    batch.rows = batch.shifts = NULL
+    batch.rows = batch.moves = NULL
     batch.n_rows = batch.n_left = views.length
     return 0
 
@@ -109,19 +110,30 @@ cdef int take_images(Views views, const Network* net, X, Batch* batch) except -1
 cdef int take_problem(
     Views views, const Network* net, tuple samples, tuple order, Objective objective, int values, Batch* batch,
 ) except -1:
-    """What is to be learnt, in `values` of a type: (X, targets, sample_weight), of which `order` has (rows, shifts)."""
+    """What is to be learnt, in `values` of a type: (X, targets, sample_weight), of which `order` has (rows, moves)."""
     cdef Py_ssize_t n_samples
     X, targets, sample_weight = samples
-    rows, shifts = order
+    rows, moves = order
     take_images(views, net, X, batch)
     n_samples = batch.n_rows
     batch.targets = views.take("targets", targets, values, n_samples, net.n_outputs, False)
     batch.sample_weight = views.take("sample_weight", sample_weight, values, n_samples, ONE_AXIS, False)
     batch.rows = views.take_rows("rows", rows, n_samples)
     batch.n_rows = batch.n_left = views.length
-    if shifts is not None:
-        batch.shifts = views.take_shifts("shifts", shifts, batch.n_rows, &net.stages[0])
+    if moves is not None:
+        batch.moves = views.take_moves("moves", moves, batch.n_rows, &net.stages[0])
     batch.loss, batch.alpha = objective.loss, objective.alpha
+    return 0
+
+
+cdef int take_rates(Views views, tuple rates, Py_ssize_t n_batches, Step* step) except -1:
+    """A learning rate for each batch, and what part of the averages its parameters take."""
+    learning_rates, averaging_rates = rates
+    step.learning_rates = <const double*> views.take(
+        "learning_rates", learning_rates, DOUBLES, n_batches, ONE_AXIS, False)
+    if averaging_rates is not None:
+        step.averaging_rates = <const double*> views.take(
+            "averaging_rates", averaging_rates, DOUBLES, n_batches, ONE_AXIS, False)
     return 0
 
 
@@ -253,13 +265,15 @@ def train_batches(problem, order, solvers.Solver solver, state, Memory workspace
         X : ndarray of shape (n_samples, n_features), uint8, float32 or float64; targets (n_samples, n_outputs) and
         sample_weight (n_samples,) in the parameters' type; objective, a dict of loss (its number) and alpha; network.
     order : skcnn.training.Order
-        rows : ndarray of shape (n_rows,), intp, of X, targets and sample_weight; shifts (n_rows, 2), intp, the rows and
-        columns that each image is moved by, or None; batch_size.
+        rows : ndarray of shape (n_rows,), intp, of X, targets and sample_weight; moves (n_rows, 3), intp, the rows and
+        columns that each image is moved by and whether it is mirrored, or None; batch_size; learning_rates (n_batches,)
+        and averaging_rates (n_batches,), float64, the second being None where nothing is averaged.
     solver : dict of kind (its number), learning_rate, beta_1, beta_2, epsilon, momentum and nesterovs_momentum
+        The learning rates are those of `order`.
     state : skcnn.state.State
         parameters : ndarray of shape (n_parameters,), float32 or float64, and moments (2, n_trainable), or
-        (1, n_trainable) with "sgd", likewise: updated in place, as are n_steps (since the moments were zero) and
-        n_batches (that have gone into the running averages).
+        (1, n_trainable) with "sgd", likewise, and averages (n_trainable,), or None: updated in place, as are n_steps
+        (since the moments were zero) and n_batches (that have gone into the running statistics).
     workspace : Memory
         Of `make_workspace`, for batches of `batch_size` rows or more.
     n_threads : int
@@ -272,16 +286,19 @@ def train_batches(problem, order, solvers.Solver solver, state, Memory workspace
     Raises
     ------
     ValueError, TypeError
-        If any of it is not as described, or a row or a shift is none of X.
+        If any of it is not as described, or a row or a move is none of X.
     """
     # All attributes first: no Python runs between the first array that is taken and the end of the work.
     cdef CompiledNetwork network = take_network(problem.network.compiled)
     cdef tuple samples = (problem.X, problem.targets, problem.sample_weight)
-    cdef tuple indices = (order.rows, order.shifts)
+    cdef tuple indices = (order.rows, order.moves)
+    cdef tuple rates = (order.learning_rates, order.averaging_rates)
     cdef Objective objective = problem.objective
     cdef Py_ssize_t batch_size = order.batch_size
-    cdef Step step = Step(solver, state.n_steps, state.n_batches, 0, 0)
-    parameters, all_moments = state.parameters, state.moments
+    cdef Step step
+    cdef Py_ssize_t n_steps = state.n_steps
+    cdef Py_ssize_t n_batches = state.n_batches
+    parameters, moments, averages = state.parameters, state.moments, state.averages
     cdef Views views = Views()
     cdef Network* net = &network.net
     cdef Batch batch
@@ -289,17 +306,22 @@ def train_batches(problem, order, solvers.Solver solver, state, Memory workspace
     cdef void* values = views.take("parameters", parameters, FLOATS | DOUBLES, net.n_parameters, ONE_AXIS, True)
     cdef int type = views.type
     cdef Py_ssize_t n_moments = 2 if solver.kind == solvers.ADAM else 1
-    cdef void* moments = views.take("moments", all_moments, type, n_moments, net.n_trainable, True)
+    memset(&step, 0, sizeof(Step))
+    step.solver, step.number, step.n_batches = solver, n_steps, n_batches
+    step.moments = views.take("moments", moments, type, n_moments, net.n_trainable, True)
     take_problem(views, net, samples, indices, objective, type, &batch)
-    if batch_size < 1 or not 0 <= step.number < MOST_STEPS or not 0 <= step.n_batches < MOST_STEPS:
-        raise ValueError(f"batch_size={batch_size}, n_steps={step.number}, n_batches={step.n_batches}: none of them "
-                         "may be negative, nor a batch empty.")
+    if batch_size < 1 or not 0 <= n_steps < MOST_STEPS or not 0 <= n_batches < MOST_STEPS:
+        raise ValueError(f"batch_size={batch_size}, n_steps={n_steps}, n_batches={n_batches}: none of them may be "
+                         "negative, nor a batch empty.")
+    take_rates(views, rates, batch.n_rows // batch_size + (batch.n_rows % batch_size > 0), &step)
+    if step.averaging_rates != NULL:
+        step.averages = views.take("averages", averages, type, net.n_trainable, ONE_AXIS, True)
     at = take_workspace(net, min(batch_size, batch.n_rows), n_threads, type, workspace)
     with nogil:
         if type == FLOATS:
-            run_batches(&batch, batch_size, &at, &step, <float*> moments, <float*> values, <float*> workspace.data)
+            run_batches(&batch, batch_size, &at, &step, <float*> values, <float*> workspace.data)
         else:
-            run_batches(&batch, batch_size, &at, &step, <double*> moments, <double*> values, <double*> workspace.data)
+            run_batches(&batch, batch_size, &at, &step, <double*> values, <double*> workspace.data)
     state.n_steps, state.n_batches = step.number, step.n_batches
     return step.loss, step.weight
 

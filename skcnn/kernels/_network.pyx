@@ -150,7 +150,8 @@ cdef int read_layout(Network* net, network) except -1:
         span = &net.spans[net.n_spans]
         net.n_spans += 1
         span.start, span.stop = start, stop
-        span.penalized, span.trained = parameter.penalized, parameter.trained
+        span.penalized, span.trained, span.rate = parameter.penalized, parameter.trained, parameter.rate
+        require(0 < span.rate < LARGEST, f"{parameter.name} has a learning rate {span.rate} times as large")
         require(span.start == end and span.stop >= end, f"{parameter.name} is not where it belongs")
         end = span.stop
         spans[parameter.name] = span.start, span.stop

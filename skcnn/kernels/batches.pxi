@@ -14,7 +14,7 @@ cdef struct Batch:
     const void* targets
     const void* sample_weight
     const Py_ssize_t* rows  # of X, NULL for all; after the batch's n_rows they go on, to n_left
-    const Py_ssize_t* shifts  # rows and columns that each is moved by, or NULL
+    const Py_ssize_t* moves  # of each, rows and columns that it is moved by and whether it is mirrored, or NULL
     Py_ssize_t n_rows, n_left
     int loss
     double alpha, total_weight
@@ -23,22 +23,30 @@ cdef struct Batch:
 # ---- a group of images, as lanes or one by one ----
 
 
+cdef inline void move_image(
+    const pixel* image, const Stage* stage, const Py_ssize_t* move, pixel* out,
+) noexcept nogil:
+    """Shift an image, then mirror it, if it is to be."""
+    lanes.shift_image(image, stage.height, stage.width, stage.n_channels, move[0], move[1], out)
+    if move[2]:
+        lanes.mirror_image(out, stage.height, stage.width, stage.n_channels)
+
+
 cdef void gather_group(
-    const pixel* X, const Py_ssize_t* rows, const Py_ssize_t* shifts, Py_ssize_t n_rows, Py_ssize_t n_lanes,
+    const pixel* X, const Py_ssize_t* rows, const Py_ssize_t* moves, Py_ssize_t n_rows, Py_ssize_t n_lanes,
     const Scratch* at, floating* thread,
 ) noexcept nogil:
-    """Put images where the first stage reads them; each is moved first by its own (down, right), if any."""
+    """Put images where the first stage reads them; each is moved first by its own (down, right, mirrored), if any."""
     cdef const Network* net = at.net
     cdef const Stage* stage = &net.stages[0]
     cdef pixel* images = <pixel*> (thread + at.images)
     cdef floating* x = thread + at.feature_maps
     cdef Py_ssize_t order[LANES]
     cdef Py_ssize_t i
-    if shifts != NULL:
+    if moves != NULL:
         for i in range(n_rows):
             order[i] = i
-            lanes.shift_image(X + rows[i] * net.n_features, stage.height, stage.width, stage.n_channels, shifts[2 * i],
-                              shifts[2 * i + 1], images + i * net.n_features)
+            move_image(X + rows[i] * net.n_features, stage, moves + MOVE_SIZE * i, images + i * net.n_features)
         X, rows = images, order
     if n_lanes == LANES:
         clear_padding(stage, LANES, x)
@@ -57,19 +65,19 @@ cdef void forward_rows(
     const floating* parameters, floating* thread,
 ) noexcept nogil:
     """The logits of `n_rows` <= LANES rows of the batch, into at.logits; one by one if n_lanes is 1."""
-    cdef const Py_ssize_t* shifts = NULL
+    cdef const Py_ssize_t* moves = NULL
     cdef Py_ssize_t rows[LANES]
     cdef Py_ssize_t i
-    if batch.shifts != NULL:
-        shifts = batch.shifts + 2 * first
+    if batch.moves != NULL:
+        moves = batch.moves + MOVE_SIZE * first
     for i in range(n_rows):
         rows[i] = first + i if batch.rows == NULL else batch.rows[first + i]
     if batch.pixels == BYTES:
-        gather_group(<const uint8_t*> batch.X, rows, shifts, n_rows, n_lanes, at, thread)
+        gather_group(<const uint8_t*> batch.X, rows, moves, n_rows, n_lanes, at, thread)
     elif batch.pixels == FLOATS:
-        gather_group(<const float*> batch.X, rows, shifts, n_rows, n_lanes, at, thread)
+        gather_group(<const float*> batch.X, rows, moves, n_rows, n_lanes, at, thread)
     else:
-        gather_group(<const double*> batch.X, rows, shifts, n_rows, n_lanes, at, thread)
+        gather_group(<const double*> batch.X, rows, moves, n_rows, n_lanes, at, thread)
     dense.dense_intercepts_forward(parameters + at.net.intercepts, at.net.n_outputs, thread + at.logits)
     if n_lanes == LANES:
         forward_group(at, parameters, thread)
@@ -244,28 +252,22 @@ cdef inline Py_ssize_t left_gradients(const Batch* batch, const Scratch* at) noe
 
 
 cdef double step_chunk(
-    const Batch* batch, const Scratch* at, const Step* step, Py_ssize_t chunk, floating* scratch, floating* moments,
+    const Batch* batch, const Scratch* at, const Step* step, Py_ssize_t chunk, floating* scratch,
     floating* parameters_out,
 ) noexcept nogil:
     """Finish the gradient of a chunk of the parameters and take the solver's step along it; the chunk's penalty."""
     cdef Py_ssize_t start = chunk * PARAMETER_CHUNK
-    cdef Py_ssize_t n = min(<Py_ssize_t> PARAMETER_CHUNK, at.net.n_trainable - start)
-    cdef floating* gradient = scratch + at.gradients
+    cdef Py_ssize_t stop = min(start + PARAMETER_CHUNK, at.net.n_trainable)
     cdef Mode mode = flush_subnormals()
-    cdef double value = finish_gradient(
-        at, batch.alpha / batch.total_weight, start, start + n, left_gradients(batch, at), parameters_out, gradient)
-    if step.solver.kind == solvers.ADAM:
-        solvers.adam_step(gradient + start, n, &step.solver, step.number, moments + start,
-                          moments + at.net.n_trainable + start, parameters_out + start)
-    else:
-        solvers.sgd_step(gradient + start, n, &step.solver, moments + start, parameters_out + start)
+    cdef double value = finish_gradient(at, batch.alpha / batch.total_weight, start, stop, left_gradients(batch, at),
+                                        parameters_out, scratch + at.gradients)
+    step_spans(at, step, start, stop, scratch + at.gradients, parameters_out)
     restore_subnormals(mode)
     return value
 
 
 cdef double take_step(
-    const Batch* batch, const Scratch* at, const Step* step, floating* scratch, floating* moments,
-    floating* parameters_out,
+    const Batch* batch, const Scratch* at, const Step* step, floating* scratch, floating* parameters_out,
 ) noexcept nogil:
     """The solver's step after a batch; the L2 penalty."""
     cdef Py_ssize_t n_chunks = count_parameter_chunks(at.net.n_trainable)
@@ -274,10 +276,10 @@ cdef double take_step(
     cdef double value = 0
     if at.n_threads == 1 or n_chunks == 1:
         for chunk in range(n_chunks):
-            partials[chunk] = step_chunk(batch, at, step, chunk, scratch, moments, parameters_out)
+            partials[chunk] = step_chunk(batch, at, step, chunk, scratch, parameters_out)
     else:
         for chunk in prange(n_chunks, schedule="static", num_threads=<int> at.n_threads):
-            partials[chunk] = step_chunk(batch, at, step, chunk, scratch, moments, parameters_out)
+            partials[chunk] = step_chunk(batch, at, step, chunk, scratch, parameters_out)
     for chunk in range(n_chunks):
         value += partials[chunk]
     return value
@@ -295,8 +297,7 @@ cdef double weigh(const Batch* batch, const floating* sample_weight, Py_ssize_t*
 
 
 cdef void run_batches(
-    Batch* batch, Py_ssize_t batch_size, const Scratch* at, Step* step, floating* moments, floating* parameters,
-    floating* scratch,
+    Batch* batch, Py_ssize_t batch_size, const Scratch* at, Step* step, floating* parameters, floating* scratch,
 ) noexcept nogil:
     """A solver step for each `batch_size` rows of the n_left that `batch` has, in their order; `step` counts on."""
     cdef const Network* net = at.net
@@ -313,12 +314,15 @@ cdef void run_batches(
                     scratch + at.statistics, 2 * net.n_outputs, step.n_batches, parameters + net.running_means)
                 step.n_batches += 1
             step.number += 1
-            loss += take_step(batch, at, step, scratch, moments, parameters)
+            loss += take_step(batch, at, step, scratch, parameters)
             step.loss += loss * batch.total_weight
             step.weight += batch.total_weight
         batch.rows += batch.n_rows
-        if batch.shifts != NULL:
-            batch.shifts += 2 * batch.n_rows
+        if batch.moves != NULL:
+            batch.moves += MOVE_SIZE * batch.n_rows
+        step.learning_rates += 1
+        if step.averaging_rates != NULL:
+            step.averaging_rates += 1
         batch.n_left -= batch.n_rows
     restore_subnormals(mode)
 

@@ -7,8 +7,12 @@ from skcnn.kernels.stages cimport Span
 
 cdef struct Step:
     solvers.Solver solver
+    void* moments  # of the type that the network computes in, as are the averages
+    void* averages  # of the trained parameters, or NULL
+    const double* learning_rates  # of this batch and those after it
+    const double* averaging_rates  # likewise: which part of the averages this batch's parameters take the place of
     Py_ssize_t number  # counts from 1 since the moments were zero
-    Py_ssize_t n_batches  # in the running averages
+    Py_ssize_t n_batches  # in the running statistics
     double loss, weight  # sums over batches, of loss times weight and of weight
 
 
@@ -43,3 +47,34 @@ cdef inline double finish_gradient(
             for i in range(first, last):
                 gradients[i] = 0
     return value
+
+
+cdef inline void step_spans(
+    const Scratch* at, const Step* step, Py_ssize_t start, Py_ssize_t stop, const floating* gradient,
+    floating* parameters_out,
+) noexcept nogil:
+    """The solver's step of the parameters from `start` to `stop`, and what they add to the averages.
+
+    Adam's steps, which do not depend on how large gradients are, have a rate for each span. What is not trained has a
+    gradient of 0, and stays.
+    """
+    cdef floating* moments = <floating*> step.moments
+    cdef floating* averages = <floating*> step.averages
+    cdef const Span* span
+    cdef Py_ssize_t number, first, last
+    cdef solvers.Solver solver = step.solver
+    for number in range(at.net.n_spans):
+        span = &at.net.spans[number]
+        first = max(start, span.start)
+        last = min(stop, span.stop)
+        if first >= last:
+            continue
+        solver.learning_rate = step.learning_rates[0]
+        if solver.kind == solvers.ADAM:
+            solver.learning_rate *= span.rate
+            solvers.adam_step(gradient + first, last - first, &solver, step.number, moments + first,
+                              moments + at.net.n_trainable + first, parameters_out + first)
+        else:
+            solvers.sgd_step(gradient + first, last - first, &solver, moments + first, parameters_out + first)
+    if averages != NULL:
+        solvers.average(parameters_out + start, stop - start, step.averaging_rates[0], averages + start)

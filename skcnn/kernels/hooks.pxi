@@ -16,7 +16,7 @@ def batch_gradient(problem, order, parameters, Memory workspace not None, Py_ssi
     """
     cdef CompiledNetwork network = take_network(problem.network.compiled)
     cdef tuple samples = (problem.X, problem.targets, problem.sample_weight)
-    cdef tuple indices = (order.rows, order.shifts)
+    cdef tuple indices = (order.rows, order.moves)
     cdef Objective objective = problem.objective
     cdef Views views = Views()
     cdef Network* net = &network.net
@@ -265,6 +265,15 @@ def shift_image(const pixel[:, :, ::1] image, Py_ssize_t down, Py_ssize_t right,
     expect(out.shape[0] == height and out.shape[1] == width and out.shape[2] == image.shape[2], "images")
     expect(-width < right < width and -height <= down + 1 and down - 1 <= height, "shifts")
     lanes.shift_image(&image[0, 0, 0], height, width, image.shape[2], down, right, &out[0, 0, 0])
+
+
+def mirror_image(pixel[:, :, ::1] image):
+    lanes.mirror_image(&image[0, 0, 0], image.shape[0], image.shape[1], image.shape[2])
+
+
+def average(const floating[::1] parameters, double rate, floating[::1] averages_out):
+    expect(parameters.shape[0] == averages_out.shape[0], "parameters")
+    solvers.average(&parameters[0], parameters.shape[0], rate, &averages_out[0])
 
 
 def flip_filters(const floating[:, :, ::1] filters, floating[::1] flipped_out):

@@ -179,6 +179,23 @@ cdef inline void shift_image(
         out += row
 
 
+cdef inline void mirror_image(
+    pixel* image, Py_ssize_t height, Py_ssize_t width, Py_ssize_t n_channels,
+) noexcept nogil:
+    """image[i, j], image[i, width - 1 - j] = image[i, width - 1 - j], image[i, j]."""
+    cdef Py_ssize_t _i, j, ch
+    cdef pixel* mirrored
+    cdef pixel value
+    for _i in range(height):
+        for j in range(width // 2):
+            mirrored = image + (width - 1 - j) * n_channels
+            for ch in range(n_channels):
+                value = image[j * n_channels + ch]
+                image[j * n_channels + ch] = mirrored[ch]
+                mirrored[ch] = value
+        image += width * n_channels
+
+
 cdef inline void prefetch_rows(
     const char* X, const Py_ssize_t* rows, Py_ssize_t n_rows, Py_ssize_t row_bytes,
 ) noexcept nogil:

@@ -10,7 +10,7 @@ cdef enum SolverKind:
 
 cdef struct Solver:
     int kind
-    double learning_rate
+    double learning_rate  # of the step
     double beta_1
     double beta_2
     double epsilon
@@ -59,3 +59,13 @@ cdef inline void sgd_step(
             parameters_out[i] += momentum * velocity[i] - rate * gradient[i]
         else:
             parameters_out[i] += velocity[i]
+
+
+cdef inline void average(
+    const floating* parameters, Py_ssize_t n_parameters, double rate, floating* averages_out,
+) noexcept nogil:
+    """averages_out = (1 - rate) * averages_out + rate * parameters; with a rate of 1 it is the parameters."""
+    cdef Py_ssize_t i
+    cdef floating part = <floating> rate
+    for i in range(n_parameters):
+        averages_out[i] = parameters[i] if part == 1 else averages_out[i] + part * (parameters[i] - averages_out[i])

@@ -33,10 +33,12 @@ cdef struct Stage:
     Py_ssize_t filters, intercepts
     Py_ssize_t feature_maps, pool_indices, flipped, sums
 
-# A part of the parameter vector: whether the penalty shrinks it, and whether the solver moves it.
+# A part of the parameter vector: whether the penalty shrinks it, whether the solver moves it, and the factor of Adam's
+# learning rate.
 cdef struct Span:
     Py_ssize_t start, stop
     bint penalized, trained
+    double rate
 
 cdef struct Network:
     Stage stages[MAX_STAGES + 1]  # past the last one, what the dense layer reads: feature_maps, row, plane and start

@@ -71,6 +71,9 @@ PARAMETERS = [
     ("padding", 1, ValueError, "padding=1 is not known; it takes one of 'valid', 'same'"),
     ("activation", "elu", ValueError, "activation='elu' is not known; it takes one of 'sigmoid', 'tanh', 'relu'"),
     ("activation", None, ValueError, "activation=None is not known; it takes one of 'sigmoid', 'tanh', 'relu'"),
+    ("random_flip", 1, TypeError, "random_flip must be True or False; got 1"),
+    ("average", 0, ValueError, "average=0 must be an integer of at least 1 or a boolean"),
+    ("average", 2.5, TypeError, "average must be an integer or a boolean; got 2.5"),
     ("random_shift", -1, ValueError, "random_shift=-1 must be an integer of at least 0 or a pair (rows, columns)"),
     ("random_shift", 1.0, TypeError, "random_shift must be an integer or a pair (rows, columns); got 1.0"),
     ("random_shift", True, TypeError, "random_shift must be an integer or a pair (rows, columns); got True"),
@@ -119,8 +122,8 @@ PARAMETERS = [
     ("max_iter", 0, ValueError, "max_iter=0 must be an integer of at least 1"),
     ("batch_size", 0, ValueError, "batch_size=0 must be an integer of at least 1 or 'auto'"),
     ("batch_size", "all", TypeError, "batch_size must be an integer or 'auto'; got 'all'"),
-    ("n_iter_no_change", 0, ValueError, "n_iter_no_change=0 must be an integer of at least 1 or infinity"),
-    ("n_iter_no_change", 1.5, TypeError, "n_iter_no_change must be an integer or infinity; got 1.5"),
+    ("n_iter_no_change", 0, ValueError, "n_iter_no_change=0 must be an integer of at least 1, infinity or 'auto'"),
+    ("n_iter_no_change", 1.5, TypeError, "n_iter_no_change must be an integer, infinity or 'auto'; got 1.5"),
     ("n_jobs", 0, ValueError, "n_jobs=0 is no number of threads; it takes None, a positive integer, or -1 for all"),
     ("n_jobs", 1.5, TypeError, "n_jobs must be an integer or None; got 1.5"),
     ("n_jobs", True, TypeError, "n_jobs must be an integer or None; got True"),
@@ -246,7 +249,7 @@ def test_numbers_that_the_kernels_take_for_0(quick, digits, name, dtype):
     """Below the smallest normal number; that one itself is taken."""
     X, y = (digits[0] * 16).astype(dtype), digits[1]
     tiny = float(np.finfo(np.float64 if dtype is np.float64 else np.float32).tiny)
-    quick(**{name: tiny}).fit(X, y)
+    quick(**{name: tiny}, alpha=0.0).fit(X, y)
     for value in (tiny / 2, tiny / 1000):
         with pytest.raises(ValueError, match=re.escape(f"{name}={value!r} must be between {tiny:g} and ")):
             quick(**{name: value}).fit(X, y)

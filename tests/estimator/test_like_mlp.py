@@ -302,7 +302,7 @@ def test_parameters_have_the_dtype_of_x(dtype):
 
 def test_partial_fit_of_a_model_from_a_file(tmp_path):
     X, y = BINARY
-    joblib.dump(fit_unconverged(dense(64, max_iter=20), X, y), tmp_path / "model")
+    joblib.dump(fit_unconverged(dense(64, max_iter=2), X, y), tmp_path / "model")
     clf = joblib.load(tmp_path / "model")
     for _ in range(50):
         clf.partial_fit(X, 1 - y)  # everything is the other way round now
@@ -311,7 +311,7 @@ def test_partial_fit_of_a_model_from_a_file(tmp_path):
 
 def test_feature_names_with_early_stopping():
     X = pd.DataFrame(np.random.RandomState(0).randn(20, 2), columns=["colname_a", "colname_b"])
-    clf = dense(2, early_stopping=True, validation_fraction=0.2, max_iter=20).fit(X, np.arange(20) % 2)
+    clf = dense(2, early_stopping=True, validation_fraction=0.2, tol=1.0).fit(X, np.arange(20) % 2)
     assert clf.feature_names_in_.tolist() == ["colname_a", "colname_b"]
 
 

@@ -57,12 +57,23 @@ def some_rows(problem, rows):
     return {name: array if name == "parameters" else array[rows] for name, array in problem.items()}
 
 
-def random_shifts(network, n_samples, seed=0):
-    """As many as leave a row and a column of each image; (0, 0) is among them."""
+def random_moves(network, n_samples, seed=0):
+    """(down, right, mirrored), as far as a row and a column of each image stays; (0, 0, 0) is among them."""
     rng = np.random.default_rng(seed)
-    shifts = np.stack([rng.integers(1 - side, side, size=n_samples) for side in network.image_shape[:2]], axis=1)
-    shifts[0] = 0
-    return shifts.astype(np.intp)
+    moves = [rng.integers(1 - side, side, size=n_samples) for side in network.image_shape[:2]]
+    moves = np.stack([*moves, rng.integers(2, size=n_samples)], axis=1)
+    moves[0] = 0
+    return moves.astype(np.intp)
+
+
+def learning_rates(solver, epoch, n_batches):
+    """Those of each batch, falling."""
+    return solver["learning_rate"] * np.linspace(1.0, 0.5, n_batches) / (1 + epoch)
+
+
+def averaging_rates(epoch, n_batches):
+    """At first none of the averages stays."""
+    return 1.0 / np.arange(1.0 + epoch * n_batches, 1.0 + (epoch + 1) * n_batches)
 
 
 def read_only(array):
@@ -151,7 +162,7 @@ def batch_gradient(
     loss,
     alpha=0.0,
     rows=None,
-    shifts=None,
+    moves=None,
     n_threads=1,
     fill=np.nan,
 ):
@@ -163,7 +174,7 @@ def batch_gradient(
     rows = np.arange(len(X)) if rows is None else rows
     whole = np.full(network.n_parameters, np.nan, dtype=parameters.dtype)
     problem = problem_of_kernels(network, X, targets, sample_weight, loss, alpha)
-    order = Order(read_only(rows), shifts, len(rows))
+    order = Order(read_only(rows), moves, len(rows), None, None)
     workspace, fence = fenced_workspace(network, len(rows), n_threads, parameters.dtype, fill)
     value = kernels.compiled.batch_gradient(problem, order, read_only(parameters), workspace, n_threads, whole)
     assert np.isnan(fence).all()
@@ -202,26 +213,30 @@ def train_batches(
     solver,
     loss,
     alpha=0.0,
-    shifts=None,
+    moves=None,
     n_threads=1,
 ):
-    """Parameters after an epoch in each of `orders`; the sums of loss times weight and of weight; number of steps.
+    """Parameters and their averages after an epoch in each of `orders`; the sums of loss times weight and of weight;
+    number of steps.
 
-    The kernels are called for one epoch at a time, each with its own of the `shifts`.
+    The kernels are called for one epoch at a time, each with its own of the `moves`.
     """
     moments = np.zeros((reference.STEPS[solver["kind"]][1], network.n_trainable), parameters.dtype)
-    state = State(parameters.copy(), moments)
+    averages = np.full(network.n_trainable, np.nan, parameters.dtype)
+    state = State(parameters.copy(), moments, averages=averages)
     problem = problem_of_kernels(network, X, targets, sample_weight, loss, alpha)
     workspace, fence = fenced_workspace(network, batch_size, n_threads, parameters.dtype)
     total_loss = total_weight = 0
-    for rows, moves in zip(orders, shifts or [None] * len(orders), strict=True):
-        order = Order(read_only(rows), moves, batch_size)
+    for epoch, (rows, own) in enumerate(zip(orders, moves or [None] * len(orders), strict=True)):
+        n_batches = -(-len(rows) // batch_size)
+        rates = learning_rates(solver, epoch, n_batches), averaging_rates(epoch, n_batches)
+        order = Order(read_only(rows), own, batch_size, *map(read_only, rates))
         loss_sum, weight_sum = kernels.train_batches(
             problem, order, solver_of_kernels(solver), state, workspace, n_threads
         )
         total_loss, total_weight = total_loss + loss_sum, total_weight + weight_sum
     assert np.isnan(fence).all()
-    return state.parameters, total_loss, total_weight, state.n_steps
+    return np.append(state.parameters, state.averages), total_loss, total_weight, state.n_steps
 
 
 def expected_train_batches(
@@ -232,8 +247,12 @@ def expected_train_batches(
     moments = np.zeros((n_moments, network.n_trainable))
     parameters, total_loss, total_weight, step = parameters.astype(float), 0.0, 0.0, 0
     trainable, running = np.split(parameters, [network.n_trainable])
-    for order in orders:
-        for start in range(0, len(order), batch_size):
+    averages = np.full(network.n_trainable, np.nan)
+    factors = np.concatenate([np.full(one.size, one.rate) for one, *_ in network.layout if not one.statistic])
+    for epoch, order in enumerate(orders):
+        n_batches = -(-len(order) // batch_size)
+        rates = learning_rates(solver, epoch, n_batches), averaging_rates(epoch, n_batches)
+        for start, rate, part in zip(range(0, len(order), batch_size), *rates, strict=True):
             rows = order[start : start + batch_size]
             weight = sample_weight[rows].sum()
             if weight == 0:
@@ -241,20 +260,23 @@ def expected_train_batches(
             batch = X[rows], targets[rows], sample_weight[rows]
             value, gradient, statistics = expected_batch_gradient(network, parameters, *batch, loss=loss, alpha=alpha)
             step += 1
-            trainable[:], moments = step_function(trainable, gradient, moments, step, solver)
+            rate = rate * factors if solver["kind"] == "adam" else rate
+            options = solver | {"learning_rate": rate}
+            trainable[:], moments = step_function(trainable, gradient, moments, step, options)
+            averages = trainable.copy() if part == 1 else averages + part * (trainable - averages)
             if network.standardize:
                 running += (statistics - running) / min(step, 10)
             total_loss, total_weight = total_loss + value * weight, total_weight + weight
-    return parameters, total_loss, total_weight, step
+    return np.append(parameters, averages), total_loss, total_weight, step
 
 
 def watch_train_batches(monkeypatch):
-    """Rows and shifts of each run of mini-batches that the package trains from now on, in a list."""
+    """Rows and moves of each run of mini-batches that the package trains from now on, in a list."""
     runs = []
     original = training.train_batches
 
     def watched(problem, order, *rest):
-        runs.append((order.rows.copy(), None if order.shifts is None else order.shifts.copy()))
+        runs.append((order.rows.copy(), None if order.moves is None else order.moves.copy()))
         return original(problem, order, *rest)
 
     monkeypatch.setattr(training, "train_batches", watched)

@@ -48,12 +48,14 @@ def correlate_backward_images(d_correlated, filters):
     return d_images
 
 
-def shift_images(images, shifts):
-    """Each image moved by its own (down, right); the pixels at the border are repeated."""
+def move_images(images, moves):
+    """Each image moved by its own (down, right, mirrored); the pixels at the border are repeated."""
     moved = np.empty_like(images)
-    for image, (down, right), out in zip(images, shifts, moved, strict=True):
+    for image, (down, right, mirrored), out in zip(images, moves, moved, strict=True):
         for i, j in np.ndindex(image.shape[:2]):
             out[i, j] = image[min(max(i - down, 0), image.shape[0] - 1), min(max(j - right, 0), image.shape[1] - 1)]
+        if mirrored:
+            out[:] = out[:, ::-1].copy()
     return moved
 
 

@@ -97,12 +97,12 @@ def whole_numbers(network, problem):
     return problem | {"parameters": parameters, "X": X.astype(problem["X"].dtype)}
 
 
-def correlations(network, problem, shifts=None):
+def correlations(network, problem, moves=None):
     """Of each layer, the largest absolute value that it reads, and its convolution cut into pools."""
     views = network.views(problem["parameters"].astype(float))
     maps = harness.images_of(network, problem["X"])
-    if shifts is not None:
-        maps = reference.shift_images(maps, shifts)
+    if moves is not None:
+        maps = reference.move_images(maps, moves)
     for number, stage in enumerate(network.stages):
         filters, intercepts = views[f"filters_{number}"], views[f"filter_intercepts_{number}"]
         largest = np.abs(maps).max()
@@ -112,14 +112,14 @@ def correlations(network, problem, shifts=None):
         yield largest, filters, reference.pools(reference.correlate(images, filters, intercepts), *stage.pool_size)
 
 
-def is_smooth(network, problem, step, shifts=None):
+def is_smooth(network, problem, step, moves=None):
     """Whether no parameter that moves by `step` takes the network over a relu's kink, or to another largest value.
 
     `reach` is as far as a convolution can move. Largest values that are equal to begin with are taken to be of equal
     windows, and stay equal: the images must be random. And a layer of relus that are all 0 is no problem to learn.
     """
     reach = 0.0
-    for largest, filters, pools in correlations(network, problem, shifts):
+    for largest, filters, pools in correlations(network, problem, moves):
         reach = max(
             reach * SLOPES[network.activation] * np.abs(filters).sum(axis=(1, 2, 3)).max(), step * largest, step
         )
@@ -144,20 +144,20 @@ def n_ties(network, problem):
     return count
 
 
-def smooth_problem(network, n_samples, dtype="float64", *, step, shifts=None, ties=False, weighted=False):
+def smooth_problem(network, n_samples, dtype="float64", *, step, moves=None, ties=False, weighted=False):
     """`random_problem` of the first seed for which the problem is smooth; with `ties`, of images of blocks."""
     for seed in range(1000):
         problem = random_problem(network, n_samples, dtype, weighted=weighted, seed=seed)
         if ties:
             problem["X"] = blocks(network, n_samples, seed).astype(dtype)
-        if is_smooth(network, problem, step, shifts):
+        if is_smooth(network, problem, step, moves):
             return problem
     raise AssertionError("no seed makes a smooth problem: take fewer samples")
 
 
-def shifted(network, problem, shifts):
+def shifted(network, problem, moves):
     """The problem of images that are shifted before."""
-    images = reference.shift_images(problem["X"].reshape(-1, *network.image_shape), shifts)
+    images = reference.move_images(problem["X"].reshape(-1, *network.image_shape), moves)
     return problem | {"X": images.reshape(problem["X"].shape)}
 
 

@@ -30,12 +30,15 @@ def arguments(dtype):
         "targets": rng.random((N_SAMPLES, 3)).astype(dtype),
         "sample_weight": np.ones(N_SAMPLES, dtype),
         "rows": rng.permutation(N_SAMPLES)[:N_ROWS].astype(np.intp),
-        "shifts": np.ones((N_ROWS, 2), np.intp),
+        "moves": np.ones((N_ROWS, 3), np.intp),
         "batch_size": 4,
+        "learning_rates": np.full(3, 1e-3),
+        "averaging_rates": np.full(3, 0.5),
         "objective": {"loss": 0, "alpha": 0.1},
         "solver": SOLVER,
         "parameters": rng.random(NETWORK.n_parameters).astype(dtype),
         "moments": np.zeros((2, NETWORK.n_trainable), dtype),
+        "averages": np.zeros(NETWORK.n_trainable, dtype),
         "n_steps": 0,
         "n_batches": 0,
         "n_threads": 1,
@@ -50,14 +53,15 @@ def forward(network, X, rows, parameters, logits, hidden, n_threads):
     kernels.forward(network, X, rows, parameters, (logits, hidden), n_threads)
 
 
-def problem_and_order(network, X, targets, sample_weight, rows, shifts, batch_size, objective):
+def problem_and_order(network, X, targets, sample_weight, objective, **order):
     arrays = {"X": X, "targets": targets, "sample_weight": sample_weight}
     problem = SimpleNamespace(**arrays, objective=objective, network=SimpleNamespace(compiled=network))
-    return problem, SimpleNamespace(rows=rows, shifts=shifts, batch_size=batch_size)
+    return problem, SimpleNamespace(**order)
 
 
-def train_batches(solver, parameters, moments, n_steps, n_batches, workspace, n_threads, **problem):
-    state = SimpleNamespace(parameters=parameters, moments=moments, n_steps=n_steps, n_batches=n_batches)
+def train_batches(solver, parameters, moments, averages, n_steps, n_batches, workspace, n_threads, **problem):
+    arrays = {"parameters": parameters, "moments": moments, "averages": averages}
+    state = SimpleNamespace(**arrays, n_steps=n_steps, n_batches=n_batches)
     kernels.train_batches(*problem_and_order(**problem), solver, state, workspace, n_threads)
 
 
@@ -65,8 +69,8 @@ def batch_gradient(parameters, workspace, n_threads, gradient_out, **problem):
     _kernels.batch_gradient(*problem_and_order(**problem), parameters, workspace, n_threads, gradient_out)
 
 
-PROBLEM = ("network", "X", "targets", "sample_weight", "rows", "shifts", "batch_size", "objective")
-STATE = ("solver", "parameters", "moments", "n_steps", "n_batches")
+PROBLEM = ("network", "X", "targets", "sample_weight", "rows", "moves", "batch_size", "objective")
+STATE = ("solver", "parameters", "moments", "averages", "n_steps", "n_batches", "learning_rates", "averaging_rates")
 CALLS = {
     "forward": (forward, ("network", "X", "rows", "parameters", "logits", "hidden", "n_threads")),
     "train_batches": (train_batches, (*PROBLEM, *STATE, "workspace", "n_threads")),
@@ -81,7 +85,7 @@ def right_call(name, dtype):
     return call, {name: given[name] for name in names}
 
 
-WRITTEN = ("parameters", "moments", "logits", "hidden", "gradient_out")
+WRITTEN = ("parameters", "moments", "averages", "logits", "hidden", "gradient_out")
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
@@ -123,7 +127,7 @@ def test_wrong_arrays(name, argument, wrong, dtype):
     # Where two do not go together, either may be the wrong one.
     others = {
         "parameters": "|moments|gradient_out|logits",
-        "rows": "|logits|shifts",
+        "rows": "|logits|moves|learning_rates",
         "X": "|rows|targets",
     }.get(argument, "")
     with pytest.raises((ValueError, TypeError), match=rf"({argument}{others}) must "):
@@ -133,13 +137,13 @@ def test_wrong_arrays(name, argument, wrong, dtype):
 @pytest.mark.parametrize("name", CALLS)
 @every_dtype
 def test_right_arrays(name, dtype):
-    """The same calls with nothing wrong; None stands for all rows, and for no shifts."""
+    """The same calls with nothing wrong; None stands for all rows, and for no moves."""
     call, given = right_call(name, dtype)
     call(**given)
     if name == "forward":
         call(**given | {"rows": None, "X": given["X"][:N_ROWS], "hidden": None})
     else:
-        call(**given | {"shifts": None})
+        call(**given | {"moves": None})
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -178,11 +182,15 @@ def test_rows_that_change_during_the_call():
 
 
 @pytest.mark.parametrize("name", ["train_batches", "batch_gradient"])
-@pytest.mark.parametrize("shift", [(0, 5), (0, -5), (8, 0), (-8, 0), (2**62, 0), (0, -(2**63))], ids=str)
-def test_shifts_out_of_sight(name, shift):
+@pytest.mark.parametrize(
+    "move",
+    [(0, 5, 0), (0, -5, 1), (8, 0, 0), (-8, 0, 0), (2**62, 0, 0), (0, -(2**63), 0), (0, 0, 2), (0, 0, -1)],
+    ids=str,
+)
+def test_moves_out_of_sight(name, move):
     call, given = right_call(name, "float64")
-    given["shifts"][-1] = shift
-    with pytest.raises(ValueError, match="shifts must leave a part of images of 6 x 5 in sight"):
+    given["moves"][-1] = move
+    with pytest.raises(ValueError, match="moves must leave a part of images of 6 x 5 in sight, and mirror it or not"):
         call(**given)
 
 
@@ -211,8 +219,9 @@ def test_other_arguments(name, argument, value):
 
 def test_a_workspace_for_smaller_batches():
     _, given = right_call("train_batches", "float64")
+    one_batch = {"batch_size": 2**63 - 1, "learning_rates": np.ones(1), "averaging_rates": None}
     with pytest.raises(ValueError, match=r"workspace has \d+ bytes, and these batches need \d+"):
-        train_batches(**given | {"workspace": NETWORK.workspace(1, 1, "float64"), "batch_size": 10**18})
+        train_batches(**given | {"workspace": NETWORK.workspace(1, 1, "float64")} | one_batch)
 
 
 @pytest.mark.parametrize("standardize", [False, True], ids=["plain", "standardize"])
@@ -222,8 +231,9 @@ def test_no_rows(standardize, dtype):
     network = Network((100, 100, 1), (1,), ((1, 1),), 300, standardize=standardize)
     given = arguments(dtype) | {
         **{"network": network.compiled, "X": np.zeros((3, 10_000), np.uint8), "targets": np.zeros((3, 300), dtype)},
-        **{"sample_weight": np.ones(3, dtype), "rows": np.zeros(0, np.intp), "shifts": None},
+        **{"sample_weight": np.ones(3, dtype), "rows": np.zeros(0, np.intp), "moves": None},
         **{"parameters": np.ones(network.n_parameters, dtype), "moments": np.zeros((2, network.n_trainable), dtype)},
+        **{"learning_rates": np.zeros(0), "averaging_rates": None},
         **{"workspace": network.workspace(0, 1, dtype), "gradient_out": np.zeros(network.n_parameters, dtype)},
     }
     train_batches(**{name: given[name] for name in CALLS["train_batches"][1]})
@@ -235,12 +245,14 @@ def test_no_rows(standardize, dtype):
 def test_attributes_that_run_code():
     """They are all read before the first array is taken: none can take another's memory away meanwhile."""
     _, given = right_call("train_batches", "float64")
-    problem, order = problem_and_order(**{name: given[name] for name in PROBLEM})
+    rates = ("learning_rates", "averaging_rates")
+    problem, order = problem_and_order(**{name: given[name] for name in (*PROBLEM, *rates)})
     seen = []
 
     class State:
         n_steps = n_batches = 0
         parameters = given["parameters"].copy()
+        averages = None
 
         @property
         def moments(self):

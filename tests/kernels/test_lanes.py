@@ -43,6 +43,8 @@ def test_shifts(shape, x_dtype):
         for right in range(1 - width, width):
             whole = np.full((height + 2, width, n_channels), 77, x_dtype)
             _kernels.shift_image(image, down, right, whole[1:-1])
-            (expected,) = reference.shift_images(image[np.newaxis], [(down, right)])
+            (expected,) = reference.move_images(image[np.newaxis], [(down, right, 0)])
             np.testing.assert_array_equal(whole[1:-1], expected)
+            _kernels.mirror_image(whole[1:-1])
+            np.testing.assert_array_equal(whole[1:-1], expected[:, ::-1])
             assert (whole[[0, -1]] == 77).all()

@@ -17,7 +17,7 @@ from skcnn.kernels import MAX_LAYERS
 from skcnn.network import Network
 from tests.helpers import harness
 from tests.helpers.differences import STEP, assert_gradient_of_the_whole_loss
-from tests.helpers.harness import SMALL, assert_close, random_problem, random_shifts, some_rows
+from tests.helpers.harness import SMALL, assert_close, random_moves, random_problem, some_rows
 from tests.helpers.marks import (
     equal_or_weighted,
     every_activation,
@@ -194,12 +194,12 @@ def test_subnormal_numbers_count_as_zero_in_the_kernels_only(n_samples, n_thread
 @every_dtype
 @pytest.mark.parametrize("n_samples", [1, 5, 8, 9, 15, 16, 17, 33], ids="batch of {}".format)
 def test_stacks(network, moved, dtype, n_samples):
-    shifts = random_shifts(network, n_samples) if moved else None
+    moves = random_moves(network, n_samples) if moved else None
     weighted = n_samples > 1
-    problem = smooth_problem(network, n_samples, dtype, step=ROUNDING, shifts=shifts, weighted=weighted)
+    problem = smooth_problem(network, n_samples, dtype, step=ROUNDING, moves=moves, weighted=weighted)
     options = {"loss": "log_loss", "alpha": 0.1}
-    value, gradient, statistics = harness.batch_gradient(network, **problem, **options, shifts=shifts)
-    plain = shifted(network, problem, shifts) if moved else problem
+    value, gradient, statistics = harness.batch_gradient(network, **problem, **options, moves=moves)
+    plain = shifted(network, problem, moves) if moved else problem
     expected, d_expected, expected_statistics = harness.expected_batch_gradient(network, **plain, **options)
     assert_close(np.asarray(value, dtype), expected, factor=10)
     assert_same_parts(network, gradient, d_expected.astype(dtype))
@@ -228,7 +228,7 @@ def test_the_first_of_several_largest_values_has_the_gradient(padding, pools, ki
 def test_the_gradient_does_not_depend_on_what_the_workspace_held(network, dtype, n_samples):
     """Padding is made of zeros, not found; and largest values are compared with none that nobody wrote."""
     problem = random_problem(network, n_samples, dtype, weighted=True)
-    options = {"loss": "log_loss", "shifts": random_shifts(network, n_samples)}
+    options = {"loss": "log_loss", "moves": random_moves(network, n_samples)}
     expected = harness.batch_gradient(network, **problem, **options)
     for fill in (-1e30, 1e30):
         for one, other in zip(harness.batch_gradient(network, **problem, **options, fill=fill), expected, strict=True):
@@ -246,10 +246,10 @@ def test_shifted_rows_of_any_type(x_dtype, dtype, n_samples, n_threads, standard
     problem = random_problem(network, 50, dtype, weighted=True)
     rng = np.random.default_rng(1)
     problem["X"] = rng.integers(256, size=problem["X"].shape).astype(x_dtype)
-    rows, shifts = rng.integers(50, size=n_samples), random_shifts(network, n_samples)
+    rows, moves = rng.integers(50, size=n_samples), random_moves(network, n_samples)
     options = {"loss": "log_loss", "n_threads": n_threads}
-    actual = harness.batch_gradient(network, **problem, **options, rows=rows, shifts=shifts)
-    expected = harness.batch_gradient(network, **shifted(network, some_rows(problem, rows), shifts), **options)
+    actual = harness.batch_gradient(network, **problem, **options, rows=rows, moves=moves)
+    expected = harness.batch_gradient(network, **shifted(network, some_rows(problem, rows), moves), **options)
     for one, other in zip(actual, expected, strict=True):
         np.testing.assert_array_equal(one, other)
 

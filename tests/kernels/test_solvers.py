@@ -24,3 +24,15 @@ def test_solver_steps(solver, dtype, n_parameters, new_output):
         expected, expected_moments = step_function(expected, gradient.astype(float), expected_moments, step, solver)
         assert_close(parameters, expected)
         assert_close(moments, expected_moments)
+
+
+@every_dtype
+@pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
+def test_average(dtype, rate, new_output):
+    """At a rate of 1 nothing of what was there stays, not even NaN."""
+    parameters, before = random_arrays(dtype, 37, 37)
+    averages = new_output(dtype, 37, fill=np.nan if rate == 1 else 0)
+    if rate < 1:
+        averages[:] = before
+    _kernels.average(read_only(parameters), rate, averages)
+    assert_close(averages, (1 - rate) * before.astype(float) + rate * parameters.astype(float))

@@ -5,7 +5,7 @@ import pytest
 
 from skcnn.network import Network
 from tests.helpers import harness
-from tests.helpers.harness import SMALL, SOLVER, random_problem, random_shifts
+from tests.helpers.harness import SMALL, SOLVER, random_moves, random_problem
 from tests.helpers.marks import every_dtype, every_loss, every_x_dtype, plain_or_standardize
 from tests.helpers.threads import NUMBERS, assert_same_bits
 
@@ -108,7 +108,7 @@ every_move = pytest.mark.parametrize("moved", [False, True], ids=["", "shifted"]
 @pytest.mark.parametrize("n_rows", [17, 65, 330], ids="batch of {}".format)
 def test_gradient_of_stacks(network, dtype, moved, n_rows):
     problem = random_problem(network, n_rows, dtype, weighted=True)
-    options = {"loss": "log_loss", "alpha": 0.1, "shifts": random_shifts(network, n_rows) if moved else None}
+    options = {"loss": "log_loss", "alpha": 0.1, "moves": random_moves(network, n_rows) if moved else None}
     assert_same_gradient_for_any_threads(network, **problem, **options)
 
 
@@ -119,9 +119,9 @@ def test_gradient_of_stacks(network, dtype, moved, n_rows):
 def test_train_batches_of_stacks(network, dtype, moved, batch_size):
     problem = random_problem(network, 243, dtype, weighted=True)
     orders = [np.random.default_rng(epoch).permutation(243) for epoch in range(2)]
-    shifts = [random_shifts(network, 243, epoch) for epoch in range(2)] if moved else None
+    moves = [random_moves(network, 243, epoch) for epoch in range(2)] if moved else None
     solver = SOLVER | {"learning_rate": 0.01}
-    options = {"orders": orders, "batch_size": batch_size, "solver": solver, "loss": "log_loss", "shifts": shifts}
+    options = {"orders": orders, "batch_size": batch_size, "solver": solver, "loss": "log_loss", "moves": moves}
     assert_same_training_for_any_threads(network, **problem, **options)
 
 

@@ -38,7 +38,9 @@ def test_each_image_is_moved_anew_in_each_epoch(quick, digits, epochs, random_sh
     quick(random_shift=random_shift, image_shape=image_shape, max_iter=4).fit(*digits)
     assert len(epochs) == 4
     shifts = np.stack([moves for _, moves in epochs])
-    assert shifts.shape == (4, 300, 2)
+    assert shifts.shape == (4, 300, 3)
+    assert not shifts[..., 2].any()
+    shifts = shifts[..., :2]
     for axis, most in enumerate(largest):
         assert_array_equal(np.unique(shifts[..., axis]), np.arange(-most, most + 1))
         counts = np.unique(shifts[..., axis], return_counts=True)[1]
@@ -61,7 +63,7 @@ def test_learning_is_from_the_shifted_images(quick, digits, epochs, network, x_d
     assert len(epochs) == 5
     again = quick(shuffle=False, **options)
     for rows, shifts in list(epochs):
-        moved = reference.shift_images(X[rows].reshape(-1, 8, 8, 1), shifts).reshape(X.shape)
+        moved = reference.move_images(X[rows].reshape(-1, 8, 8, 1), shifts).reshape(X.shape)
         again.partial_fit(moved, y[rows], classes=np.arange(10))
     n_trainable = sum(part.size for part in clf.coefs_ + clf.intercepts_)
     # `fit` has running averages of its own in the end.
@@ -152,7 +154,7 @@ def test_early_stopping_on_a_part(quick, digits, epochs, network):
     """As many shifts as there are samples left to learn from, and the best model's score is that of images at rest."""
     X, y = digits
     clf = quick(random_shift=1, **network, early_stopping=True, validation_fraction=0.2, max_iter=6).fit(X, y)
-    assert {moves.shape for _, moves in epochs} == {(240, 2)}
+    assert {moves.shape for _, moves in epochs} == {(240, 3)}
     learnt = np.unique(epochs[0][0])
     held = np.setdiff1d(np.arange(300), learnt)
     assert clf.score(X[held], y[held]) == clf.best_validation_score_
@@ -199,8 +201,8 @@ def test_warm_start_goes_on_with_other_shifts(quick, digits):
 def test_shifted_digits_are_recognised_better(quick):
     X, y = load_digits(return_X_y=True)
     X_test, y_test = X[1000:], y[1000:]
-    shifts = np.random.RandomState(0).randint(-1, 2, size=(len(X_test), 2))
-    moved = reference.shift_images(X_test.reshape(-1, 8, 8, 1), shifts).reshape(-1, 64)
+    shifts = np.random.RandomState(0).randint(-1, 2, size=(len(X_test), 3)) * [1, 1, 0]
+    moved = reference.move_images(X_test.reshape(-1, 8, 8, 1), shifts).reshape(-1, 64)
     choices = {**STACK, "n_filters": (6, 8), "rescale": 1 / 16, "max_iter": 30}
     plain, augmented = (quick(random_shift=n, **choices).fit(X[:1000], y[:1000]).score(moved, y_test) for n in (0, 1))
     assert augmented > plain + 0.1

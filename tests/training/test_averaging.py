@@ -1,0 +1,99 @@
+"""Averaged parameters: of what, with which weights, and what goes on from them."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skcnn import training
+
+every_solver = pytest.mark.parametrize("solver", ["adam", "sgd"])
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Trained parameters after each run of mini-batches from now on, in a list."""
+    seen = []
+    original = training.train_batches
+
+    def watched(problem, order, solver, state, *rest):
+        result = original(problem, order, solver, state, *rest)
+        seen.append(state.parameters[: problem.network.n_trainable].copy())
+        return result
+
+    monkeypatch.setattr(training, "train_batches", watched)
+    return seen
+
+
+def learnt(clf):
+    return clf._parameters[: clf._network.n_trainable]
+
+
+@every_solver
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize(("average", "first"), [(1, 0), (300, 0), (301, 1), (900, 2), (10**6, 5)])
+def test_from_a_number_of_samples_on(quick, digits, steps, solver, standardize, average, first):
+    """The mean after each step from then on; until then, the parameters as they are. Here a step is an epoch."""
+    clf = quick(max_iter=6, batch_size=300, average=average, solver=solver, standardize=standardize).fit(*digits)
+    assert len(steps) == 6
+    assert_allclose(learnt(clf), np.mean(steps[first:], axis=0), rtol=1e-10, atol=1e-13)
+
+
+def test_late_ones_weigh_more(quick, digits, steps):
+    """The averages of k steps are those of k - 1 and, by 8 / k, the parameters: none of the first eight alone."""
+    clf = quick(max_iter=12, batch_size=300, average=True).fit(*digits)
+    expected = steps[7]
+    for k in range(9, 13):
+        expected = expected + 8 / k * (steps[k - 1] - expected)
+    assert_allclose(learnt(clf), expected, rtol=1e-10, atol=1e-13)
+
+
+def test_training_is_what_it_is_without(quick, digits):
+    plain, averaged = (quick(average=average).fit(*digits) for average in (False, True))
+    assert plain.loss_curve_ == averaged.loss_curve_
+    assert not np.array_equal(plain._parameters, averaged._parameters)
+
+
+@every_solver
+@pytest.mark.parametrize("average", [True, 200])
+def test_chunks_of_a_stream_are_one_fit(quick, digits, solver, average):
+    """The parameters that are averaged go on, too, and through pickles."""
+    X, y = digits
+    options = {"average": average, "solver": solver, "shuffle": False, "batch_size": 20, "warm_start": True}
+    whole = quick(max_iter=1, **options)
+    with pytest.warns(UserWarning, match="Maximum iterations"):
+        whole.fit(X, y)
+    clf = quick(**options)
+    for start in range(0, 300, 100):
+        clf.partial_fit(X[start : start + 100], y[start : start + 100], classes=np.arange(10))
+        clf = pickle.loads(pickle.dumps(clf))
+    assert_array_equal(clf._parameters, whole._parameters)
+    assert_array_equal(clf.partial_fit(X, y)._parameters, whole.partial_fit(X, y)._parameters)
+
+
+def test_a_model_that_was_written_to_goes_on_from_there(quick, digits):
+    """Not from the parameters that its own were averages of."""
+    X, y = digits
+    clf = quick(average=True, warm_start=True).fit(X, y)
+    clf.coefs_[0][:] = 0
+    clf.set_params(average=False, learning_rate_init=1e-300).partial_fit(X, y)
+    assert np.abs(clf.coefs_[0]).max() < 1e-290
+
+
+def test_the_validation_set_is_scored_with_averages(quick, digits):
+    X, y = digits
+    clf = quick(average=True, early_stopping=True, max_iter=20).fit(X, y, X_val=X[:100], y_val=y[:100])
+    assert clf.score(X[:100], y[:100]) == clf.best_validation_score_ == max(clf.validation_scores_)
+
+
+def test_a_plain_fit_keeps_the_averages_alone(quick, digits):
+    clf = quick(average=True).fit(*digits)
+    assert clf._checkpoint.parameters is clf._checkpoint.averages is None
+
+
+def test_statistics_are_those_of_the_averages(quick, digits):
+    X, y = digits
+    scores = quick(average=True, standardize=True).fit(X, y, X_val=X, y_val=y).decision_function(X)
+    assert_allclose(scores.mean(axis=0), 0, atol=1e-9)
+    assert_allclose(scores.std(axis=0), 1, rtol=1e-9)

@@ -1,0 +1,158 @@
+"""The learning rate of each step, annealing, and patience."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skcnn import ConvSigmoidClassifier, training
+from skcnn.images import measure_scale
+from skcnn.network import Network
+
+every_solver = pytest.mark.parametrize("solver", ["adam", "sgd"])
+
+
+@pytest.fixture
+def rates(monkeypatch):
+    """Learning rates of each run of mini-batches that is trained from now on, in a list."""
+    seen = []
+    original = training.train_batches
+
+    def watched(problem, order, *rest):
+        seen.append(order.learning_rates.copy())
+        return original(problem, order, *rest)
+
+    monkeypatch.setattr(training, "train_batches", watched)
+    return seen
+
+
+# ---- annealing ----
+
+
+@every_solver
+def test_the_rate_falls_step_by_step(quick, digits, rates, solver):
+    """Along half a period of the cosine over all steps of all epochs, the last batch being a small one."""
+    X, y = digits
+    quick(max_iter=4, batch_size=64, learning_rate="cosine", solver=solver).fit(X, y)
+    steps = np.arange(4 * 5) / (4 * 5)
+    assert_allclose(np.concatenate(rates), 0.01 * (1 + np.cos(np.pi * steps)) / 2, rtol=1e-14)
+
+
+def test_the_rate_falls_across_the_runs_of_an_epoch(quick, digits, rates, monkeypatch):
+    """Between which Python has a look at signals."""
+    X, y = digits
+    whole = quick(max_iter=3, learning_rate="cosine", batch_size=16).fit(X, y)
+    expected = np.concatenate(rates)
+    rates.clear()
+    monkeypatch.setattr(training, "count_until_signals", lambda n_multiply_adds: 2)
+    parts = quick(max_iter=3, learning_rate="cosine", batch_size=16).fit(X, y)
+    assert len(rates) == 30
+    assert_array_equal(np.concatenate(rates), expected)
+    assert_array_equal(parts._parameters, whole._parameters)
+
+
+@every_solver
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_annealing_goes_on_to_its_end(digits, solver, early_stopping):
+    """Whatever the loss does, and without a warning; with a validation set, the best epoch is kept."""
+    X, y = digits
+    options = {"early_stopping": early_stopping, "validation_fraction": 0.3, "random_state": 0}
+    clf = ConvSigmoidClassifier(
+        3, max_iter=14, tol=1e9, n_iter_no_change=1, learning_rate="cosine", solver=solver, **options
+    ).fit(X, y)
+    assert clf.n_iter_ == 14
+    if early_stopping:
+        assert clf.best_validation_score_ == max(clf.validation_scores_)
+
+
+def test_a_warm_start_anneals_anew(quick, digits, rates):
+    X, y = digits
+    clf = quick(max_iter=2, learning_rate="cosine", warm_start=True)
+    clf.fit(X, y).fit(X, y)
+    first, second = np.split(np.concatenate(rates), 2)
+    assert_array_equal(first, second)
+    assert first[0] == 0.01
+
+
+def test_a_stream_has_no_end_to_anneal_to(quick, digits):
+    X, y = digits
+    clf = quick(learning_rate="cosine").fit(X, y)
+    with pytest.raises(ValueError, match="learning_rate='cosine', as it has no last epoch"):
+        clf.partial_fit(X, y)
+
+
+# ---- patience ----
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "batch_size", "n_iter_no_change", "n_epochs"),
+    [(40, 20, "auto", 52), (40, 40, "auto", 102), (300, 20, "auto", 12), (40, 20, 3, 5)],
+)
+def test_patience(digits, n_samples, batch_size, n_iter_no_change, n_epochs):
+    """Ten epochs, or as many as make a hundred steps: all after the first are without improvement."""
+    X, y = digits[0][:n_samples], digits[1][:n_samples]
+    clf = ConvSigmoidClassifier(2, batch_size=batch_size, tol=1e9, n_iter_no_change=n_iter_no_change, random_state=0)
+    assert clf.fit(X, y).n_iter_ == n_epochs
+
+
+# ---- what each array's rate is ----
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, (8.0, 1.0)),
+        ({"kernel_size": ((3, 3),)}, (200 / 9, (2304 / 2704) ** 0.75)),
+        ({"image_shape": (1, 40, 1), "kernel_size": ((1, 5),), "pool_size": ((1, 2),)}, (25.0, (2304 / 288) ** 0.75)),
+        ({"image_shape": (8, 8, 1)}, (8.0, 6.0)),
+        ({"image_shape": (60, 60, 3)}, (200 / 75, (2304 / 12544) ** 0.75)),
+        ({"activation": "relu"}, (1.0, 1.0)),
+        ({"activation": "relu", "image_shape": (60, 60, 3)}, (1.0, (2304 / 12544) ** 0.75)),
+        ({"input_scale": 16.0}, (0.5, 1.0)),
+    ],
+)
+def test_rates_of_filters_and_weights(options, expected):
+    network = Network(
+        **{
+            "image_shape": (28, 28, 1),
+            "n_filters": (16,),
+            "kernel_size": ((5, 5),),
+            "n_outputs": 10,
+            "pool_size": ((2, 2),),
+        }
+        | options
+    )
+    rates = {one.name: one.rate for one, *_ in network.layout}
+    assert (rates["filters_0"], rates["weights"]) == pytest.approx(expected)
+    assert rates["filter_intercepts_0"] == rates["intercepts"] == 1.0
+
+
+# ---- the scale of pixels ----
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_the_scale_of_pixels(digits, dtype):
+    X = (digits[0] * 16).astype(dtype)
+    weights = np.ones(300, "float64" if dtype == "float64" else "float32")
+    assert measure_scale(X, weights, 1 / 16) == 1.0
+    assert measure_scale(X, weights, 1.0) == 16.0
+    assert measure_scale(X, weights, -1 / 4) == 4.0
+    assert measure_scale(np.zeros_like(X), weights, 1.0) == 1.0
+    # Those of no weight are not there.
+    weights[150:] = 0
+    assert measure_scale(np.vstack([X[:150], X[150:] * 0]), weights, 1.0) == 16.0
+
+
+@pytest.mark.parametrize("factor", [2.0**-60, 2.0**60])
+def test_scales_beyond_all_measure(digits, factor):
+    """Bounded, and computed where squares underflow or overflow in float32."""
+    X, weights = (digits[0] * factor).astype("float32"), np.ones(300, "float32")
+    assert measure_scale(X, weights, 1.0) == (2.0**-30 if factor < 1 else 2.0**30)
+
+
+@pytest.mark.parametrize("stack", [{}, {"n_filters": (3, 4), "padding": "same", "activation": "relu"}])
+@pytest.mark.parametrize("factor", [2.0**-6, 2.0**8])
+def test_pixels_of_any_scale_are_learnt_alike(quick, digits, stack, factor):
+    X, y = digits
+    plain, scaled = (quick(**stack, alpha=0.0, epsilon=1e-30).fit(X * one, y) for one in (1.0, factor))
+    assert_allclose(scaled.coefs_[0] * factor, plain.coefs_[0], rtol=1e-4, atol=1e-6)
+    assert_allclose(scaled.decision_function(X * factor), plain.decision_function(X), rtol=1e-3, atol=1e-5)
