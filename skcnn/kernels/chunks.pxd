@@ -62,17 +62,17 @@ cdef inline void step_spans(
     cdef floating* averages = <floating*> step.averages
     cdef const Span* span
     cdef Py_ssize_t number, first, last
-    cdef solvers.Solver solver = step.solver
+    cdef solvers.Solver solver = solvers.solver_of_step(&step.solver, step.learning_rates[0], step.number)
+    cdef double learning_rate = solver.learning_rate
     for number in range(at.net.n_spans):
         span = &at.net.spans[number]
         first = max(start, span.start)
         last = min(stop, span.stop)
         if first >= last:
             continue
-        solver.learning_rate = step.learning_rates[0]
         if solver.kind == solvers.ADAM:
-            solver.learning_rate *= span.rate
-            solvers.adam_step(gradient + first, last - first, &solver, step.number, moments + first,
+            solver.learning_rate = learning_rate * span.rate
+            solvers.adam_step(gradient + first, last - first, &solver, moments + first,
                               moments + at.net.n_trainable + first, parameters_out + first)
         else:
             solvers.sgd_step(gradient + first, last - first, &solver, moments + first, parameters_out + first)

@@ -408,8 +408,8 @@ def solver_step(
 ):
     expect(moments.shape[0] == (2 if solver.kind == solvers.ADAM else 1), "moments")
     expect(moments.shape[1] == gradient.shape[0] == parameters_out.shape[0] >= 1, "parameters")
+    solver = solvers.solver_of_step(&solver, solver.learning_rate, step)
     if solver.kind == solvers.ADAM:
-        solvers.adam_step(&gradient[0], gradient.shape[0], &solver, step, &moments[0, 0], &moments[1, 0],
-                          &parameters_out[0])
+        solvers.adam_step(&gradient[0], gradient.shape[0], &solver, &moments[0, 0], &moments[1, 0], &parameters_out[0])
     else:
         solvers.sgd_step(&gradient[0], gradient.shape[0], &solver, &moments[0, 0], &parameters_out[0])

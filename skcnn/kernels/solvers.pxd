@@ -18,18 +18,27 @@ cdef struct Solver:
     bint nesterovs_momentum
 
 
-cdef inline void adam_step(
-    const floating* gradient, Py_ssize_t n_parameters, const Solver* solver, Py_ssize_t step,
-    floating* first_moment, floating* second_moment, floating* parameters_out,
-) noexcept nogil:
-    """Kingma and Ba (2015), Algorithm 1 in its efficient order; `step` counts from 1.
+cdef inline Solver solver_of_step(const Solver* solver, double learning_rate, Py_ssize_t step) noexcept nogil:
+    """The solver at a step, which counts from 1.
 
-    The rate is learning_rate * sqrt(1 - beta_2**step) / (1 - beta_1**step), epsilon added to the root of the second
-    moment, as in scikit-learn's MLPClassifier.
+    Adam's rate is learning_rate * sqrt(1 - beta_2**step) / (1 - beta_1**step).
     """
-    cdef floating rate = <floating> (
-        solver.learning_rate * sqrt(1 - pow(solver.beta_2, <double> step)) / (1 - pow(solver.beta_1, <double> step))
-    )
+    cdef Solver this = solver[0]
+    this.learning_rate = learning_rate
+    if solver.kind == ADAM:
+        this.learning_rate *= sqrt(1 - pow(solver.beta_2, <double> step)) / (1 - pow(solver.beta_1, <double> step))
+    return this
+
+
+cdef inline void adam_step(
+    const floating* gradient, Py_ssize_t n_parameters, const Solver* solver, floating* first_moment,
+    floating* second_moment, floating* parameters_out,
+) noexcept nogil:
+    """Kingma and Ba (2015), Algorithm 1 in its efficient order; `solver` is that of the step.
+
+    Epsilon is added to the root of the second moment, as in scikit-learn's MLPClassifier.
+    """
+    cdef floating rate = <floating> solver.learning_rate
     cdef floating beta_1 = <floating> solver.beta_1
     cdef floating beta_2 = <floating> solver.beta_2
     cdef floating rest_1 = <floating> (1 - solver.beta_1)
