@@ -27,23 +27,27 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
     n_filters : int or sequence of int, default=16
         Filters of the convolution; a sequence stacks a layer for each of its numbers, (16, 32) two. More of them see
         more, and cost time in proportion; a second layer sees larger shapes, made of those that the first one sees.
-    kernel_size : int, or sequence of int or (kernel_height, kernel_width), default=5
-        Size of a filter in pixels: about that of what should be noticed. An int is for all layers, a sequence (tuples
+    kernel_size : "auto", int, or sequence of int or (kernel_height, kernel_width), default="auto"
+        Size of a filter in pixels: about that of what should be noticed. "auto" is 5 for one layer and 3 for stacks of
+        several. An int is for all layers, a sequence (tuples
         and lists mean the same) has one entry for each: (5, 3) is 5 x 5 pixels in the first layer and 3 x 3 in the
         second, [(3, 5)] is one layer of 3 x 5. An int is clipped to the sides of what the layer reads, a pair must fit.
     image_shape : tuple of (height, width) or (height, width, n_channels), default=None
         What a row of X is, channels varying fastest; say it whenever rows are no square grey images. None takes X
         of three or four axes as the images it is, rows as square images if the number of features is a square
         number, and as signals (1, n_features) otherwise.
-    padding : {"valid", "same"}, default="valid"
+    padding : {"auto", "valid", "same"}, default="auto"
         "valid" puts filters where they fit, so that a layer's output is smaller than its input by the kernel's sides
-        less 1; "same" surrounds the input with zeros, so that it is as large. Stacks of several layers want "same".
-    pool_size : int, or sequence of int or (pool_height, pool_width), default=2
+        less 1; "same" surrounds the input with zeros, so that it is as large. "auto" is "valid" for one layer and
+        "same" for stacks.
+    pool_size : "auto", int, or sequence of int or (pool_height, pool_width), default="auto"
         Max-pooling after each layer: of every pool of that many pixels only the largest value goes on; what fills no
         pool at the end of rows and columns is dropped. 2 makes what comes next four times cheaper, and the network
-        less sensitive to where things are; 1 is no pooling. The same rules as for `kernel_size`.
-    activation : {"sigmoid", "tanh", "relu"}, default="sigmoid"
-        Of the convolutional layers: 1 / (1 + exp(-c)), tanh(c) or max(c, 0). Stacks of several layers want "relu".
+        less sensitive to where things are; 1 is no pooling. "auto" is 2, and in stacks 1 along a side of which fewer
+        than 4 pixels would be left. Otherwise the same rules as for `kernel_size`.
+    activation : {"auto", "sigmoid", "tanh", "relu"}, default="auto"
+        Of the convolutional layers: 1 / (1 + exp(-c)), tanh(c) or max(c, 0). "auto" is "sigmoid" for one layer and
+        "relu" for stacks.
     random_shift : int or pair of (rows, columns), default=0
         Pixels that each image is moved by while it is learnt, at most: as many rows up or down and columns to the left
         or right as `random_state` draws anew for each image in each epoch; the pixels at the border are repeated. An
@@ -66,8 +70,9 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         Where initial weights are drawn from: U(-b, b) with b = sqrt(6 / (fan_in + fan_out)) [2]_ or
         b = sqrt(6 / fan_in) [3]_, or U(0, 1), for comparisons only. "auto" is the second for filters before a relu,
         the first for all else.
-    rescale : float, default=1.0
-        Every pixel is multiplied by it as it is read: 1 / 255 for bytes, which spares a copy of X in floats.
+    rescale : float or "auto", default="auto"
+        Every pixel is multiplied by it as it is read, in predictions too. "auto" is 1 / 255 where X is of bytes
+        (uint8), and 1 otherwise.
     solver : {"adam", "sgd"}, default="adam"
         Adam [1]_, which needs little tuning, or stochastic gradient descent with momentum.
     alpha : float, default=1e-4
@@ -143,6 +148,10 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         What a row was taken for.
     kernel_size_, pool_size_ : list of (height, width)
         Size of each layer's filters and pools.
+    padding_, activation_ : str
+        Of all layers.
+    rescale_ : float
+        What pixels are multiplied by.
     coefs_ : list of ndarray
         Filters of each layer (n_filters, n_channels, kernel_height, kernel_width), n_channels being the number of
         filters of the layer before; and output weights (n_hidden, n_outputs), whose rows are in the order (filter,
@@ -209,33 +218,33 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
     >>> clf.score(X_test, y_test) > 0.97
     True
 
-    Two layers, as in `n_filters`, with what goes well with them; `summary` shows what they make of an image:
+    Two layers, with what goes well with them; `summary` shows what they make of an image:
 
     >>> clf = ConvSigmoidClassifier(
-    ...     (16, 32), 3, padding="same", activation="relu", rescale=1 / 16, max_iter=20, tol=0.1, random_state=0
+    ...     n_filters=(16, 32), rescale=1 / 16, max_iter=20, tol=0.1, random_state=0
     ... ).fit(X_train, y_train)
     >>> clf.score(X_test, y_test) > 0.97
     True
     >>> [coefs.shape for coefs in clf.coefs_]
-    [(16, 1, 3, 3), (32, 16, 3, 3), (128, 10)]
+    [(16, 1, 3, 3), (32, 16, 3, 3), (512, 10)]
     """
 
     def __init__(
         self,
         n_filters=16,
-        kernel_size=5,
+        kernel_size="auto",
         *,
         image_shape=None,
-        padding="valid",
-        pool_size=2,
-        activation="sigmoid",
+        padding="auto",
+        pool_size="auto",
+        activation="auto",
         random_shift=0,
         random_flip=False,
         loss="log_loss",
         standardize=False,
         fit_intercept=True,
         init="auto",
-        rescale=1.0,
+        rescale="auto",
         solver="adam",
         alpha=1e-4,
         class_weight=None,

@@ -57,6 +57,21 @@ class FittedNetwork:
         return list(self._network.pool_size)
 
     @property
+    def padding_(self):
+        """Of all layers: "valid" or "same"."""
+        return self._network.padding
+
+    @property
+    def activation_(self):
+        """Of all layers: "sigmoid", "tanh" or "relu"."""
+        return self._network.activation
+
+    @property
+    def rescale_(self):
+        """What pixels are multiplied by."""
+        return self._network.rescale
+
+    @property
     def n_outputs_(self):
         """1 for two classes, otherwise the number of classes or labels."""
         return self._network.n_outputs

@@ -20,6 +20,9 @@ from skcnn.threads import count_threads
 from skcnn.training import Problem, final_parameters, fit_loop
 from skcnn.validation import check_fits_dtype, check_parameters, check_sample_weight, fit_weights
 
+# What rescale="auto" is for uint8.
+_BYTES_RESCALE = 1 / 255
+
 # What scikit-learn's validation notes of X, where there is something to note.
 _NOTED = ("n_features_in_", "feature_names_in_")
 
@@ -40,7 +43,7 @@ def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), obse
         pixels.shape[1],
         labels.n_outputs,
         resumed_shape(probe, given_shape, resuming),
-        input_scale(estimator, pixels, weights, resuming),
+        scale_pixels(estimator, pixels, weights, resuming),
     )
     generator = check_random_state(estimator.random_state)
     if resuming:
@@ -96,7 +99,7 @@ def partial_fit(estimator, X, y, sample_weight, classes):
         X.shape[1],
         labels.n_outputs,
         resumed_shape(probe, given_shape, resuming),
-        input_scale(estimator, X, weights, resuming),
+        scale_pixels(estimator, X, weights, resuming),
     )
     generator = check_random_state(estimator.random_state)
     if resuming:
@@ -115,12 +118,14 @@ def resumed_shape(estimator, given_shape, resuming):
     return estimator.image_shape_ if goes_on else given_shape
 
 
-def input_scale(estimator, X, weights, resuming):
-    """How large pixels are: in what comes or, where an earlier call is resumed, in what came then."""
-    check_fits_dtype(estimator, weights.dtype)
-    if resuming:
-        return estimator._model.network.input_scale
-    return measure_scale(X, weights, estimator.rescale)
+def scale_pixels(estimator, X, weights, resuming):
+    """What pixels are multiplied by, and how large they are then: with a call that is resumed, as they were there."""
+    last = estimator._model.network if resuming else None
+    rescale = estimator.rescale
+    if isinstance(rescale, str):
+        rescale = last.rescale if resuming else _BYTES_RESCALE if X.dtype == np.uint8 else 1.0
+    check_fits_dtype(estimator, rescale, weights.dtype)
+    return float(rescale), last.input_scale if resuming else measure_scale(X, weights, rescale)
 
 
 def training_dtype(X):

@@ -9,7 +9,7 @@ import numpy as np
 from skcnn.images import check_image_shape
 from skcnn.kernels import LANES, CompiledNetwork, Memory, forward, make_workspace
 from skcnn.layers import group_stages, make_layers
-from skcnn.sizes import layer_sizes
+from skcnn.sizes import choose_activation, choose_padding, layer_sizes
 
 # Multiply-adds of a thread that go by before Python has a look at signals: some 0.05 s on slow CPUs.
 _RUN_WORK = 5e8
@@ -173,21 +173,26 @@ class Network:
         return {part.name: getattr(self, part.name) for part in fields(self) if part.init}
 
 
-def make_network(estimator, n_features, n_outputs, given_shape=None, input_scale=1.0):
-    """The network that an estimator's hyper-parameters ask for, on rows of `n_features` values of that scale."""
+def make_network(estimator, n_features, n_outputs, given_shape=None, pixel_scale=(1.0, 1.0)):
+    """The network that an estimator's hyper-parameters ask for, on rows of `n_features` values.
+
+    `pixel_scale` is its rescale and its input_scale.
+    """
     image_shape = check_image_shape(estimator.image_shape, n_features, given_shape)
+    padding = choose_padding(estimator.padding, estimator.n_filters)
     n_filters, kernel_size, pool_size = layer_sizes(
-        image_shape, estimator.n_filters, estimator.kernel_size, estimator.pool_size, estimator.padding
+        image_shape, estimator.n_filters, estimator.kernel_size, estimator.pool_size, padding
     )
+    rescale, input_scale = pixel_scale
     return Network(
         image_shape=image_shape,
         n_filters=n_filters,
         kernel_size=kernel_size,
         n_outputs=n_outputs,
         pool_size=pool_size,
-        padding=estimator.padding,
-        activation=estimator.activation,
-        rescale=float(estimator.rescale),
+        padding=padding,
+        activation=choose_activation(estimator.activation, estimator.n_filters),
+        rescale=rescale,
         fit_intercept=bool(estimator.fit_intercept),
         standardize=bool(estimator.standardize),
         input_scale=input_scale,

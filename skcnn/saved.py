@@ -146,7 +146,8 @@ def read_network(given):
     check(is_count(given["n_outputs"], 1), f"n_outputs={given['n_outputs']!r}")
     network["n_outputs"] = int(given["n_outputs"])
     for name in ("padding", "activation"):
-        check(isinstance(given[name], str) and given[name] in OPTIONS[name], f"{name}={given[name]!r}")
+        known = isinstance(given[name], str) and given[name] in OPTIONS[name] and given[name] != "auto"
+        check(known, f"{name}={given[name]!r}")
     for name in ("fit_intercept", "standardize"):
         check(isinstance(given[name], bool), f"{name}={given[name]!r}")
     check(type(given["rescale"]) is float and isfinite(given["rescale"]), f"rescale={given['rescale']!r}")

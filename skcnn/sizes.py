@@ -1,4 +1,8 @@
-"""From hyper-parameters to the sizes of each layer; an impossible stack is an error that shows its shapes."""
+"""From hyper-parameters to the sizes of each layer; an impossible stack is an error that shows its shapes.
+
+What "auto" means is here: for one layer, the network that this project began with, and for several what was measured
+to be good (docs/networks.md).
+"""
 
 from math import prod
 from numbers import Integral
@@ -7,6 +11,37 @@ from skcnn.kernels import MAX_POOL
 from skcnn.layers import Convolution, MaxPooling
 from skcnn.summary import format_shapes
 from skcnn.validation import check_integer, is_sequence
+
+_POOL_SIDES = "pool_height", "pool_width"
+
+# "auto": of one layer, and of stacks.
+_KERNEL_SIZES = 5, 3
+_PADDINGS = "valid", "same"
+_ACTIVATIONS = "sigmoid", "relu"
+# Stacks have pools of 2 along a side that has so many pixels left then.
+_LEFT_TO_READ = 4
+
+
+def is_stack(n_filters):
+    """Whether these are filters of more than one layer."""
+    return is_sequence(n_filters) and len(n_filters) > 1
+
+
+def choose_padding(padding, n_filters):
+    return _PADDINGS[is_stack(n_filters)] if padding == "auto" else padding
+
+
+def choose_activation(activation, n_filters):
+    return _ACTIVATIONS[is_stack(n_filters)] if activation == "auto" else activation
+
+
+def choose_pool(shape):
+    """(height, width) of a stack's pool on feature maps of that shape."""
+    return tuple(2 if side // 2 >= _LEFT_TO_READ else 1 for side in shape[:2])
+
+
+def is_auto(value):
+    return isinstance(value, str) and value == "auto"
 
 
 def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding):
@@ -25,9 +60,10 @@ def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding):
         If a size is not positive, a sequence has another length than the stack, a pool is too large for the kernels, or
         a layer does not fit: then the message has the shapes up to there.
     """
+    stack = is_stack(n_filters)
     n_filters = tuple(int(n) for n in (n_filters if is_sequence(n_filters) else [n_filters]))
-    kernels = by_layer("kernel_size", kernel_size, len(n_filters))
-    pools = by_layer("pool_size", pool_size, len(n_filters))
+    kernels = by_layer("kernel_size", _KERNEL_SIZES[stack] if is_auto(kernel_size) else kernel_size, len(n_filters))
+    pools = by_layer("pool_size", 2 if is_auto(pool_size) and not stack else pool_size, len(n_filters))
     layers = []
     shape = image_shape
     sizes = []
@@ -35,7 +71,8 @@ def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding):
         kernel = fit_size(*kernel, ("kernel_height", "kernel_width"), shape, layers)
         layers.append(Convolution(shape, number, n, kernel, padding))
         pool_name, pool_given = pool
-        pool = fit_size(*pool, ("pool_height", "pool_width"), layers[-1].out_shape, layers)
+        shape = layers[-1].out_shape
+        pool = choose_pool(shape) if is_auto(pool_given) else fit_size(*pool, _POOL_SIDES, shape, layers)
         if prod(pool) > MAX_POOL:
             raise ValueError(
                 f"{pool_name}={pool_given!r} makes pools of {pool[0]} x {pool[1]} values; they may have {MAX_POOL}."
@@ -58,8 +95,8 @@ def by_layer(name, value, n_layers):
             hint = f"; one layer of {height} x {width} is {name}=[({height}, {width})]"
         raise ValueError(
             f"{name}={value!r} has {len(value)} sizes, but n_filters makes {n_layers} "
-            f"{'layer' if n_layers == 1 else 'layers'}: it takes an integer for all layers, or a sequence with one "
-            f"entry for each, an integer or a pair (height, width){hint}."
+            f"{'layer' if n_layers == 1 else 'layers'}: it takes an integer for all layers, 'auto', or a sequence with "
+            f"one entry for each, an integer or a pair (height, width){hint}."
         )
     return [(f"{name}[{i}]", size) for i, size in enumerate(value)]
 
@@ -71,7 +108,7 @@ def fit_size(name, size, sides, shape, layers):
     """
     otherwise = f" or a pair ({', '.join(sides)})"
     if not name.endswith("]"):
-        otherwise = f", or a sequence with one entry for each layer, an integer{otherwise}"
+        otherwise = f", 'auto', or a sequence with one entry for each layer, an integer{otherwise}"
     if not (name.endswith("]") and is_sequence(size)):
         side = check_integer(name, size, 1, otherwise=otherwise)
         return min(side, shape[0]), min(side, shape[1])

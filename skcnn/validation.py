@@ -24,8 +24,8 @@ _REALS = {
 }
 
 OPTIONS = {
-    "padding": ("valid", "same"),
-    "activation": tuple(ACTIVATIONS),
+    "padding": ("auto", "valid", "same"),
+    "activation": ("auto", *ACTIVATIONS),
     "loss": tuple(LOSSES),
     "solver": tuple(SOLVERS),
     "init": ("auto", "glorot_uniform", "he_uniform", "uniform"),
@@ -57,7 +57,9 @@ def check_parameters(estimator):
     check_random_shift(estimator.random_shift)
     check_integer("max_iter", estimator.max_iter, 1)
     for name, (low, high, boundaries) in _REALS.items():
-        check_real(name, getattr(estimator, name), low, high, boundaries)
+        value = getattr(estimator, name)
+        if not (name == "rescale" and isinstance(value, str) and value == "auto"):
+            check_real(name, value, low, high, boundaries)
     for name, known in OPTIONS.items():
         value = getattr(estimator, name)
         if not isinstance(value, str) or value not in known:
@@ -136,14 +138,13 @@ def check_n_jobs(n_jobs):
         )
 
 
-def check_fits_dtype(estimator, dtype):
+def check_fits_dtype(estimator, rescale, dtype):
     """Whether the numbers that the kernels compute with survive in the dtype that X is trained in.
 
     The kernels take numbers that are too small to be normal for 0.
     """
     tiny, largest = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)
-    for name in ("rescale", "epsilon"):
-        value = getattr(estimator, name)
+    for name, value in (("rescale", rescale), ("epsilon", estimator.epsilon)):
         if not tiny <= abs(value) <= largest:
             raise ValueError(
                 f"{name}={value!r} must be between {tiny:g} and {largest:g}"

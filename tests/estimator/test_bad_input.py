@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-SIZES = "must be an integer, or a sequence with one entry for each layer, an integer or a pair "
+SIZES = "must be an integer, 'auto', or a sequence with one entry for each layer, an integer or a pair "
 KERNEL, POOL = f"{SIZES}(kernel_height, kernel_width)", f"{SIZES}(pool_height, pool_width)"
 
 PARAMETERS = [
@@ -27,7 +27,7 @@ PARAMETERS = [
         "kernel_size",
         (3, 5),
         ValueError,
-        "kernel_size=(3, 5) has 2 sizes, but n_filters makes 1 layer: it takes an integer for all layers, or a "
+        "kernel_size=(3, 5) has 2 sizes, but n_filters makes 1 layer: it takes an integer for all layers, 'auto', or a "
         "sequence with one entry for each, an integer or a pair (height, width); one layer of 3 x 5 is "
         "kernel_size=[(3, 5)].",
     ),
@@ -44,7 +44,7 @@ PARAMETERS = [
         "kernel_size",
         [],
         ValueError,
-        "kernel_size=[] has 0 sizes, but n_filters makes 1 layer: it takes an integer for all layers, or a sequence",
+        "kernel_size=[] has 0 sizes, but n_filters makes 1 layer: it takes an integer for all layers, 'auto', or a seq",
     ),
     ("kernel_size", [3, 3], ValueError, "kernel_size=[3, 3] has 2 sizes, but n_filters makes 1 layer: it takes an int"),
     (
@@ -60,17 +60,27 @@ PARAMETERS = [
         "kernel_size[0]=(9, 3) is larger than the image, whose (height, width) is (8",
     ),
     ("kernel_size", [(3, True)], TypeError, "kernel_size[0]'s kernel_width must be an integer; got True"),
-    ("pool_size", 0, ValueError, "pool_size=0 must be an integer of at least 1, or a sequence with one entry for each"),
+    (
+        "pool_size",
+        0,
+        ValueError,
+        "pool_size=0 must be an integer of at least 1, 'auto', or a sequence with one",
+    ),
     ("pool_size", 1.0, TypeError, f"pool_size {POOL}; got 1.0"),
     ("pool_size", None, TypeError, f"pool_size {POOL}; got None"),
     ("pool_size", (2, 2, 2), ValueError, "pool_size=(2, 2, 2) has 3 sizes, but n_filters makes 1 layer: it takes"),
     ("pool_size", [(2, 0)], ValueError, "pool_size[0]'s pool_width=0 must be an integer of at least 1"),
     ("pool_size", [(7, 1)], ValueError, "pool_size[0]=(7, 1) is larger than what it is laid on, whose (height, width)"),
     ("pool_size", [2, 2], ValueError, "pool_size=[2, 2] has 2 sizes, but n_filters makes 1 layer: it takes an int"),
-    ("padding", "full", ValueError, "padding='full' is not known; it takes one of 'valid', 'same'"),
-    ("padding", 1, ValueError, "padding=1 is not known; it takes one of 'valid', 'same'"),
-    ("activation", "elu", ValueError, "activation='elu' is not known; it takes one of 'sigmoid', 'tanh', 'relu'"),
-    ("activation", None, ValueError, "activation=None is not known; it takes one of 'sigmoid', 'tanh', 'relu'"),
+    ("padding", "full", ValueError, "padding='full' is not known; it takes one of 'auto', 'valid', 'same'"),
+    ("padding", 1, ValueError, "padding=1 is not known; it takes one of 'auto', 'valid', 'same'"),
+    (
+        "activation",
+        "elu",
+        ValueError,
+        "activation='elu' is not known; it takes one of 'auto', 'sigmoid', 'tanh', 'r",
+    ),
+    ("activation", None, ValueError, "activation=None is not known; it takes one of 'auto', 'sigmoid', 'tanh', 'relu'"),
     ("random_flip", 1, TypeError, "random_flip must be True or False; got 1"),
     ("average", 0, ValueError, "average=0 must be an integer of at least 1 or a boolean"),
     ("average", 2.5, TypeError, "average must be an integer or a boolean; got 2.5"),
@@ -181,7 +191,7 @@ IMPOSSIBLE_STACKS = [
 @pytest.mark.parametrize(("parameters", "message"), IMPOSSIBLE_STACKS, ids=["kernel", "second kernel", "second pool"])
 def test_an_impossible_stack_shows_its_shapes(quick, digits, parameters, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        quick(n_filters=(4, 6), **parameters).fit(*digits)
+        quick(n_filters=(4, 6), padding="valid", **parameters).fit(*digits)
 
 
 def with_value(X, value):

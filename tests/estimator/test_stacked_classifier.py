@@ -17,9 +17,13 @@ from tests.helpers.harness import assert_close
 STACKS = {
     "two layers, relu": {"n_filters": (3, 4), "padding": "same", "pool_size": 2, "activation": "relu"},
     "three layers, tanh": {
-        "n_filters": [2, 3, 4], "kernel_size": [3, (2, 3), 2], "pool_size": [1, (2, 1), 1], "activation": "tanh"
+        "n_filters": [2, 3, 4], "kernel_size": [3, (2, 3), 2], "pool_size": [1, (2, 1), 1], "activation": "tanh",
+        "padding": "valid"
     },
-    "sigmoid": {"n_filters": (4, 4), "kernel_size": [(2, 4), (2, 4)]},
+    "sigmoid": {
+        "n_filters": (4, 4), "kernel_size": [(2, 4), (2, 4)], "pool_size": 1, "activation": "sigmoid",
+        "padding": "valid"
+    },
 }  # fmt: skip
 every_stack = pytest.mark.parametrize("stack", STACKS.values(), ids=STACKS)
 a_stack = STACKS["two layers, relu"]
@@ -40,7 +44,7 @@ SIZES = {
 
 @pytest.mark.parametrize(("kernel_size", "pool_size", "kernels", "pools"), SIZES.values(), ids=SIZES)
 def test_sizes(quick, rng, kernel_size, pool_size, kernels, pools):
-    clf = quick(n_filters=(2, 3), kernel_size=kernel_size, pool_size=pool_size, image_shape=(6, 9))
+    clf = quick(n_filters=(2, 3), kernel_size=kernel_size, pool_size=pool_size, padding="valid", image_shape=(6, 9))
     clf.fit(rng.rand(20, 54), np.arange(20) % 2)
     assert clf.kernel_size_ == kernels
     assert clf.pool_size_ == pools
@@ -82,11 +86,11 @@ def test_attributes(quick, digits, n_channels):
 
 def by_hand(clf, X):
     """Hidden activations and logits, in plain NumPy, from what anybody can see of a fitted classifier."""
-    maps = X.astype(float).reshape(-1, *clf.image_shape_) * clf.rescale
+    maps = X.astype(float).reshape(-1, *clf.image_shape_) * clf.rescale_
     *filters, weights = (coefs.astype(float) for coefs in clf.coefs_)
     *intercepts, output_intercepts = (values.astype(float) for values in clf.intercepts_)
     for bank, values, pool_size in zip(filters, intercepts, clf.pool_size_, strict=True):
-        maps, _ = reference.layer_forward(maps, bank, values, clf.activation, clf.padding, pool_size)
+        maps, _ = reference.layer_forward(maps, bank, values, clf.activation_, clf.padding_, pool_size)
     hidden = np.moveaxis(maps, -1, 1).reshape(len(maps), -1)
     return hidden, hidden @ weights + output_intercepts
 

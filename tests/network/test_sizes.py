@@ -2,7 +2,7 @@
 
 import pytest
 
-from skcnn.sizes import layer_sizes
+from skcnn.sizes import choose_activation, choose_padding, layer_sizes
 
 
 def test_pools_that_are_too_large_for_their_indices():
@@ -20,3 +20,41 @@ def test_lists_and_tuples_mean_the_same(kernel_size):
     """JSON and YAML know no tuples: what a search wrote down trains the same network when it is read again."""
     sizes = layer_sizes((9, 9, 1), (4, 5), kernel_size, 1, "valid")
     assert sizes == ((4, 5), ((3, 3), (2, 2)), ((1, 1), (1, 1)))
+
+
+@pytest.mark.parametrize("n_filters", [4, [4]])
+@pytest.mark.parametrize(
+    ("image_shape", "kernel", "pool"),
+    [((28, 28, 1), (5, 5), (2, 2)), ((3, 40, 2), (3, 5), (1, 2)), ((1, 6, 1), (1, 5), (1, 2))],
+)
+def test_auto_of_one_layer(n_filters, image_shape, kernel, pool):
+    assert layer_sizes(image_shape, n_filters, "auto", "auto", "valid") == ((4,), (kernel,), (pool,))
+    assert choose_padding("auto", n_filters) == "valid"
+    assert choose_activation("auto", n_filters) == "sigmoid"
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "n_layers", "kernel", "pools"),
+    [
+        ((8, 8, 1), 2, (3, 3), [2, 1]),
+        ((16, 16, 1), 3, (3, 3), [2, 2, 1]),
+        ((28, 28, 1), 3, (3, 3), [2, 2, 1]),
+        ((32, 32, 3), 4, (3, 3), [2, 2, 2, 1]),
+        ((1, 40, 1), 4, (1, 3), [(1, 2), (1, 2), (1, 2), 1]),
+        ((9, 500, 1), 3, (3, 3), [2, (1, 2), (1, 2)]),
+    ],
+)
+def test_auto_of_a_stack(image_shape, n_layers, kernel, pools):
+    """Pools of 2 along each side while 4 pixels are left."""
+    pools = tuple((pool, pool) if isinstance(pool, int) else pool for pool in pools)
+    n_filters = (4,) * n_layers
+    assert layer_sizes(image_shape, n_filters, "auto", "auto", "same") == (n_filters, (kernel,) * n_layers, pools)
+    assert choose_padding("auto", n_filters) == "same"
+    assert choose_activation("auto", n_filters) == "relu"
+
+
+def test_what_is_given_is_not_chosen():
+    sizes = layer_sizes((28, 28, 1), (4, 5), 7, "auto", "valid")
+    assert sizes == ((4, 5), ((7, 7), (7, 7)), ((2, 2), (1, 1)))
+    assert choose_padding("valid", (4, 5)) == "valid"
+    assert choose_activation("tanh", (4, 5)) == "tanh"
