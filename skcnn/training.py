@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skcnn.kernels import train_batches
+from skcnn.kernels import LOSSES, train_batches
 from skcnn.network import Network, count_until_signals, own
 from skcnn.notices import warn
 from skcnn.targets import Labels
@@ -79,12 +79,36 @@ def fit_loop(problem, state, plan, generator, holdout=None, observer=None):
         stopped_early = plan.early_stopping and state.best_parameters is not None
         state.final_parameters = state.best_parameters if stopped_early else state.learnt_parameters()
         warn("Training interrupted by user; the model is what it was then.")
-        ended = True
+        return
     if not ended:
         warn(
             f"Maximum iterations ({plan.max_iter}) reached and the optimization hasn't converged yet.",
             ConvergenceWarning,
         )
+    if state.loss_curve and not plan.incremental:
+        warn_if_nothing_was_learnt(problem, state)
+
+
+def warn_if_nothing_was_learnt(problem, state):
+    """Where the last loss is no less than that of the best constant prediction, the classes' frequencies."""
+    constant = constant_loss(problem)
+    if not problem.network.standardize and state.loss >= constant > 0:
+        warn(
+            f"The network learnt nothing: its last loss, {state.loss:.4g}, is no less than {constant:.4g}, that of "
+            f"predicting each class as often as it comes, whatever the image. Try another learning_rate_init or a "
+            f"smaller alpha, more epochs (max_iter, n_iter_no_change) or more images, and have a look at X and y.",
+            ConvergenceWarning,
+        )
+
+
+def constant_loss(problem):
+    """The loss, without penalty, of the best prediction that is the same for all samples."""
+    weights = problem.sample_weight[problem.rows]
+    shares = np.average(problem.targets[problem.rows], axis=0, weights=weights).astype(np.float64)
+    if problem.objective["loss"] != LOSSES["log_loss"]:
+        return float((shares * (1 - shares)).sum() / 2)
+    both = np.stack([shares, 1 - shares])
+    return float(-(both * np.log(both, where=both > 0, out=np.zeros_like(both))).sum())
 
 
 def final_parameters(problem, state, plan, holdout):

@@ -141,9 +141,12 @@ def test_no_more_threads_than_are_of_use():
 
 NATIVE_THREADS = """
 import os
+import warnings
 import numpy as np
 from skcnn import ConvSigmoidClassifier
 from threadpoolctl import threadpool_limits
+
+warnings.filterwarnings("ignore", "The network learnt nothing")
 
 def fit(n_jobs):
     clf = ConvSigmoidClassifier(64, max_iter=3, tol=1e9, n_iter_no_change=1, batch_size=100, n_jobs=n_jobs)

@@ -26,6 +26,7 @@ from skcnn.kernels import end_threads
 from skcnn.threads import count_threads
 from threadpoolctl import threadpool_limits
 
+warnings.filterwarnings("ignore", "The network learnt nothing")
 X, y = np.random.default_rng(0).random((300, 64)), np.arange(300) % 3
 threadpool_limits(4, user_api="openmp")
 
@@ -67,6 +68,7 @@ def pool():
 
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
+    warnings.filterwarnings("ignore", "The network learnt nothing")
     {"fork": fork, "pool": pool}[sys.argv[1]]()
 # Python 3.12 and later warn of forks like these, and of nothing else.
 for warning in caught:
