@@ -38,13 +38,7 @@ def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), obse
     labels = find_labels(y_read)
     dtype = training_dtype(pixels)
     weights = check_sample_weight(sample_weight, len(pixels), dtype)
-    network = make_network(
-        estimator,
-        pixels.shape[1],
-        labels.n_outputs,
-        resumed_shape(probe, given_shape, resuming),
-        scale_pixels(estimator, pixels, weights, resuming),
-    )
+    network = network_for(probe, pixels, weights, labels, given_shape, resuming)
     generator = check_random_state(estimator.random_state)
     if resuming:
         state = resumed_state(estimator, network, labels, dtype, "warm_start")
@@ -94,13 +88,7 @@ def partial_fit(estimator, X, y, sample_weight, classes):
     labels = find_partial_labels(estimator if resuming else None, y, classes)
     dtype = estimator._model.parameters.dtype if resuming else training_dtype(X)
     weights = check_sample_weight(sample_weight, len(X), dtype)
-    network = make_network(
-        estimator,
-        X.shape[1],
-        labels.n_outputs,
-        resumed_shape(probe, given_shape, resuming),
-        scale_pixels(estimator, X, weights, resuming),
-    )
+    network = network_for(probe, X, weights, labels, given_shape, resuming)
     generator = check_random_state(estimator.random_state)
     if resuming:
         state = resumed_state(estimator, network, labels, dtype, "partial_fit")
@@ -110,6 +98,13 @@ def partial_fit(estimator, X, y, sample_weight, classes):
     plan = make_plan(estimator, network, X.shape[0], count_threads(estimator.n_jobs), incremental=True)
     fit_loop(problem, state, plan, generator)
     store(estimator, probe, fitted_attributes(labels, plan, state, network, keep_moments=True))
+
+
+def network_for(estimator, X, weights, labels, given_shape, resuming):
+    """The network to learn X with; where an earlier call is resumed, as it read its pixels."""
+    shape = resumed_shape(estimator, given_shape, resuming)
+    scale = scale_pixels(estimator, X, weights, resuming)
+    return make_network(estimator, X.shape[1], labels.n_outputs, shape, scale)
 
 
 def resumed_shape(estimator, given_shape, resuming):

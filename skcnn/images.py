@@ -5,6 +5,7 @@ from math import isqrt, log2, prod
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from skcnn.notices import warn
 from skcnn.validation import check_integer
 
 # What X is taken as it is in; anything else becomes the first.
@@ -45,7 +46,11 @@ def read_images(estimator, X, y="no_validation", *, reset, image_shape=None):
         check_given_shape(given_shape, image_shape)
     without_y = isinstance(y, str) and y == "no_validation"
     options = {} if without_y else {"multi_output": True}
-    checked = validate_data(estimator, X, y, reset=reset, dtype=DTYPES, order="C", **options)
+    try:
+        checked = validate_data(estimator, X, y, reset=reset, dtype=DTYPES, order="C", **options)
+    except ValueError as error:
+        check_objects(X, error)
+        raise
     X, y = (checked, None) if without_y else checked
     # Numbers that lie across words, as in a field of a packed record, are read one by one at best.
     return (X if X.flags.aligned else X.copy()), y, given_shape
@@ -101,6 +106,37 @@ def as_rows(X):
     return in_native_order(images.reshape(len(images), prod(images.shape[1:]))), images.shape[1:]
 
 
+def check_objects(X, error):
+    """Raise a ValueError that says what to do, if X is a sequence of images, where an array of them belongs."""
+    values = np.asarray(X, dtype=object) if not isinstance(X, list | tuple) else X
+    values = values.ravel() if isinstance(values, np.ndarray) else values
+    shapes = {value.shape for value in values if isinstance(value, np.ndarray)}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"X has images of different shapes, {' and '.join(map(str, sorted(shapes)[:2]))} among them: crop, pad or "
+            "resize them to one."
+        ) from error
+    if shapes:
+        raise ValueError(
+            f"X is a sequence of arrays, each of shape {shapes.pop()}; it must be one array: np.stack(list(X)), or "
+            "np.stack(list(X[column])) of a data frame."
+        ) from error
+
+
+def warn_if_channels_are_first(shape):
+    """Where images or signals that came as such look as if their channels stood before their rows."""
+    if len(shape) == 3 and shape[0] in (1, 3) and shape[2] > shape[0] and 2 * shape[2] >= shape[1]:
+        better = "np.moveaxis(X, 1, -1)"
+    elif len(shape) == 2 and shape[0] == 3 and shape[1] > 3:
+        better = "np.moveaxis(X, 1, -1)[:, np.newaxis], if these are signals of 3 channels,"
+    else:
+        return
+    warn(
+        f"X has images of shape {shape}, taken as (height, width[, n_channels]). If channels come first, pass "
+        f"{better} instead; otherwise image_shape={(*shape, 1)[:3]} says so, and ends this warning."
+    )
+
+
 def in_native_order(X):
     """X, if it is an array of another byte order in this machine's: float32 of any order is to train in float32."""
     if isinstance(X, np.ndarray) and not X.dtype.isnative and X.dtype.kind == "f":
@@ -121,6 +157,7 @@ def check_image_shape(image_shape, n_features, given_shape=None):
     is a square image, any other number a signal.
     """
     if image_shape is None and given_shape is not None:
+        warn_if_channels_are_first(given_shape)
         return (*given_shape, 1)[:3]
     if image_shape is None:
         side = isqrt(n_features)

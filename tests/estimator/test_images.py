@@ -1,6 +1,9 @@
 """X as images of three or four axes: taken as they are, wherever rows are."""
 
+import re
+
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.model_selection import cross_val_score
@@ -87,3 +90,62 @@ def test_images_that_contradict_image_shape(quick, digits):
     with pytest.raises(ValueError, match=r"X has images of shape \(8, 8\), but the network takes .* \(4, 16, 1\)"):
         quick(image_shape=(4, 16)).fit(X.reshape(300, 8, 8), y)
     assert quick(image_shape=(8, 8)).fit(X.reshape(300, 8, 8), y).image_shape_ == (8, 8, 1)
+
+
+# ---- what looks like images, and is none ----
+
+
+def as_objects(images):
+    array = np.empty(len(images), dtype=object)
+    array[:] = list(images)
+    return array
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")
+@pytest.mark.parametrize("call", ["fit", "partial_fit", "predict"])
+@pytest.mark.parametrize(
+    "make",
+    [as_objects, lambda images: as_objects(images)[:, np.newaxis], pd.Series, lambda x: pd.DataFrame({"image": x})],
+    ids=["array", "column", "Series", "DataFrame"],
+)
+def test_a_sequence_of_arrays(quick, call, make):
+    images, y = np.random.default_rng(0).random((20, 8, 8)), np.arange(20) % 2
+    clf = quick(max_iter=3).fit(images, y)
+    X = make(list(images))
+    arguments = () if call == "predict" else (y,)
+    with pytest.raises(ValueError, match=r"X is a sequence of arrays, each of shape \(8, 8\); .*np.stack\(list"):
+        getattr(clf, call)(X, *arguments)
+    stacked = np.stack(list(X["image"] if isinstance(X, pd.DataFrame) else X.ravel() if X.ndim > 1 else X))
+    np.testing.assert_array_equal(clf.predict(stacked), clf.predict(images))
+
+
+@pytest.mark.parametrize("make", [list, as_objects, pd.Series])
+def test_images_of_different_shapes(quick, make):
+    rng = np.random.default_rng(0)
+    X = make([rng.random((8, 8 - i % 2)) for i in range(20)])
+    with pytest.raises(ValueError, match=r"X has images of different shapes, \(8, 7\) and \(8, 8\) among them"):
+        quick().fit(X, np.arange(20) % 2)
+
+
+@pytest.mark.parametrize(
+    ("shape", "better"),
+    [
+        ((1, 8, 8), "np.moveaxis(X, 1, -1) instead"),
+        ((3, 9, 7), "np.moveaxis(X, 1, -1) instead"),
+        ((3, 40), "np.moveaxis(X, 1, -1)[:, np.newaxis], if these are signals"),
+    ],
+    ids=str,
+)
+def test_channels_first(quick, shape, better):
+    X, y = np.random.default_rng(0).random((20, *shape)), np.arange(20) % 2
+    with pytest.warns(UserWarning, match=re.escape(better)):
+        clf = quick().fit(X, y)
+    assert clf.image_shape_ == (*shape, 1)[:3]
+    quick(image_shape=clf.image_shape_).fit(X, y)  # said to be so: no warning
+    moved = np.moveaxis(X, 1, -1)
+    assert quick().fit(moved if len(shape) == 3 else moved[:, np.newaxis], y).image_shape_[2] == shape[0]
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (1, 40), (8, 8, 3), (1, 40, 12), (3, 3, 3), (4, 30), (1, 8, 1)], ids=str)
+def test_channels_that_are_not_first(quick, shape):
+    quick().fit(np.random.default_rng(0).random((20, *shape)), np.arange(20) % 2)
