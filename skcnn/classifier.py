@@ -75,7 +75,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         (uint8), and 1 otherwise.
     solver : {"adam", "sgd"}, default="adam"
         Adam [1]_, which needs little tuning, or stochastic gradient descent with momentum.
-    alpha : float, default=1e-4
+    alpha : float, default=1e-3
         Strength of the L2 penalty, alpha / 2 * ||weights||**2 over the batch's summed weight; intercepts are free.
         Raise it when the training score is far above the validation score.
     class_weight : dict of {label: weight} or "balanced", default=None
@@ -95,7 +95,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         multiplied by a factor for each layer that depends on its size.
     power_t : float, default=0.5
         Exponent of "invscaling".
-    average : bool or int, default=False
+    average : bool or int, default=True
         Whether the model has averages of the parameters, rather than those after the last step: they come to rest
         without an end of training being known, as in streams. True averages late ones, about the last eighth [4]_; an
         int all of them alike, from that number of samples on, as in SGDClassifier. Losses are those of the steps.
@@ -246,13 +246,13 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         init="auto",
         rescale="auto",
         solver="adam",
-        alpha=1e-4,
+        alpha=1e-3,
         class_weight=None,
         batch_size="auto",
         learning_rate="constant",
         learning_rate_init=5e-3,
         power_t=0.5,
-        average=False,
+        average=True,
         max_iter=200,
         shuffle=True,
         random_state=None,

@@ -42,6 +42,7 @@ class Checkpoint:
     # Where the model's parameters are averages: those they are averages of (n_parameters,), and they (n_trainable,).
     parameters: np.ndarray | None
     averages: np.ndarray | None
+    n_averaged: int  # steps in the averages
     n_steps: int  # solver steps since the moments were zero
     n_batches: int  # batches in the running averages
     n_reductions: int  # of an adaptive learning rate

@@ -75,8 +75,8 @@ class Plan:
         passed = (state.n_iter + np.arange(n_batches) / n_batches) / self.max_iter
         return rate * (0.5 + 0.5 * np.cos(pi * passed))
 
-    def averaging_rates(self, state, n_batches):
-        """Of each batch of the next epoch, the part of the averages that its parameters take; None for no averages.
+    def averaging_rates(self, state, n_samples):
+        """Of each step of the next epoch, the part of the averages that its parameters take; None for no averages.
 
         With a weight of 1, the averages are means of all batches' parameters. A larger one forgets the first of them,
         at any time: Shamir and Zhang (2013), "Stochastic gradient descent for non-smooth optimization", section 4.
@@ -84,9 +84,16 @@ class Plan:
         if self.average is None:
             return None
         begin, weight = self.average
-        seen = state.t + self.batch_size * np.arange(1, n_batches + 1)
-        n_averaged = (seen - begin) // self.batch_size + 1  # batches after which so many samples were seen
+        n_seen = np.arange(self.batch_size, n_samples + self.batch_size, self.batch_size)
+        n_averaged = state.n_averaged + np.cumsum(state.t + np.minimum(n_seen, n_samples) >= begin)
         return np.minimum(1.0, weight / np.maximum(n_averaged, 1))
+
+    def count_averaged(self, state, n_samples, n_steps):
+        """How many of an epoch's `n_steps` have gone into the averages."""
+        if self.average is None:
+            return 0
+        n_before = max(0, self.average[0] - 1 - state.t) // self.batch_size  # too early
+        return max(0, n_steps - n_before)
 
     def may_reduce(self, t, n_reductions):
         """Whether the learning rate is to be reduced, where training would stop otherwise."""

@@ -205,7 +205,7 @@ def read_checkpoint(given, model):
             check(given[name].dtype == model.parameters.dtype, f"{name} and the model's parameters are of two types")
             given = given | {name: own(given[name], given[name].dtype)}
     check((given["parameters"] is None) == (given["averages"] is None), "parameters and averages belong together")
-    for name in ("n_steps", "n_batches", "n_reductions", "n_no_improvement"):
+    for name in ("n_steps", "n_averaged", "n_batches", "n_reductions", "n_no_improvement"):
         check(is_count(given[name]), f"{name}={given[name]!r}")
     check(given["n_reductions"] < MOST_REDUCTIONS, f"n_reductions={given['n_reductions']}")
     check(given["best_score"] is None or is_number(given["best_score"]), f"best_score={given['best_score']!r}")

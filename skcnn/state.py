@@ -29,6 +29,7 @@ class State:
     split_seed: int | None = None  # of the part of X that is held out
     n_no_improvement: int = 0
     averages: np.ndarray | None = None  # (n_trainable,) of the parameters, if they are averaged
+    n_averaged: int = 0  # steps in the averages
     final_parameters: np.ndarray | None = None  # of the model, once training has ended
 
     def learnt_parameters(self):
@@ -128,8 +129,9 @@ def resumed_state(estimator, network, labels, dtype, what):
     moments = checkpoint.moments
     kept = moments is not None and moments.shape == zeros.shape
     parameters, averages = resumed_parameters(model, checkpoint, dtype)
+    n_averaged = checkpoint.n_averaged
     if averages is None or not estimator.average:
-        averages = initial_averages(estimator, network, parameters)
+        averages, n_averaged = initial_averages(estimator, network, parameters), 0
     warm = what == "warm_start"
     # The parameters are the best ones so far if the last training stopped early, and are to be held against later ones.
     best_score = checkpoint.best_score if warm and estimator.early_stopping else None
@@ -151,6 +153,7 @@ def resumed_state(estimator, network, labels, dtype, what):
         split_seed=checkpoint.split_seed,
         n_no_improvement=checkpoint.n_no_improvement,
         averages=averages,
+        n_averaged=n_averaged,
     )
 
 
@@ -173,6 +176,7 @@ def fitted_attributes(labels, plan, state, network, *, keep_moments=False):
             moments=state.moments if keep_moments else None,
             parameters=state.parameters if keep_averages else None,
             averages=state.averages if keep_averages else None,
+            n_averaged=state.n_averaged if keep_averages else 0,
             n_steps=state.n_steps,
             n_batches=state.n_batches,
             n_reductions=state.n_reductions,

@@ -35,7 +35,7 @@ class Order(NamedTuple):
     moves: np.ndarray | None  # (n_rows, 3), np.intp: rows and columns that each image is moved by, if it is mirrored
     batch_size: int
     learning_rates: np.ndarray  # (n_batches,), np.float64
-    averaging_rates: np.ndarray | None  # likewise, which part of the averages the parameters take; None for no averages
+    averaging_rates: np.ndarray | None  # of each step, the part of the averages that is new; None for no averages
 
 
 class Observer:
@@ -172,7 +172,8 @@ def run_epoch(problem, state, plan, generator, workspace):
     rows = problem.rows[generator.permutation(n_samples)] if plan.shuffle else problem.rows
     moves = draw_moves(plan, n_samples, generator, state)
     n_batches = -(-n_samples // plan.batch_size)
-    rates = plan.learning_rates(state, n_batches), plan.averaging_rates(state, n_batches)
+    rates = plan.learning_rates(state, n_batches), plan.averaging_rates(state, n_samples)
+    n_steps = state.n_steps
     # Forward, to the weights and to the activations.
     batch_work = 3 * problem.network.n_multiply_adds * plan.batch_size
     n_run = plan.batch_size * count_until_signals(batch_work)
@@ -189,6 +190,7 @@ def run_epoch(problem, state, plan, generator, workspace):
         loss, weight = train_batches(problem, order, plan.solver, state, workspace, plan.n_threads)
         total_loss += loss
         total_weight += weight
+    state.n_averaged += plan.count_averaged(state, n_samples, state.n_steps - n_steps)
     return total_loss / total_weight
 
 

@@ -10,7 +10,7 @@ cdef struct Step:
     void* moments  # of the type that the network computes in, as are the averages
     void* averages  # of the trained parameters, or NULL
     const double* learning_rates  # of this batch and those after it
-    const double* averaging_rates  # likewise: which part of the averages this batch's parameters take the place of
+    const double* averaging_rates  # of steps: which part of the averages these parameters take the place of
     Py_ssize_t number  # counts from 1 since the moments were zero
     Py_ssize_t n_batches  # in the running statistics
     double loss, weight  # sums over batches, of loss times weight and of weight

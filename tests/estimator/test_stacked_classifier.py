@@ -180,7 +180,7 @@ def test_initial_weights(quick, digits, init, activation, he):
 def test_early_stopping_keeps_the_best_epoch(quick, digits):
     X, y = digits
     choices = {"max_iter": 40, "early_stopping": True, "tol": 0.0, "n_iter_no_change": 3, "learning_rate_init": 0.03}
-    clf, seen = quick(**a_stack, **choices), []
+    clf, seen = quick(**a_stack, **choices, average=False), []
     validation = X[200:], y[200:], None
     fit_watched(clf, X[:200], y[:200], lambda state: seen.append(state.parameters.copy()), validation=validation)
     best = int(np.argmax(clf.validation_scores_))

@@ -252,7 +252,8 @@ def expected_train_batches(
     for epoch, order in enumerate(orders):
         n_batches = -(-len(order) // batch_size)
         rates = learning_rates(solver, epoch, n_batches), averaging_rates(epoch, n_batches)
-        for start, rate, part in zip(range(0, len(order), batch_size), *rates, strict=True):
+        averaging = iter(rates[1])
+        for start, rate in zip(range(0, len(order), batch_size), rates[0], strict=True):
             rows = order[start : start + batch_size]
             weight = sample_weight[rows].sum()
             if weight == 0:
@@ -263,6 +264,7 @@ def expected_train_batches(
             rate = rate * factors if solver["kind"] == "adam" else rate
             options = solver | {"learning_rate": rate}
             trainable[:], moments = step_function(trainable, gradient, moments, step, options)
+            part = next(averaging)  # of steps, not of batches without weight
             averages = trainable.copy() if part == 1 else averages + part * (trainable - averages)
             if network.standardize:
                 running += (statistics - running) / min(step, 10)

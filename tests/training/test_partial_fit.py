@@ -37,7 +37,7 @@ def test_epochs_of_the_same_chunk_are_epochs_of_fit(quick, digits):
 
 def test_after_a_plain_fit_moments_start_at_zero(quick, digits):
     X, y = digits
-    plain, kept = (quick(warm_start=warm).fit(X, y) for warm in (False, True))
+    plain, kept = (quick(warm_start=warm, average=False).fit(X, y) for warm in (False, True))
     before = plain._parameters.copy()
     assert_array_equal(before, kept._parameters)
     first, later = (np.abs(clf.partial_fit(X[:32], y[:32])._parameters - before) for clf in (plain, kept))

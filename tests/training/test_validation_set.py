@@ -47,7 +47,7 @@ def test_curves_of_ones_own_validation_set(quick, split, rng, loss, n_classes):
 
 def test_early_stopping_keeps_the_best_epoch(quick, split):
     X, y, validation = split
-    clf = quick(max_iter=100, early_stopping=True, tol=0.0, n_iter_no_change=3, learning_rate_init=0.05)
+    clf = quick(max_iter=100, early_stopping=True, tol=0.0, n_iter_no_change=3, learning_rate_init=0.05, average=False)
     seen = []
     fit_watched(clf, X, y, lambda state: seen.append(state.parameters.copy()), validation=(*validation.values(), None))
     best = int(np.argmax(clf.validation_scores_))
