@@ -195,7 +195,11 @@ class Skcnn:
             objective={"loss": LOSSES["log_loss"], "alpha": 0.0},
         )
         self._plan = make_plan(self._classifier, network, len(task.X), threads, incremental=False)
-        self._state = State(task.parameters.copy(), zero_moments(network, "adam", np.float32))
+        self._state = State(
+            task.parameters.copy(),
+            zero_moments(network, "adam", np.float32),
+            averages=task.parameters[: network.n_trainable].copy(),
+        )
         self._workspace = network.workspace(self._plan.batch_size, self._plan.n_threads, np.float32)
         n_classes = max(2, network.n_outputs)
         with warnings.catch_warnings():  # a fit to a handful of images, whatever they show, for _load to write over
@@ -205,7 +209,7 @@ class Skcnn:
 
     def _load(self):
         """Put the training loop's weights into the classifier."""
-        self._classifier._parameters[:] = self._state.parameters
+        self._classifier._parameters[:] = self._state.learnt_parameters()
 
     def arrange(self, rows):
         self._order = GivenOrder(rows)
