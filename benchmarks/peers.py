@@ -42,7 +42,11 @@ class TorchTwin:
             for own, initial in zip(self._model.parameters(), task.initial.values(), strict=False):
                 own.copy_(torch.from_numpy(initial))
         self._criterion = torch.nn.BCEWithLogitsLoss(reduction="sum")
-        self._optimizer = torch.optim.Adam(self._model.parameters(), lr=task.learning_rate, fused=self.fused)
+        groups = [
+            {"params": [own], "lr": task.learning_rate * one.rate}
+            for own, (one, *_) in zip(self._model.parameters(), network.layout, strict=False)
+        ]
+        self._optimizer = torch.optim.Adam(groups, fused=self.fused)
         self._batch_size = task.batch_size
         self._X = torch.from_numpy(task.pixels).reshape(-1, n_channels, height, width)
         self._X_new = torch.from_numpy(task.pixels_new).reshape(-1, n_channels, height, width)
@@ -107,7 +111,7 @@ class JaxTwin:
         self._stages = task.network.stages
         self._activation = jax.nn.relu if task.network.activation == "relu" else jax.nn.sigmoid
         self._batch_size = task.batch_size
-        self._learning_rate = task.learning_rate
+        self._learning_rates = {one.name: task.learning_rate * one.rate for one, *_ in task.network.layout}
         self._X = jax.device_put(task.pixels.reshape(-1, 1, height, width))
         self._X_new = jax.device_put(task.pixels_new.reshape(-1, 1, height, width))
         self._targets = jax.device_put(task.targets)
@@ -162,10 +166,11 @@ class JaxTwin:
         parameters, first, second, n_steps = state
         loss, gradient = self._jax.value_and_grad(self._loss)(parameters, X, targets)
         n_steps = n_steps + 1
-        rate = self._learning_rate * sqrt(1 - beta_2**n_steps) / (1 - beta_1**n_steps)
+        correction = sqrt(1 - beta_2**n_steps) / (1 - beta_1**n_steps)
+        rates = {name: self._learning_rates[name] * correction for name in parameters}
         first = tree_map(lambda m, g: beta_1 * m + (1 - beta_1) * g, first, gradient)
         second = tree_map(lambda v, g: beta_2 * v + (1 - beta_2) * g * g, second, gradient)
-        parameters = tree_map(lambda p, m, v: p - rate * m / (sqrt(v) + epsilon), parameters, first, second)
+        parameters = tree_map(lambda p, m, v, r: p - r * m / (sqrt(v) + epsilon), parameters, first, second, rates)
         return (parameters, first, second, n_steps), loss * X.shape[0]
 
     def _scan(self, state, X, targets, batches, rest):

@@ -209,7 +209,7 @@ class Skcnn:
 
     def _load(self):
         """Put the training loop's weights into the classifier."""
-        self._classifier._parameters[:] = self._state.learnt_parameters()
+        self._classifier._parameters[:] = self._state.parameters  # not their averages, which peers have none of
 
     def arrange(self, rows):
         self._order = GivenOrder(rows)
