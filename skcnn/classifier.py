@@ -320,7 +320,8 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
             Labels of any type, two classes or more; or an indicator of 0 and 1 with a column for each label, of which
             a sample may have any number.
         sample_weight : array-like of shape (n_samples,), default=None
-            Not negative and not all zero; None weighs every sample 1.
+            Not negative and not all zero; None weighs every sample 1. As the penalty is divided by a batch's weight,
+            pass weights of mean 1; those that sum to 1 or less are taken as such.
         X_val, y_val : array-like, default=None
             A validation set of your own: scored after each epoch, and with `early_stopping=True` what decides, in
             place of a part of X. With metadata routing enabled and requested (`set_fit_request(X_val=True,

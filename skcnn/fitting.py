@@ -20,6 +20,9 @@ from skcnn.threads import count_threads
 from skcnn.training import Problem, final_parameters, fit_loop
 from skcnn.validation import check_fits_dtype, check_parameters, check_sample_weight, fit_weights
 
+# The sum of weights that are a distribution, to their rounding.
+_DISTRIBUTION = 1.001
+
 # What rescale="auto" is for uint8.
 _BYTES_RESCALE = 1 / 255
 
@@ -133,12 +136,24 @@ def make_problem(estimator, X, y, weights, labels, network):
     return Problem(
         X=X,
         targets=labels.encode(y).astype(dtype, order="C"),
-        sample_weight=weigh_classes(estimator.class_weight, labels, y, weights),
+        sample_weight=raise_weights(weigh_classes(estimator.class_weight, labels, y, weights)),
         rows=np.arange(X.shape[0], dtype=np.intp),
         labels=labels,
         network=network,
         objective={"loss": LOSSES[estimator.loss], "alpha": float(estimator.alpha)},
     )
+
+
+def raise_weights(weights):
+    """Weights of mean 1, 0s left out, instead of those that sum to 1 or less, as a distribution over the samples does.
+
+    The penalty is divided by a batch's weight: it would be as many times as strong as there are samples. Whole numbers,
+    which stand for copies, sum to more, or are a single 1.
+    """
+    total = weights.sum(dtype=np.float64)
+    if total > _DISTRIBUTION:
+        return weights
+    return (weights * (np.count_nonzero(weights) / total)).astype(weights.dtype)
 
 
 def weigh_classes(class_weight, labels, y, weights):

@@ -10,7 +10,7 @@ from numbers import Integral
 from skcnn.kernels import MAX_POOL
 from skcnn.layers import Convolution, MaxPooling
 from skcnn.summary import format_shapes
-from skcnn.validation import check_integer, is_sequence
+from skcnn.validation import check_integer, is_auto, is_sequence
 
 _POOL_SIDES = "pool_height", "pool_width"
 
@@ -38,10 +38,6 @@ def choose_activation(activation, n_filters):
 def choose_pool(shape):
     """(height, width) of a stack's pool on feature maps of that shape."""
     return tuple(2 if side // 2 >= _LEFT_TO_READ else 1 for side in shape[:2])
-
-
-def is_auto(value):
-    return isinstance(value, str) and value == "auto"
 
 
 def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding):

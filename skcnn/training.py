@@ -86,15 +86,20 @@ def fit_loop(problem, state, plan, generator, holdout=None, observer=None):
             ConvergenceWarning,
         )
     if state.loss_curve and not plan.incremental:
-        warn_if_nothing_was_learnt(problem, state)
+        # Of early stopping's model, which is not that of the last epoch, a loss must have been less.
+        loss = min(state.loss_curve) if plan.early_stopping else state.loss
+        warn_if_nothing_was_learnt(problem, loss)
 
 
-def warn_if_nothing_was_learnt(problem, state):
-    """Where the last loss is no less than that of the best constant prediction, the classes' frequencies."""
+def warn_if_nothing_was_learnt(problem, loss):
+    """Where the loss is no less than that of the best constant prediction, the classes' frequencies.
+
+    Standardised logits cannot be near a constant: what their loss is worth is another matter.
+    """
     constant = constant_loss(problem)
-    if not problem.network.standardize and state.loss >= constant > 0:
+    if not problem.network.standardize and loss >= constant > 0:
         warn(
-            f"The network learnt nothing: its last loss, {state.loss:.4g}, is no less than {constant:.4g}, that of "
+            f"The network learnt nothing: its last loss, {loss:.4g}, is no less than {constant:.4g}, that of "
             f"predicting each class as often as it comes, whatever the image. Try another learning_rate_init or a "
             f"smaller alpha, more epochs (max_iter, n_iter_no_change) or more images, and have a look at X and y.",
             ConvergenceWarning,
@@ -129,8 +134,10 @@ def train(problem, state, plan, generator, holdout, observer):
         loss = run_epoch(problem, state, plan, generator, workspace)
         check_finite(loss, state.parameters, plan)
         # Before either is recorded: an interrupt on the way leaves as many scores as losses.
-        learnt = state.learnt_parameters()
-        validation = None if holdout is None else evaluate(problem, learnt, plan, holdout)
+        learnt = validation = None
+        if holdout is not None:
+            learnt = state.learnt_parameters()
+            validation = evaluate(problem, learnt, plan, holdout)
         state.record(loss, len(problem.rows), plan, learnt, validation)
         if plan.verbose:
             print(f"Iteration {state.n_iter}, loss = {loss:.8f}")

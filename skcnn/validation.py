@@ -58,7 +58,7 @@ def check_parameters(estimator):
     check_integer("max_iter", estimator.max_iter, 1)
     for name, (low, high, boundaries) in _REALS.items():
         value = getattr(estimator, name)
-        if not (name == "rescale" and isinstance(value, str) and value == "auto"):
+        if not (name == "rescale" and is_auto(value)):
             check_real(name, value, low, high, boundaries)
     for name, known in OPTIONS.items():
         value = getattr(estimator, name)
@@ -68,10 +68,10 @@ def check_parameters(estimator):
         value = getattr(estimator, name)
         if not isinstance(value, bool | np.bool_):
             raise TypeError(f"{name} must be True or False; got {value!r}.")
-    if not (isinstance(estimator.batch_size, str) and estimator.batch_size == "auto"):
+    if not is_auto(estimator.batch_size):
         check_integer("batch_size", estimator.batch_size, 1, otherwise=" or 'auto'")
     patience = estimator.n_iter_no_change
-    if not (isinstance(patience, float) and patience == inf) and not (isinstance(patience, str) and patience == "auto"):
+    if not is_auto(patience) and not (isinstance(patience, float) and patience == inf):
         check_integer("n_iter_no_change", patience, 1, otherwise=", infinity or 'auto'")
     if not isinstance(estimator.average, bool | np.bool_):
         check_integer("average", estimator.average, 1, otherwise=" or a boolean")
@@ -87,6 +87,10 @@ def check_parameters(estimator):
         raise ValueError(
             f"random_state={estimator.random_state!r} must be None, an integer of at least 0 or a RandomState."
         ) from error
+
+
+def is_auto(value):
+    return isinstance(value, str) and value == "auto"
 
 
 def is_sequence(value):

@@ -10,6 +10,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skcnn import ConvSigmoidClassifier
+from tests.helpers.marks import few_steps
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +47,10 @@ def fitted(quick, digits):
 @pytest.fixture
 def rng():
     return np.random.RandomState(0)
+
+
+def pytest_collection_modifyitems(items):
+    """Fits of a few steps, of which `quick` makes classifiers, say that they learnt nothing where they did not."""
+    for item in items:
+        if "quick" in getattr(item, "fixturenames", ()):
+            item.add_marker(few_steps)

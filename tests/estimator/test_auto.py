@@ -5,6 +5,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skcnn import ConvSigmoidClassifier
+from tests.helpers.marks import few_steps
+
+pytestmark = few_steps
 
 TO_THE_END = {"max_iter": 3, "n_iter_no_change": 1, "tol": 1e9, "random_state": 0}
 

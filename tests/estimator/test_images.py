@@ -101,21 +101,20 @@ def as_objects(images):
     return array
 
 
-@pytest.mark.filterwarnings("ignore:X has feature names")
 @pytest.mark.parametrize("call", ["fit", "partial_fit", "predict"])
 @pytest.mark.parametrize(
     "make",
-    [as_objects, lambda images: as_objects(images)[:, np.newaxis], pd.Series, lambda x: pd.DataFrame({"image": x})],
+    [as_objects, lambda images: as_objects(images)[:, np.newaxis], pd.Series, lambda images: pd.DataFrame({0: images})],
     ids=["array", "column", "Series", "DataFrame"],
 )
 def test_a_sequence_of_arrays(quick, call, make):
     images, y = np.random.default_rng(0).random((20, 8, 8)), np.arange(20) % 2
-    clf = quick(max_iter=3).fit(images, y)
     X = make(list(images))
+    clf = quick(max_iter=3).fit(images, y)
     arguments = () if call == "predict" else (y,)
     with pytest.raises(ValueError, match=r"X is a sequence of arrays, each of shape \(8, 8\); .*np.stack\(list"):
         getattr(clf, call)(X, *arguments)
-    stacked = np.stack(list(X["image"] if isinstance(X, pd.DataFrame) else X.ravel() if X.ndim > 1 else X))
+    stacked = np.stack(list(X[0] if isinstance(X, pd.DataFrame) else X.ravel() if X.ndim > 1 else X))
     np.testing.assert_array_equal(clf.predict(stacked), clf.predict(images))
 
 

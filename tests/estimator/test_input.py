@@ -8,6 +8,9 @@ from numpy.testing import assert_array_equal
 
 from skcnn import ConvSigmoidClassifier
 from tests.helpers.fits import fit_unconverged
+from tests.helpers.marks import few_steps
+
+pytestmark = few_steps
 
 # A megabyte is thousands of rows' targets, weights and labels, which are new arrays; X is twenty.
 N_SAMPLES, SIDE = 20_000, 32

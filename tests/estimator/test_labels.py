@@ -10,6 +10,7 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import cross_val_score
 from sklearn.utils.class_weight import compute_sample_weight
 
+from skcnn import ConvSigmoidClassifier
 from tests.helpers import reference
 
 
@@ -173,8 +174,6 @@ def test_class_weights_of_strings_and_in_chunks(quick, digits):
 
 def test_balanced_finds_the_rare_class(digits):
     """One in ten: without weights, a short fit finds no reason to ever predict it."""
-    from skcnn import ConvSigmoidClassifier
-
     X, y = digits[0], digits[1] == 8
     recalls = []
     for class_weight in (None, "balanced"):
@@ -213,3 +212,33 @@ def test_bad_class_weights(quick, digits, class_weight, error, message):
 def test_class_weights_of_several_labels(quick, labelled):
     with pytest.raises(ValueError, match="class_weight='balanced' is for one class a sample"):
         quick(class_weight="balanced").fit(*labelled)
+
+
+# ---- the sum of the weights ----
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("total", [1e-30, 0.3, 1.0])
+def test_weights_that_sum_to_little(quick, digits, dtype, total):
+    """As those of AdaBoost, to 1: the penalty is as strong as without any, where it was hundreds of times so."""
+    X, y = digits[0].astype(dtype), digits[1]
+    expected = quick(alpha=0.1).fit(X, y)
+    clf = quick(alpha=0.1).fit(X, y, sample_weight=np.full(300, total / 300))
+    tolerance = 1e-3 if dtype == "float32" else 1e-9
+    assert_allclose(clf.coefs_[0], expected.coefs_[0], rtol=tolerance, atol=tolerance)
+    # Those of weight 0 do not count.
+    weights = np.arange(300) % 2 * (total / 150)
+    part, whole = quick(alpha=0.1, shuffle=False), quick(alpha=0.1, shuffle=False)
+    part.set_params(batch_size=150).fit(X[1::2], y[1::2])
+    whole.set_params(batch_size=300).fit(X, y, sample_weight=weights)
+    assert_allclose(whole.coefs_[0], part.coefs_[0], rtol=10 * tolerance, atol=10 * tolerance)
+
+
+def test_a_single_sample_that_counts(quick, digits):
+    """A weight of 1, as one copy."""
+    X, y = digits[0][:20], digits[1][:20]
+    options = {"alpha": 0.1, "shuffle": False, "batch_size": 20}
+    one, copy = (
+        quick(**options).partial_fit(X[:n], y[:n], w, np.arange(10)) for n, w in ((20, np.eye(20)[0]), (1, None))
+    )
+    assert_allclose(one.coefs_[0], copy.coefs_[0], rtol=1e-9, atol=1e-12)

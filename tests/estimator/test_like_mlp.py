@@ -27,6 +27,7 @@ from sklearn.preprocessing import MinMaxScaler
 
 from skcnn import ConvSigmoidClassifier
 from tests.helpers.fits import fit_unconverged
+from tests.helpers.marks import few_steps
 
 TINY = np.array([[3.0, 2.0], [1.0, 6.0]]), np.array([1, 0])
 
@@ -84,6 +85,7 @@ def test_one_step_as_worked_out_by_hand():
     assert_allclose(clf.predict_proba(X)[0, 1], 0.739, atol=1e-3)
 
 
+@few_steps
 @pytest.mark.parametrize("learning_rate", ["invscaling", "constant"])
 def test_learning_rate_over_a_warm_start(learning_rate):
     X, y = [[3, 2], [1, 6], [5, 6], [-2, -4]], [1, 1, 1, 0]
@@ -96,6 +98,7 @@ def test_learning_rate_over_a_warm_start(learning_rate):
         assert after == pytest.approx(clf.learning_rate_init / (8 + 1) ** 0.25, rel=1e-15)
 
 
+@few_steps
 def test_a_learning_rate_that_vanishes():
     """No overflow, and no step after the first epoch. (Momentum would go on.)"""
     parameters = {"solver": "sgd", "learning_rate": "invscaling", "power_t": 1000.0, "momentum": 0.0}
@@ -196,6 +199,7 @@ def test_tolerance():
     assert clf.n_iter_ < 3000
 
 
+@few_steps
 def test_verbose_fit_and_partial_fit(capsys):
     clf = fit_unconverged(dense(2, solver="sgd", max_iter=2, verbose=10, n_filters=2), *TINY)
     clf.partial_fit(*TINY)
@@ -224,6 +228,7 @@ def test_adaptive_learning_rate():
     assert clf.learning_rate_ < 1e-6
 
 
+@few_steps
 def test_warm_start_with_the_same_classes_only():
     X, y = load_iris(return_X_y=True)
     fresh = {"n_filters": 2, "warm_start": True, "tol": 0.1, "n_iter_no_change": 2}
@@ -238,6 +243,7 @@ def test_warm_start_with_the_same_classes_only():
         dense(4, **fresh).fit(X, y).fit(X, np.repeat([0, 1, 3], 50))
 
 
+@few_steps
 def test_warm_start_runs_all_of_max_iter():
     X, y = load_iris(return_X_y=True)
     clf = dense(4, n_filters=2, solver="sgd", warm_start=True, max_iter=3)

@@ -141,21 +141,19 @@ def test_no_more_threads_than_are_of_use():
 
 NATIVE_THREADS = """
 import os
-import warnings
 import numpy as np
 from skcnn import ConvSigmoidClassifier
 from threadpoolctl import threadpool_limits
 
-warnings.filterwarnings("ignore", "The network learnt nothing")
-
 def fit(n_jobs):
-    clf = ConvSigmoidClassifier(64, max_iter=3, tol=1e9, n_iter_no_change=1, batch_size=100, n_jobs=n_jobs)
-    return clf.fit(X, y)
+    stop = {"max_iter": 3, "tol": 1e9, "n_iter_no_change": 1}
+    return ConvSigmoidClassifier(64, learning_rate_init=0.02, **stop, batch_size=100, n_jobs=n_jobs).fit(X, y)
 
 def n_started():
     return len(os.listdir("/proc/self/task")) - at_first
 
-X, y = np.random.default_rng(0).random((300, 64)), np.arange(300) % 3
+y = np.arange(300) % 3
+X = np.random.default_rng(0).random((300, 64)) + y[:, np.newaxis]
 at_first = len(os.listdir("/proc/self/task"))
 with threadpool_limits(16, user_api="openmp"):
     clf = fit(1)

@@ -48,3 +48,6 @@ SOLVERS = {
     "sgd, nesterov": {"kind": "sgd", "momentum": 0.7},
 }
 every_solver = pytest.mark.parametrize("solver", [SOLVER | changes for changes in SOLVERS.values()], ids=SOLVERS)
+
+# For fits that are too short to learn anything: what they say of it is not what is tested.
+few_steps = pytest.mark.filterwarnings("ignore:The network learnt nothing:sklearn.exceptions.ConvergenceWarning")

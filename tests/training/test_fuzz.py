@@ -14,6 +14,9 @@ import pytest
 
 from skcnn import ConvSigmoidClassifier
 from tests.helpers.damage import damaged, loaded
+from tests.helpers.marks import few_steps
+
+pytestmark = few_steps
 
 N_STATES = int(os.environ.get("SKCNN_FUZZ", "200"))
 

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skcnn import ConvSigmoidClassifier, training
 from skcnn.images import measure_scale
 from skcnn.network import Network
+from tests.helpers.marks import few_steps
 
 every_solver = pytest.mark.parametrize("solver", ["adam", "sgd"])
 
@@ -83,6 +84,7 @@ def test_a_stream_has_no_end_to_anneal_to(quick, digits):
 # ---- patience ----
 
 
+@few_steps
 @pytest.mark.parametrize(
     ("n_samples", "batch_size", "n_iter_no_change", "n_epochs"),
     [(40, 20, "auto", 52), (40, 40, "auto", 102), (300, 20, "auto", 12), (40, 20, 3, 5)],

@@ -14,6 +14,7 @@ from numpy.testing import assert_array_equal
 from skcnn import ConvSigmoidClassifier
 from skcnn.saved import STATE_VERSION
 from tests.helpers.damage import loaded
+from tests.helpers.marks import few_steps
 
 STACK = {"n_filters": (3, 4), "padding": "same", "activation": "relu", "standardize": True}
 
@@ -119,6 +120,7 @@ class Needy(ConvSigmoidClassifier):
         self.name = name
 
 
+@few_steps
 def test_a_subclass(digits):
     clf = Needy("x").fit(*digits)
     again = copy.deepcopy(clf)

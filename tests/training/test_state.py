@@ -9,6 +9,9 @@ import skops.io
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skcnn import ConvSigmoidClassifier
+from tests.helpers.marks import few_steps
+
+pytestmark = few_steps
 
 SNAPSHOT = Path(__file__).parent / "snapshot.pkl"
 

@@ -11,6 +11,7 @@ from sklearn.preprocessing import MinMaxScaler
 from skcnn import ConvSigmoidClassifier
 from skcnn.holdout import Holdout
 from tests.helpers.fits import fit_unconverged, fit_watched
+from tests.helpers.marks import few_steps
 from tests.helpers.reference import output_loss
 
 losses = pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
@@ -182,6 +183,7 @@ def test_bad_validation_sets(quick, split, changes, message):
     assert_array_equal(clf._parameters, before)
 
 
+@few_steps
 @pytest.mark.parametrize("part", ["learn from", "validate with"])
 def test_weights_that_leave_a_part_empty(digits, epochs, part):
     X, y = digits[0][:20], np.arange(20) % 2
