@@ -182,8 +182,18 @@ def test_the_first_of_several_largest_values_has_the_gradient(padding):
 
 # ---- training ----
 
+
+class Adam(keras.optimizers.Adam):
+    """Each variable's learning rate is that of all times its own of `rates`, a dict by path."""
+
+    rates: dict
+
+    def update_step(self, gradient, variable, learning_rate):
+        super().update_step(gradient, variable, learning_rate * self.rates[variable.path])
+
+
 SOLVERS = {
-    "adam": ({"kind": "adam"}, lambda: keras.optimizers.Adam(0.05, epsilon=1e-8)),
+    "adam": ({"kind": "adam"}, lambda: Adam(0.05, epsilon=1e-8)),
     "sgd": ({"kind": "sgd", "momentum": 0.0}, lambda: keras.optimizers.SGD(0.05)),
     "sgd, momentum": ({"kind": "sgd", "nesterovs_momentum": False}, lambda: keras.optimizers.SGD(0.05, momentum=0.9)),
     "sgd, nesterov": ({"kind": "sgd"}, lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)),
@@ -196,13 +206,19 @@ def test_training(settings, make_optimizer, loss):
     network, n_samples, batch_size, n_epochs = Network(**SMALL), 30, 8, 2
     problem = random_problem(network, n_samples)
     model = make_model(network, problem["parameters"])
-    model.compile(make_optimizer(), loss=partial(keras_loss, loss))
-    for _ in range(n_epochs):
-        for start in range(0, n_samples, batch_size):
+    optimizer, solver = make_optimizer(), SOLVER | settings
+    optimizer.rates = {
+        variable.path: one.rate for variable, (one, *_) in zip(model.trainable_variables, network.layout, strict=True)
+    }
+    model.compile(optimizer, loss=partial(keras_loss, loss))
+    starts = range(0, n_samples, batch_size)
+    for epoch in range(n_epochs):
+        for start, rate in zip(starts, harness.learning_rates(solver, epoch, len(starts)), strict=True):
             batch = slice(start, start + batch_size)
+            optimizer.learning_rate = rate
             model.train_on_batch(problem["X"][batch].reshape(-1, *network.image_shape), problem["targets"][batch])
     orders = n_epochs * [np.arange(n_samples)]
-    options = {"orders": orders, "batch_size": batch_size, "solver": SOLVER | settings, "loss": loss}
+    options = {"orders": orders, "batch_size": batch_size, "solver": solver, "loss": loss}
     parameters, *_ = harness.train_batches(network, **problem, **options)
     for actual, expected in zip(to_keras(network, parameters), model.trainable_variables, strict=True):
         assert_close(actual, expected)
