@@ -43,7 +43,7 @@ class TorchTwin:
                 own.copy_(torch.from_numpy(initial))
         self._criterion = torch.nn.BCEWithLogitsLoss(reduction="sum")
         groups = [
-            {"params": [own], "lr": task.learning_rate * one.rate}
+            {"params": [own], "lr": one.learning_rate(task.learning_rate)}
             for own, (one, *_) in zip(self._model.parameters(), network.layout, strict=False)
         ]
         self._optimizer = torch.optim.Adam(groups, fused=self.fused)
@@ -111,7 +111,7 @@ class JaxTwin:
         self._stages = task.network.stages
         self._activation = jax.nn.relu if task.network.activation == "relu" else jax.nn.sigmoid
         self._batch_size = task.batch_size
-        self._learning_rates = {one.name: task.learning_rate * one.rate for one, *_ in task.network.layout}
+        self._learning_rates = {one.name: one.learning_rate(task.learning_rate) for one, *_ in task.network.layout}
         self._X = jax.device_put(task.pixels.reshape(-1, 1, height, width))
         self._X_new = jax.device_put(task.pixels_new.reshape(-1, 1, height, width))
         self._targets = jax.device_put(task.targets)

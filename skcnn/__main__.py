@@ -203,11 +203,12 @@ def run(args, split, y_train, y_test):
     import joblib
 
     from skcnn.fitting import fit
+    from skcnn.plan import most_epochs
 
     clf = make_classifier(args, split)
     print(f"\n{clf}")
     start = time.perf_counter()
-    with Progress(clf.max_iter) as progress:
+    with Progress(most_epochs(clf, len(y_train))) as progress:
         fit(clf, split.X_train, y_train, observer=progress)
     seconds = time.perf_counter() - start
     if clf.n_iter_ == 0:

@@ -24,16 +24,18 @@ class EpochCallbacks(Observer):
     ----------
     estimator : ConvSigmoidClassifier
         Its hyper-parameters checked.
+    max_iter : int
+        The most epochs that it will take.
     """
 
-    def __init__(self, estimator):
+    def __init__(self, estimator, max_iter):
         self.estimator = estimator
-        self.fit_task = estimator._init_callback_context(max_subtasks=estimator.max_iter)
+        self.fit_task = estimator._init_callback_context(max_subtasks=max_iter)
 
     @classmethod
-    def of(cls, estimator):
+    def of(cls, estimator, max_iter):
         """None where scikit-learn has no callbacks."""
-        return None if CallbackSupportMixin is None else cls(estimator)
+        return None if CallbackSupportMixin is None else cls(estimator, max_iter)
 
     def begin_fit(self, X, y, sample_weight, attributes):
         """The observer of the epochs; `attributes` makes of a state what the estimator would have if they ended."""

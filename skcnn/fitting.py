@@ -33,7 +33,6 @@ _NOTED = ("n_features_in_", "feature_names_in_")
 def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), observer=None):
     """`ConvSigmoidClassifier.fit`; `validation` is (X_val, y_val, sample_weight_val), an `observer` sees the epochs."""
     check_parameters(estimator)
-    callbacks = EpochCallbacks.of(estimator) if observer is None else None
     probe = metadata_probe(estimator)
     resuming = estimator.warm_start and hasattr(estimator, "_model")
     pixels, y_read, given_shape = read_images(probe, X, y, reset=not resuming)
@@ -61,6 +60,7 @@ def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), obse
         state = replace(state, final_parameters=parameters).with_own_lists()
         return noted(probe) | fitted_attributes(labels, plan, state, network)
 
+    callbacks = EpochCallbacks.of(estimator, plan.max_iter) if observer is None else None
     if callbacks is not None:
         observer = callbacks.begin_fit(X, y, sample_weight, attributes_of)
     fit_loop(problem, state, plan, generator, holdout, observer)
@@ -135,7 +135,7 @@ def make_problem(estimator, X, y, weights, labels, network):
     dtype = weights.dtype
     return Problem(
         X=X,
-        targets=labels.encode(y).astype(dtype, order="C"),
+        targets=labels.smooth(labels.encode(y), float(estimator.label_smoothing)).astype(dtype, order="C"),
         sample_weight=raise_weights(weigh_classes(estimator.class_weight, labels, y, weights)),
         rows=np.arange(X.shape[0], dtype=np.intp),
         labels=labels,

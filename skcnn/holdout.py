@@ -21,7 +21,7 @@ class Holdout:
     rows: np.ndarray | None  # of these arrays; None for all
 
     def evaluate(self, problem, parameters, n_threads):
-        """The weighted mean of the loss, without penalty and class weights, and the accuracy."""
+        """The weighted mean of the loss, without penalty, smoothing and class weights, and the accuracy."""
         rows = slice(None) if self.rows is None else self.rows
         logits = problem.network.logits(self.X, parameters, n_threads, self.rows).astype(np.float64)
         if not np.isfinite(logits).all():
@@ -29,7 +29,7 @@ class Holdout:
             raise ValueError(
                 f"{name} holds values too large for {parameters.dtype.name}, in which this model computes."
             )
-        targets, weights = self.targets[rows] != 0, self.sample_weight[rows]
+        targets, weights = self.targets[rows] > 0.5, self.sample_weight[rows]  # before they were smoothed
         if problem.objective["loss"] == LOSSES["log_loss"]:
             losses = np.logaddexp(0, np.where(targets, -logits, logits))
         else:

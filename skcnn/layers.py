@@ -6,13 +6,14 @@ the solver moves) is read from here. A new kind of layer is a class here and a k
 
 from dataclasses import dataclass
 from math import prod, sqrt
+from typing import ClassVar
 
 # Adam moves each weight by about its learning rate, whatever the gradient, so that a sum moves by as much as it has
 # terms. What suits sums of all sizes was measured (docs/defaults.md). Filters before a sigmoid, which is flat, move
 # faster: a number (in the first layer, and in others) over that of their taps, within bounds.
 _TAPS, _TAPS_BOUNDS = (200, 100), (1.0, 25.0)
 # Output weights: a number over that of the hidden activations, to a power; up to a bound, of sigmoids and of others.
-_HIDDEN, _HIDDEN_POWER, _HIDDEN_BOUNDS = 2304, 0.75, (6.0, 1.0)
+_HIDDEN, _HIDDEN_POWER, _HIDDEN_BOUNDS = 2304, 0.75, (16.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,14 @@ class Parameter:
         The factor of Adam's learning rate.
     input_scale : float, default=1.0
         What it begins as, and the steps that it takes, are divided by it.
+
+    Attributes
+    ----------
+    largest_rate : float
+        What `rate` makes of a learning rate, at most; a learning rate that is larger already stays as it is.
     """
+
+    largest_rate: ClassVar[float] = 0.1
 
     name: str
     shape: tuple
@@ -55,6 +63,10 @@ class Parameter:
     @property
     def size(self):
         return prod(self.shape)
+
+    def learning_rate(self, learning_rate):
+        """Adam's, of this array, given that of all."""
+        return min(learning_rate * self.rate, max(learning_rate, self.largest_rate)) / self.input_scale
 
     def bounds(self, init):
         """Of the uniform distribution that it is drawn from: see ConvSigmoidClassifier's `init`."""
@@ -152,7 +164,7 @@ class Convolution(Layer):
             fans,
             before_relu=self.activation == "relu",
             penalized=True,
-            rate=rate / self.input_scale,
+            rate=rate,
             input_scale=self.input_scale,
         )
         return (

@@ -1,7 +1,7 @@
 """How to train: what an estimator's hyper-parameters ask for."""
 
 from dataclasses import dataclass
-from math import ceil, inf, pi
+from math import ceil, inf, pi, sqrt
 
 import numpy as np
 
@@ -15,8 +15,11 @@ _THREAD_WORK = 5e5
 # What batch_size="auto" means; chosen by benchmarks/defaults.py.
 _AUTO_BATCH_SIZE = 32
 
-# What n_iter_no_change="auto" means: epochs, but no fewer than make so many steps.
-_PATIENCE, _PATIENCE_STEPS = 10, 100
+# What max_iter="auto" means: epochs, but no fewer than make so many steps.
+_EPOCHS, _EPOCHS_STEPS = 200, 1000
+
+# What n_iter_no_change="auto" means: epochs, and more where they have fewer steps, by the root of how much fewer.
+_PATIENCE, _PATIENCE_STEPS = 10, 200
 
 # An adaptive learning rate is divided by the first, and not once it is at most the second; as MLPClassifier does.
 _REDUCTION = 5.0
@@ -127,18 +130,33 @@ def averaging(average):
     return int(average), 1.0
 
 
-def patience(estimator, n_samples, batch_size):
+def requested_batch_size(estimator):
+    return _AUTO_BATCH_SIZE if estimator.batch_size == "auto" else int(estimator.batch_size)
+
+
+def steps_per_epoch(estimator, n_samples):
+    return ceil(n_samples / requested_batch_size(estimator))
+
+
+def most_epochs(estimator, n_samples):
+    """That a fit to so many samples takes."""
+    if estimator.max_iter != "auto":
+        return int(estimator.max_iter)
+    return max(_EPOCHS, ceil(_EPOCHS_STEPS / steps_per_epoch(estimator, n_samples)))
+
+
+def patience(estimator, n_samples):
     """Epochs without improvement before training stops; annealing goes on to its end."""
     if estimator.learning_rate == "cosine":
         return inf
     if estimator.n_iter_no_change != "auto":
         return estimator.n_iter_no_change
-    return max(_PATIENCE, ceil(_PATIENCE_STEPS / ceil(n_samples / batch_size)))
+    return ceil(_PATIENCE * max(1.0, sqrt(_PATIENCE_STEPS / steps_per_epoch(estimator, n_samples))))
 
 
 def make_plan(estimator, network, n_samples, n_threads, *, incremental):
     """The plan that an estimator's hyper-parameters ask for, on `n_samples` samples."""
-    batch_size = _AUTO_BATCH_SIZE if estimator.batch_size == "auto" else int(estimator.batch_size)
+    batch_size = requested_batch_size(estimator)
     if not incremental and estimator.batch_size != "auto" and batch_size > n_samples:
         warn(f"batch_size={batch_size} is larger than the {n_samples} samples: it is clipped to them.")
     if estimator.standardize and min(batch_size, n_samples) == 1:
@@ -162,13 +180,13 @@ def make_plan(estimator, network, n_samples, n_threads, *, incremental):
         schedule="constant" if estimator.solver == "adam" and not anneals else estimator.learning_rate,
         power_t=float(estimator.power_t),
         batch_size=min(batch_size, n_samples),
-        max_iter=1 if incremental else int(estimator.max_iter),
+        max_iter=1 if incremental else most_epochs(estimator, n_samples),
         shuffle=bool(estimator.shuffle),
         random_shift=largest_shift(estimator.random_shift, network.image_shape),
         random_flip=bool(estimator.random_flip),
         average=averaging(estimator.average),
         tol=float(estimator.tol),
-        n_iter_no_change=patience(estimator, n_samples, batch_size),
+        n_iter_no_change=patience(estimator, n_samples),
         early_stopping=bool(estimator.early_stopping),
         incremental=incremental,
         verbose=bool(estimator.verbose),

@@ -47,6 +47,14 @@ class Labels:
             raise ValueError(f"{name} has labels that are not among the classes {self.classes.tolist()}: {unknown}.")
         return codes[:, np.newaxis] == (1 if self.n_outputs == 1 else np.arange(len(self.classes)))
 
+    def smooth(self, targets, smoothing):
+        """Targets that are so much less sure: Szegedy et al. (2016), section 7, and each output on its own with two.
+
+        A part `smoothing` of a sample's label is spread evenly over the classes, or over yes and no.
+        """
+        n_alternatives = 2 if self.multilabel else len(self.classes)
+        return targets * (1 - smoothing) + smoothing / n_alternatives
+
     def decode(self, logits):
         """Of each row of logits, the most probable class, or an indicator of the labels more probable than not."""
         if self.multilabel:

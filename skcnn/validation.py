@@ -13,6 +13,7 @@ from skcnn.kernels import ACTIVATIONS, LOSSES, MAX_LAYERS, SOLVERS
 _REALS = {
     "rescale": (-inf, inf, "()"),
     "alpha": (0.0, inf, "[)"),
+    "label_smoothing": (0.0, 0.5, "[]"),
     "learning_rate_init": (0.0, inf, "()"),
     "momentum": (0.0, 1.0, "[]"),
     "beta_1": (0.0, 1.0, "[)"),
@@ -55,7 +56,8 @@ def check_parameters(estimator):
     """
     check_n_filters(estimator.n_filters)
     check_random_shift(estimator.random_shift)
-    check_integer("max_iter", estimator.max_iter, 1)
+    if not is_auto(estimator.max_iter):
+        check_integer("max_iter", estimator.max_iter, 1, otherwise=" or 'auto'")
     for name, (low, high, boundaries) in _REALS.items():
         value = getattr(estimator, name)
         if not (name == "rescale" and is_auto(value)):

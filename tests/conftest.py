@@ -31,7 +31,7 @@ def quick():
     """
 
     def make(max_iter=5, **parameters):
-        stop = {"tol": 1e9, "n_iter_no_change": max(1, max_iter - 2)}
+        stop = {"tol": 1e9, "n_iter_no_change": max(1, max_iter - 2) if isinstance(max_iter, int) else 1}
         defaults = {"n_filters": 3, "kernel_size": 3, "pool_size": 1, "random_state": 0, "learning_rate_init": 0.01}
         return ConvSigmoidClassifier(**(defaults | stop | {"max_iter": max_iter} | parameters))
 

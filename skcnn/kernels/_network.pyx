@@ -150,8 +150,12 @@ cdef int read_layout(Network* net, network) except -1:
         span = &net.spans[net.n_spans]
         net.n_spans += 1
         span.start, span.stop = start, stop
-        span.penalized, span.trained, span.rate = parameter.penalized, parameter.trained, parameter.rate
+        span.penalized, span.trained = parameter.penalized, parameter.trained
+        span.rate, span.largest_rate = parameter.rate, parameter.largest_rate
+        span.input_scale = parameter.input_scale
         require(0 < span.rate < LARGEST, f"{parameter.name} has a learning rate {span.rate} times as large")
+        require(0 < span.largest_rate < LARGEST, f"{parameter.name} has a learning rate of {span.largest_rate}")
+        require(0 < span.input_scale < LARGEST, f"{parameter.name} has an input of scale {span.input_scale}")
         require(span.start == end and span.stop >= end, f"{parameter.name} is not where it belongs")
         end = span.stop
         spans[parameter.name] = span.start, span.stop

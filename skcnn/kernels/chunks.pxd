@@ -62,8 +62,9 @@ cdef inline void step_spans(
     cdef floating* averages = <floating*> step.averages
     cdef const Span* span
     cdef Py_ssize_t number, first, last
-    cdef solvers.Solver solver = solvers.solver_of_step(&step.solver, step.learning_rates[0], step.number)
-    cdef double learning_rate = solver.learning_rate
+    cdef double rate = step.learning_rates[0]
+    cdef solvers.Solver solver = solvers.solver_of_step(&step.solver, rate, step.number)
+    cdef double correction = solver.learning_rate / rate if rate else 1.0
     for number in range(at.net.n_spans):
         span = &at.net.spans[number]
         first = max(start, span.start)
@@ -71,7 +72,7 @@ cdef inline void step_spans(
         if first >= last:
             continue
         if solver.kind == solvers.ADAM:
-            solver.learning_rate = learning_rate * span.rate
+            solver.learning_rate = min(rate * span.rate, max(rate, span.largest_rate)) / span.input_scale * correction
             solvers.adam_step(gradient + first, last - first, &solver, moments + first,
                               moments + at.net.n_trainable + first, parameters_out + first)
         else:

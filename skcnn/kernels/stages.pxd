@@ -38,7 +38,7 @@ cdef struct Stage:
 cdef struct Span:
     Py_ssize_t start, stop
     bint penalized, trained
-    double rate
+    double rate, largest_rate, input_scale
 
 cdef struct Network:
     Stage stages[MAX_STAGES + 1]  # past the last one, what the dense layer reads: feature_maps, row, plane and start

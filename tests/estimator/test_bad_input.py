@@ -129,7 +129,8 @@ PARAMETERS = [
     ("beta_2", -0.1, ValueError, "beta_2=-0.1 must be in [0, 1)"),
     ("epsilon", 0.0, ValueError, "epsilon=0.0 must be in (0, inf)"),
     ("tol", -1e-4, ValueError, "tol=-0.0001 must be in [0, inf)"),
-    ("max_iter", 0, ValueError, "max_iter=0 must be an integer of at least 1"),
+    ("max_iter", 0, ValueError, "max_iter=0 must be an integer of at least 1 or 'auto'"),
+    ("max_iter", "few", TypeError, "max_iter must be an integer or 'auto'; got 'few'"),
     ("batch_size", 0, ValueError, "batch_size=0 must be an integer of at least 1 or 'auto'"),
     ("batch_size", "all", TypeError, "batch_size must be an integer or 'auto'; got 'all'"),
     ("n_iter_no_change", 0, ValueError, "n_iter_no_change=0 must be an integer of at least 1, infinity or 'auto'"),
@@ -277,7 +278,8 @@ def test_statistics_that_are_not_finite(quick, digits):
 @pytest.mark.parametrize("activation", ["sigmoid", "relu"])
 def test_prediction_beyond_float32(quick, digits, pool_size, activation):
     X, y = digits
-    clf = quick(pool_size=pool_size, activation=activation).fit(X.astype(np.float32), y)
+    # A rate so low that filters keep weights of both signs: infinity less infinity is no number.
+    clf = quick(pool_size=pool_size, activation=activation, learning_rate_init=1e-4).fit(X.astype(np.float32), y)
     with pytest.raises(ValueError, match="X holds values too large for float32, in which this model computes"):
         clf.predict(X * 1e300)
 

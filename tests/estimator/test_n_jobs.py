@@ -147,7 +147,7 @@ from threadpoolctl import threadpool_limits
 
 def fit(n_jobs):
     stop = {"max_iter": 3, "tol": 1e9, "n_iter_no_change": 1}
-    return ConvSigmoidClassifier(64, learning_rate_init=0.02, **stop, batch_size=100, n_jobs=n_jobs).fit(X, y)
+    return ConvSigmoidClassifier(64, learning_rate_init=0.002, **stop, batch_size=100, n_jobs=n_jobs).fit(X, y)
 
 def n_started():
     return len(os.listdir("/proc/self/task")) - at_first

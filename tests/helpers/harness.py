@@ -71,6 +71,12 @@ def learning_rates(solver, epoch, n_batches):
     return solver["learning_rate"] * np.linspace(1.0, 0.5, n_batches) / (1 + epoch)
 
 
+def rates_of_arrays(network, learning_rate):
+    """Adam's, of each parameter."""
+    arrays = [one for one, *_ in network.layout if not one.statistic]
+    return np.concatenate([np.full(one.size, one.learning_rate(learning_rate)) for one in arrays])
+
+
 def averaging_rates(epoch, n_batches):
     """At first none of the averages stays."""
     return 1.0 / np.arange(1.0 + epoch * n_batches, 1.0 + (epoch + 1) * n_batches)
@@ -248,7 +254,6 @@ def expected_train_batches(
     parameters, total_loss, total_weight, step = parameters.astype(float), 0.0, 0.0, 0
     trainable, running = np.split(parameters, [network.n_trainable])
     averages = np.full(network.n_trainable, np.nan)
-    factors = np.concatenate([np.full(one.size, one.rate) for one, *_ in network.layout if not one.statistic])
     for epoch, order in enumerate(orders):
         n_batches = -(-len(order) // batch_size)
         rates = learning_rates(solver, epoch, n_batches), averaging_rates(epoch, n_batches)
@@ -261,8 +266,8 @@ def expected_train_batches(
             batch = X[rows], targets[rows], sample_weight[rows]
             value, gradient, statistics = expected_batch_gradient(network, parameters, *batch, loss=loss, alpha=alpha)
             step += 1
-            rate = rate * factors if solver["kind"] == "adam" else rate
-            options = solver | {"learning_rate": rate}
+            own = rates_of_arrays(network, rate) if solver["kind"] == "adam" else rate
+            options = solver | {"learning_rate": own}
             trainable[:], moments = step_function(trainable, gradient, moments, step, options)
             part = next(averaging)  # of steps, not of batches without weight
             averages = trainable.copy() if part == 1 else averages + part * (trainable - averages)

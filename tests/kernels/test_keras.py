@@ -184,12 +184,14 @@ def test_the_first_of_several_largest_values_has_the_gradient(padding):
 
 
 class Adam(keras.optimizers.Adam):
-    """Each variable's learning rate is that of all times its own of `rates`, a dict by path."""
+    """Each variable's learning rate is a multiple of that of all, up to a bound; `arrays` are Parameters by path."""
 
-    rates: dict
+    arrays: dict
 
     def update_step(self, gradient, variable, learning_rate):
-        super().update_step(gradient, variable, learning_rate * self.rates[variable.path])
+        own = self.arrays[variable.path]
+        bound = keras.ops.maximum(learning_rate, own.largest_rate)
+        super().update_step(gradient, variable, keras.ops.minimum(learning_rate * own.rate, bound))
 
 
 SOLVERS = {
@@ -207,8 +209,8 @@ def test_training(settings, make_optimizer, loss):
     problem = random_problem(network, n_samples)
     model = make_model(network, problem["parameters"])
     optimizer, solver = make_optimizer(), SOLVER | settings
-    optimizer.rates = {
-        variable.path: one.rate for variable, (one, *_) in zip(model.trainable_variables, network.layout, strict=True)
+    optimizer.arrays = {
+        variable.path: one for variable, (one, *_) in zip(model.trainable_variables, network.layout, strict=True)
     }
     model.compile(optimizer, loss=partial(keras_loss, loss))
     starts = range(0, n_samples, batch_size)

@@ -192,7 +192,7 @@ def test_help_has_the_defaults(capsys):
         run("--help")
     shown = " ".join(capsys.readouterr().out.split())
     clf = ConvSigmoidClassifier()
-    defaults = clf.n_filters, 5, clf.learning_rate_init, clf.max_iter
+    defaults = clf.n_filters, 5, clf.learning_rate_init, 200
     for what, value in zip(("convolution", "pixels", "solver", "most"), defaults, strict=True):
         assert f"{what} (default {value})" in shown
 

@@ -1,12 +1,16 @@
 """The learning rate of each step, annealing, and patience."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skcnn import ConvSigmoidClassifier, training
 from skcnn.images import measure_scale
+from skcnn.layers import Parameter
 from skcnn.network import Network
+from tests.helpers.fits import fit_unconverged
 from tests.helpers.marks import few_steps
 
 every_solver = pytest.mark.parametrize("solver", ["adam", "sgd"])
@@ -87,13 +91,24 @@ def test_a_stream_has_no_end_to_anneal_to(quick, digits):
 @few_steps
 @pytest.mark.parametrize(
     ("n_samples", "batch_size", "n_iter_no_change", "n_epochs"),
-    [(40, 20, "auto", 52), (40, 40, "auto", 102), (300, 20, "auto", 12), (40, 20, 3, 5)],
+    [(40, 20, "auto", 102), (40, 40, "auto", 144), (300, 20, "auto", 39), (300, 1, "auto", 12), (40, 20, 3, 5)],
 )
 def test_patience(digits, n_samples, batch_size, n_iter_no_change, n_epochs):
-    """Ten epochs, or as many as make a hundred steps: all after the first are without improvement."""
+    """Ten epochs, or more of fewer steps: all after the first are without improvement."""
     X, y = digits[0][:n_samples], digits[1][:n_samples]
     clf = ConvSigmoidClassifier(2, batch_size=batch_size, tol=1e9, n_iter_no_change=n_iter_no_change, random_state=0)
     assert clf.fit(X, y).n_iter_ == n_epochs
+
+
+@few_steps
+@pytest.mark.parametrize(("batch_size", "n_epochs"), [(40, 1000), (9, 200)])
+def test_epochs(digits, batch_size, n_epochs):
+    """200, or as many as make 1000 steps."""
+    X, y = digits[0][:40], digits[1][:40]
+    stop = {"tol": 0.0, "n_iter_no_change": np.inf}
+    clf = fit_unconverged(ConvSigmoidClassifier(2, batch_size=batch_size, **stop, random_state=0), X, y)
+    assert clf.n_iter_ == n_epochs
+    assert clf.set_params(learning_rate="cosine").fit(X, y).n_iter_ == n_epochs
 
 
 # ---- what each array's rate is ----
@@ -105,11 +120,11 @@ def test_patience(digits, n_samples, batch_size, n_iter_no_change, n_epochs):
         ({}, (8.0, 1.0)),
         ({"kernel_size": ((3, 3),)}, (200 / 9, (2304 / 2704) ** 0.75)),
         ({"image_shape": (1, 40, 1), "kernel_size": ((1, 5),), "pool_size": ((1, 2),)}, (25.0, (2304 / 288) ** 0.75)),
-        ({"image_shape": (8, 8, 1)}, (8.0, 6.0)),
+        ({"image_shape": (8, 8, 1)}, (8.0, 36**0.75)),
         ({"image_shape": (60, 60, 3)}, (200 / 75, (2304 / 12544) ** 0.75)),
         ({"activation": "relu"}, (1.0, 1.0)),
         ({"activation": "relu", "image_shape": (60, 60, 3)}, (1.0, (2304 / 12544) ** 0.75)),
-        ({"input_scale": 16.0}, (0.5, 1.0)),
+        ({"image_shape": (1, 10, 1), "kernel_size": ((1, 5),), "pool_size": ((1, 2),)}, (25.0, 16.0)),
     ],
 )
 def test_rates_of_filters_and_weights(options, expected):
@@ -126,6 +141,17 @@ def test_rates_of_filters_and_weights(options, expected):
     rates = {one.name: one.rate for one, *_ in network.layout}
     assert (rates["filters_0"], rates["weights"]) == pytest.approx(expected)
     assert rates["filter_intercepts_0"] == rates["intercepts"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("learning_rate", "expected"), [(0.001, 0.016), (0.005, 0.08), (0.01, 0.1), (0.1, 0.1), (0.3, 0.3)]
+)
+def test_no_rate_is_made_too_large(learning_rate, expected):
+    """The solver takes these, which test_batches and test_keras see."""
+    parameter = Parameter("weights", (1, 10), rate=16.0)
+    assert parameter.learning_rate(learning_rate) == pytest.approx(expected)
+    scaled = replace(parameter, input_scale=4.0)
+    assert scaled.learning_rate(learning_rate) == pytest.approx(expected / 4)
 
 
 # ---- the scale of pixels ----
