@@ -6,6 +6,16 @@ import numpy as np
 from tasks import to_classes
 
 
+def make_adam(keras, learning_rate, factors):
+    """Adam with a multiple of the learning rate for each variable; `factors` are by path."""
+
+    class Adam(keras.optimizers.Adam):
+        def update_step(self, gradient, variable, learning_rate):
+            super().update_step(gradient, variable, learning_rate * factors[variable.path])
+
+    return Adam(learning_rate, epsilon=1e-8)
+
+
 class KerasTwin:
     """model.fit over a tf.data.Dataset whose batches lie ready: faster than over arrays, and the order is untimed.
 
@@ -33,8 +43,12 @@ class KerasTwin:
             steps += [keras.layers.MaxPooling2D(stage.pool_size)] if stage.pooling else []
         self._model = keras.Sequential([*steps, keras.layers.Flatten(), keras.layers.Dense(network.n_outputs)])
         self._load(network, task.initial)
+        factors = {
+            variable.path: one.learning_rate(task.learning_rate) / task.learning_rate
+            for variable, (one, *_) in zip(self._model.trainable_variables, network.layout, strict=True)
+        }
         self._model.compile(
-            optimizer=keras.optimizers.Adam(task.learning_rate, epsilon=1e-8),
+            optimizer=make_adam(keras, task.learning_rate, factors),
             loss=keras.losses.BinaryCrossentropy(from_logits=True),
             loss_weights=float(network.n_outputs),  # Keras's mean over outputs becomes the sum
             steps_per_execution=n_batches if self.whole_epoch_a_call else 1,

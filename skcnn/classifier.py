@@ -228,7 +228,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
 
     Two layers, with what goes well with them; `summary` shows what they make of an image:
 
-    >>> clf = ConvSigmoidClassifier((16, 32), rescale=1 / 16, max_iter=20, tol=0.1, random_state=0)
+    >>> clf = ConvSigmoidClassifier((16, 32), rescale=1 / 16, max_iter=20, learning_rate="cosine", random_state=0)
     >>> clf.fit(X_train, y_train).score(X_test, y_test) > 0.97
     True
     >>> [coefs.shape for coefs in clf.coefs_]
