@@ -22,6 +22,14 @@ cdef inline void add(const floating* values, Py_ssize_t n_values, floating* sums
         sums_out[i] += values[i]
 
 
+cdef inline Py_ssize_t overlap(
+    const Span* span, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t* first_out,
+) noexcept nogil:
+    """Where those of the parameters from `start` to `stop` begin that are a span's, and how many they are."""
+    first_out[0] = max(start, span.start)
+    return max(0, min(stop, span.stop) - first_out[0])
+
+
 cdef inline double finish_gradient(
     const Scratch* at, double strength, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t n_gradients,
     const floating* parameters, floating* gradients,
@@ -31,20 +39,17 @@ cdef inline double finish_gradient(
     What is not trained has no gradient. Returns these parameters' penalty.
     """
     cdef const Span* span
-    cdef Py_ssize_t number, first, last, i
+    cdef Py_ssize_t number, first, n_common, i
     cdef double value = 0
     for number in range(1, n_gradients):
         add(gradients + number * at.gradient_stride + start, stop - start, gradients + start)
     for number in range(at.net.n_spans):
         span = &at.net.spans[number]
-        first = max(start, span.start)
-        last = min(stop, span.stop)
-        if first >= last:
-            continue
-        if span.penalized:
-            value += losses.penalty_and_gradient(parameters + first, last - first, strength, gradients + first)
+        n_common = overlap(span, start, stop, &first)
+        if span.penalized and n_common:
+            value += losses.penalty_and_gradient(parameters + first, n_common, strength, gradients + first)
         if not span.trained:
-            for i in range(first, last):
+            for i in range(first, first + n_common):
                 gradients[i] = 0
     return value
 
@@ -61,21 +66,20 @@ cdef inline void step_spans(
     cdef floating* moments = <floating*> step.moments
     cdef floating* averages = <floating*> step.averages
     cdef const Span* span
-    cdef Py_ssize_t number, first, last
+    cdef Py_ssize_t number, first, n_common
     cdef double rate = step.learning_rates[0]
     cdef solvers.Solver solver = solvers.solver_of_step(&step.solver, rate, step.number)
     cdef double correction = solver.learning_rate / rate if rate else 1.0
     for number in range(at.net.n_spans):
         span = &at.net.spans[number]
-        first = max(start, span.start)
-        last = min(stop, span.stop)
-        if first >= last:
+        n_common = overlap(span, start, stop, &first)
+        if not n_common:
             continue
         if solver.kind == solvers.ADAM:
             solver.learning_rate = min(rate * span.rate, max(rate, span.largest_rate)) / span.input_scale * correction
-            solvers.adam_step(gradient + first, last - first, &solver, moments + first,
+            solvers.adam_step(gradient + first, n_common, &solver, moments + first,
                               moments + at.net.n_trainable + first, parameters_out + first)
         else:
-            solvers.sgd_step(gradient + first, last - first, &solver, moments + first, parameters_out + first)
+            solvers.sgd_step(gradient + first, n_common, &solver, moments + first, parameters_out + first)
     if averages != NULL:
         solvers.average(parameters_out + start, stop - start, step.averaging_rates[0], averages + start)
