@@ -122,7 +122,7 @@ def draw(results, file):
         axis.title.set_size("medium")
         axis.set_ylim(len(own) - 0.5, -0.5)
         axis.grid(axis="x", color="0.9")
-    axes[-1].set_xlabel("accuracy on MNIST's test images, %; grey: each seed")
+    axes[-1].set_xlabel("accuracy on held-out images of MNIST, %; grey: each seed")
     figure.savefig(file, dpi=100)
 
 
