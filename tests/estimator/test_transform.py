@@ -18,7 +18,8 @@ from tests.helpers.harness import assert_close
 def test_the_hidden_layer(digits, n_samples, dtype):
     """Of an odd size, 7 x 6 outputs of 3 filters, so that the last square of a group is not full."""
     X, y = digits[0].astype(dtype), digits[1]
-    clf = ConvSigmoidClassifier(3, [(2, 3)], pool_size=1, max_iter=3, n_iter_no_change=1, tol=1e9).fit(X, y)
+    clf = ConvSigmoidClassifier(3, [(2, 3)], pool_size=1, max_iter=3, n_iter_no_change=1, tol=1e9, random_state=0)
+    clf.fit(X, y)
     hidden = clf.transform(X[:n_samples])
     filters, intercepts = clf.coefs_[0].astype(float), clf.intercepts_[0].astype(float)
     images = X[:n_samples].astype(float).reshape(-1, 8, 8, 1)

@@ -74,7 +74,8 @@ def test_verbose_is_mlp_classifiers(capsys):
     X, y = [[3.0, 2.0], [1.0, 6.0]], [1, 0]
     texts = []
     for model in (MLPClassifier, ConvSigmoidClassifier):
-        model(solver="sgd", tol=0.5, n_iter_no_change=2, verbose=True, learning_rate="adaptive").fit(X, y)
+        clf = model(solver="sgd", learning_rate="adaptive", tol=0.5, n_iter_no_change=2, verbose=True, random_state=0)
+        clf.fit(X, y)
         texts.append(capsys.readouterr().out.splitlines()[-1])
     assert texts[0] == texts[1]
     assert texts[1].endswith("for 2 consecutive epochs. Learning rate too small. Stopping.")
