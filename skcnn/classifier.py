@@ -137,7 +137,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         Momentum of "sgd", between 0 and 1.
     nesterovs_momentum : bool, default=True
         Whether "sgd" uses Nesterov's momentum.
-    beta_1, beta_2 : float, default=0.9, 0.999
+    beta_1, beta_2 : float, default=0.9, 0.99
         Decay rates of Adam's first and second moments, in [0, 1). Rarely worth touching.
     epsilon : float, default=1e-8
         Added to the denominator of Adam's step; raise it if the last steps of a fit jump.
@@ -273,7 +273,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         momentum=0.9,
         nesterovs_momentum=True,
         beta_1=0.9,
-        beta_2=0.999,
+        beta_2=0.99,
         epsilon=1e-8,
     ):
         self.n_filters = n_filters

@@ -12,8 +12,10 @@ from typing import ClassVar
 # terms. What suits sums of all sizes was measured (docs/defaults.md). Filters before a sigmoid, which is flat, move
 # faster: a number (in the first layer, and in others) over that of their taps, within bounds.
 _TAPS, _TAPS_BOUNDS = (200, 100), (1.0, 25.0)
-# Output weights: a number over that of the hidden activations, to a power; up to a bound, of sigmoids and of others.
-_HIDDEN, _HIDDEN_POWER, _HIDDEN_BOUNDS = 2304, 0.75, (16.0, 1.0)
+# Output weights: a number over that of the hidden activations, to a power; up to a bound, which is higher for sigmoids
+# of few layers. Those of more are hardly reached by gradients at first, and the output weights must not get ahead.
+_HIDDEN, _HIDDEN_POWER = 2304, 0.75
+_HIDDEN_BOUND, _SIGMOIDS_BOUND, _FEW_LAYERS = 1.0, 16.0, 2
 
 
 @dataclass(frozen=True)
@@ -210,8 +212,8 @@ class Dense(Layer):
     """Every output weighs every value of what it reads, flattened in the order (filter, row, column)."""
 
     n_outputs: int
-    activation: str = "sigmoid"  # of what it reads
     fit_intercept: bool = True
+    largest_factor: float = 1.0  # of Adam's learning rate
 
     @property
     def out_shape(self):
@@ -221,7 +223,7 @@ class Dense(Layer):
     def parameters(self):
         n_hidden = prod(self.in_shape)
         fans = n_hidden, self.n_outputs
-        rate = min(_HIDDEN_BOUNDS[self.activation != "sigmoid"], (_HIDDEN / max(n_hidden, 1)) ** _HIDDEN_POWER)
+        rate = min(self.largest_factor, (_HIDDEN / max(n_hidden, 1)) ** _HIDDEN_POWER)
         return (
             Parameter("weights", (self.n_outputs, n_hidden), fans, penalized=True, rate=rate),
             Parameter("intercepts", (self.n_outputs,), trained=self.fit_intercept),
@@ -296,7 +298,8 @@ def make_layers(
         shape = layers[-1].out_shape
     # Standardising takes the output intercepts out again: their gradient is 0, of which only rounding noise would be
     # left, that Adam scales to whole steps.
-    layers.append(Dense(shape, n_outputs, activation, fit_intercept and not standardize))
+    bound = _SIGMOIDS_BOUND if activation == "sigmoid" and len(n_filters) <= _FEW_LAYERS else _HIDDEN_BOUND
+    layers.append(Dense(shape, n_outputs, fit_intercept and not standardize, bound))
     if standardize:
         layers.append(Standardization(layers[-1].out_shape))
     layers.append(Activation(layers[-1].out_shape, "sigmoid"))

@@ -16,8 +16,10 @@ _POOL_SIDES = "pool_height", "pool_width"
 
 # "auto": of one layer, and of stacks.
 _KERNEL_SIZES = 5, 3
+_SIGNAL_PART = 10  # of a long signal a filter spans a tenth
 _PADDINGS = "valid", "same"
 _ACTIVATIONS = "sigmoid", "relu"
+_POOL_SIZE = 2  # of one layer
 # Stacks have pools of 2 along a side that has so many pixels left then.
 _LEFT_TO_READ = 4
 
@@ -33,6 +35,15 @@ def choose_padding(padding, n_filters):
 
 def choose_activation(activation, n_filters):
     return _ACTIVATIONS[is_stack(n_filters)] if activation == "auto" else activation
+
+
+def choose_kernel(image_shape, n_filters):
+    """The side of kernels: longer for long signals, whose filters have no more taps than those for images even so."""
+    side = _KERNEL_SIZES[is_stack(n_filters)]
+    if min(image_shape[:2]) > 1:
+        return side
+    n_samples = max(image_shape[:2])
+    return min(max(side, n_samples // _SIGNAL_PART | 1), side**2)  # odd
 
 
 def choose_pool(shape):
@@ -56,10 +67,13 @@ def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding):
         If a size is not positive, a sequence has another length than the stack, a pool is too large for the kernels, or
         a layer does not fit: then the message has the shapes up to there.
     """
-    stack = is_stack(n_filters)
+    if is_auto(kernel_size):
+        kernel_size = choose_kernel(image_shape, n_filters)
+    if is_auto(pool_size) and not is_stack(n_filters):
+        pool_size = _POOL_SIZE
     n_filters = tuple(int(n) for n in (n_filters if is_sequence(n_filters) else [n_filters]))
-    kernels = by_layer("kernel_size", _KERNEL_SIZES[stack] if is_auto(kernel_size) else kernel_size, len(n_filters))
-    pools = by_layer("pool_size", 2 if is_auto(pool_size) and not stack else pool_size, len(n_filters))
+    kernels = by_layer("kernel_size", kernel_size, len(n_filters))
+    pools = by_layer("pool_size", pool_size, len(n_filters))
     layers = []
     shape = image_shape
     sizes = []

@@ -114,6 +114,12 @@ def test_epochs(digits, batch_size, n_epochs):
 # ---- what each array's rate is ----
 
 
+def narrow(n_layers):
+    """A stack of sigmoids with few hidden activations."""
+    sizes = {"kernel_size": ((3, 3),) * n_layers, "pool_size": ((1, 1),) * n_layers}
+    return {"image_shape": (8, 8, 1), "n_filters": (2,) * n_layers, **sizes}
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -125,6 +131,8 @@ def test_epochs(digits, batch_size, n_epochs):
         ({"activation": "relu"}, (1.0, 1.0)),
         ({"activation": "relu", "image_shape": (60, 60, 3)}, (1.0, (2304 / 12544) ** 0.75)),
         ({"image_shape": (1, 10, 1), "kernel_size": ((1, 5),), "pool_size": ((1, 2),)}, (25.0, 16.0)),
+        (narrow(2), (200 / 9, 16.0)),
+        (narrow(3), (200 / 9, 1.0)),
     ],
 )
 def test_rates_of_filters_and_weights(options, expected):
