@@ -27,7 +27,7 @@ SOLVER = {
     "kind": SOLVERS["adam"],
     "learning_rate": 1e-3,
     "beta_1": 0.9,
-    "beta_2": 0.999,
+    "beta_2": 0.99,
     "epsilon": 1e-8,
     "momentum": 0.9,
     "nesterovs_momentum": True,

@@ -46,7 +46,7 @@ class TorchTwin:
             {"params": [own], "lr": one.learning_rate(task.learning_rate)}
             for own, (one, *_) in zip(self._model.parameters(), network.layout, strict=False)
         ]
-        self._optimizer = torch.optim.Adam(groups, fused=self.fused)
+        self._optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), fused=self.fused)
         self._batch_size = task.batch_size
         self._X = torch.from_numpy(task.pixels).reshape(-1, n_channels, height, width)
         self._X_new = torch.from_numpy(task.pixels_new).reshape(-1, n_channels, height, width)
@@ -160,7 +160,7 @@ class JaxTwin:
         logits = self._logits(parameters, X)
         return (self._jax.nn.softplus(logits) - targets * logits).sum() / X.shape[0]
 
-    def _step(self, state, X, targets, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+    def _step(self, state, X, targets, beta_1=0.9, beta_2=0.99, epsilon=1e-8):
         """One step of Adam; the state after it, and the batch's loss times its size."""
         tree_map, sqrt = self._jax.tree_util.tree_map, self._jax.numpy.sqrt
         parameters, first, second, n_steps = state

@@ -13,7 +13,7 @@ def make_adam(keras, learning_rate, factors):
         def update_step(self, gradient, variable, learning_rate):
             super().update_step(gradient, variable, learning_rate * factors[variable.path])
 
-    return Adam(learning_rate, epsilon=1e-8)
+    return Adam(learning_rate, beta_2=0.99, epsilon=1e-8)
 
 
 class KerasTwin:
