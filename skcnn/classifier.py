@@ -29,10 +29,10 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         more, and cost time in proportion; a second layer sees larger shapes, made of those that the first one sees.
     kernel_size : "auto", int, or sequence of int or (kernel_height, kernel_width), default="auto"
         Size of a filter in pixels: about that of what should be noticed. "auto" is 5 for one layer and 3 for stacks of
-        several; of signals longer than 59 samples a tenth, made odd, but at most 25, in stacks 9. An int is for all
-        layers, a sequence (tuples and lists mean the same) has one entry for each: (5, 3) is 5 x 5 pixels in the first
-        layer and 3 x 3 in the second, [(3, 5)] is one layer of 3 x 5. An int is clipped to the sides of what the layer
-        reads, a pair must fit.
+        several; of long signals a tenth, made odd, up to 25 and in stacks up to 9. An int is for all layers, a sequence
+        (tuples and lists mean the same) has one entry for each: (5, 3) is 5 x 5 pixels in the first layer and 3 x 3 in
+        the second, [(3, 5)] is one layer of 3 x 5. An int is clipped to the sides of what the layer reads, a pair must
+        fit.
     image_shape : tuple of (height, width) or (height, width, n_channels), default=None
         What a row of X is, channels varying fastest; say it whenever rows are no square grey images. None takes X
         of three or four axes as the images it is, rows as square images if the number of features is a square
@@ -70,7 +70,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
     init : {"auto", "glorot_uniform", "he_uniform", "uniform"}, default="auto"
         Where initial weights are drawn from: U(-b, b) with b = sqrt(6 / (fan_in + fan_out)) [2]_ or
         b = sqrt(6 / fan_in) [3]_, or U(0, 1), for comparisons only. "auto" is the second for filters before a relu,
-        the first for all else.
+        the first for all else. The first filters, and Adam's steps of them, are divided by the scale of the pixels.
     rescale : float or "auto", default="auto"
         Every pixel is multiplied by it as it is read, in predictions too. "auto" is 1 / 255 where X is of bytes
         (uint8), and 1 otherwise.
@@ -97,7 +97,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         improvement, until it is at most 1e-6.
     learning_rate_init : float, default=5e-3
         Step size of the solver. Lower it when training diverges or the loss jumps, raise it when it creeps. Adam's is
-        multiplied by a factor for each layer that depends on its size.
+        multiplied by a factor for each layer that depends on its size, up to 0.1.
     power_t : float, default=0.5
         Exponent of "invscaling".
     average : bool or int, default=True
@@ -129,8 +129,9 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         Whether to print each epoch's loss, and the validation score where there is one.
     warm_start : bool, default=False
         Whether `fit` continues from the last fit's parameters, solver state and count of epochs without improvement:
-        after one that converged, a further `fit` stops after an epoch that improves nothing. The solver's moments
-        stay in the model then, and in pickles. An int as `random_state` starts the samples' orders over.
+        after one that converged, a further `fit` stops after an epoch that improves nothing; "adaptive" and "cosine"
+        start anew. The solver's moments stay in the model then, and in pickles. An int as `random_state` starts the
+        samples' orders over.
     n_jobs : int, default=None
         Threads of `fit` and predictions, which come to the same bits: None is 1 (or what `joblib.parallel_config`
         says), -1 all processors, at most what OMP_NUM_THREADS, threadpoolctl or a joblib worker allow.
@@ -176,7 +177,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
     t_ : int
         Samples seen in training.
     learning_rate_ : float
-        The learning rate that `partial_fit` would go on with.
+        The learning rate that `partial_fit` would go on with; `learning_rate_init` with "cosine".
     loss_ : float
         The last epoch's loss.
     best_loss_ : float or None
@@ -229,7 +230,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
 
     Two layers, with what goes well with them; `summary` shows what they make of an image:
 
-    >>> clf = ConvSigmoidClassifier((16, 32), rescale=1 / 16, max_iter=20, learning_rate="cosine", random_state=0)
+    >>> clf = ConvSigmoidClassifier((16, 32), rescale=1 / 16, random_state=0)
     >>> clf.fit(X_train, y_train).score(X_test, y_test) > 0.97
     True
     >>> [coefs.shape for coefs in clf.coefs_]
@@ -360,9 +361,10 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         """Learn from more images: one epoch over these, in mini-batches, from where the last call ended.
 
         With `shuffle=False`, chunks of a stream come to what one epoch of `fit` over all of it does, if the sizes of
-        all but the last are multiples of `batch_size`. With shuffling and an int as `random_state`, chunks of one
-        size are all shuffled alike. After `fit`, it goes on from what was fitted, with new moments of the solver
-        unless `warm_start` kept them; from then on they stay in the model, and in pickles.
+        all but the last are multiples of `batch_size`, and pixels are as large in the first as in all. With shuffling
+        and an int as `random_state`, chunks of one size are all shuffled alike. After `fit`, it goes on from what was
+        fitted, with new moments of the solver unless `warm_start` kept them; from then on they stay in the model, and
+        in pickles.
 
         Parameters
         ----------

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from skcnn.callbacks import EpochCallbacks
 from skcnn.holdout import hold_out, read_validation_set
-from skcnn.images import measure_scale, read_images
+from skcnn.images import measure_scale, read_images, warn_if_channels_are_first
 from skcnn.kernels import LOSSES
 from skcnn.network import make_network
 from skcnn.plan import make_plan
@@ -56,7 +56,7 @@ def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), obse
     plan = make_plan(estimator, network, len(problem.rows), count_threads(estimator.n_jobs), incremental=False)
 
     def attributes_of(state):
-        parameters = final_parameters(problem, state, plan, holdout)
+        parameters = final_parameters(problem, state, plan)
         state = replace(state, final_parameters=parameters).with_own_lists()
         return noted(probe) | fitted_attributes(labels, plan, state, network)
 
@@ -77,7 +77,7 @@ def partial_fit(estimator, X, y, sample_weight, classes):
     if estimator.learning_rate == "cosine":
         raise ValueError(
             "partial_fit does not support learning_rate='cosine', as it has no last epoch, at whose end the learning "
-            "rate would be 0; average=True does as much for a stream."
+            "rate would be 0; learning_rate='constant' with average=True does as much for a stream."
         )
     if isinstance(estimator.class_weight, str):
         raise ValueError(
@@ -105,6 +105,8 @@ def partial_fit(estimator, X, y, sample_weight, classes):
 
 def network_for(estimator, X, weights, labels, given_shape, resuming):
     """The network to learn X with; where an earlier call is resumed, as it read its pixels."""
+    if given_shape is not None and estimator.image_shape is None and not resuming:
+        warn_if_channels_are_first(given_shape)
     shape = resumed_shape(estimator, given_shape, resuming)
     scale = scale_pixels(estimator, X, weights, resuming)
     return make_network(estimator, X.shape[1], labels.n_outputs, shape, scale)

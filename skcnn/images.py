@@ -108,8 +108,9 @@ def as_rows(X):
 
 def check_objects(X, error):
     """Raise a ValueError that says what to do, if X is a sequence of images, where an array of them belongs."""
-    values = np.asarray(X, dtype=object) if not isinstance(X, list | tuple) else X
-    values = values.ravel() if isinstance(values, np.ndarray) else values
+    values = X if isinstance(X, list | tuple) else np.asarray(X).ravel()
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        return
     shapes = {value.shape for value in values if isinstance(value, np.ndarray)}
     if len(shapes) > 1:
         raise ValueError(
@@ -157,7 +158,6 @@ def check_image_shape(image_shape, n_features, given_shape=None):
     is a square image, any other number a signal.
     """
     if image_shape is None and given_shape is not None:
-        warn_if_channels_are_first(given_shape)
         return (*given_shape, 1)[:3]
     if image_shape is None:
         side = isqrt(n_features)

@@ -26,7 +26,6 @@ _REDUCTION = 5.0
 MOST_REDUCTIONS = 440  # from the largest number there is
 _LEAST_RATE = 1e-6
 
-
 # What average=True weighs a batch's parameters by: averages are about those of the last eighth of training.
 _AVERAGE_WEIGHT = 8.0
 
@@ -78,25 +77,18 @@ class Plan:
         passed = (state.n_iter + np.arange(n_batches) / n_batches) / self.max_iter
         return rate * (0.5 + 0.5 * np.cos(pi * passed))
 
-    def averaging_rates(self, state, n_samples):
-        """Of each step of the next epoch, the part of the averages that its parameters take; None for no averages.
+    def averaging_weights(self, state, n_samples):
+        """Of each batch of the next epoch, the weight of its parameters in the averages; None for no averages.
 
-        With a weight of 1, the averages are means of all batches' parameters. A larger one forgets the first of them,
-        at any time: Shamir and Zhang (2013), "Stochastic gradient descent for non-smooth optimization", section 4.
+        0 is too early for them. With a weight of 1, the averages are means of all batches' parameters. A larger one
+        forgets the first of them, at any time: Shamir and Zhang (2013), "Stochastic gradient descent for non-smooth
+        optimization", section 4.
         """
         if self.average is None:
             return None
         begin, weight = self.average
         n_seen = np.arange(self.batch_size, n_samples + self.batch_size, self.batch_size)
-        n_averaged = state.n_averaged + np.cumsum(state.t + np.minimum(n_seen, n_samples) >= begin)
-        return np.minimum(1.0, weight / np.maximum(n_averaged, 1))
-
-    def count_averaged(self, state, n_samples, n_steps):
-        """How many of an epoch's `n_steps` have gone into the averages."""
-        if self.average is None:
-            return 0
-        n_before = max(0, self.average[0] - 1 - state.t) // self.batch_size  # too early
-        return max(0, n_steps - n_before)
+        return np.where(state.t + np.minimum(n_seen, n_samples) >= begin, weight, 0.0)
 
     def may_reduce(self, t, n_reductions):
         """Whether the learning rate is to be reduced, where training would stop otherwise."""
@@ -125,9 +117,9 @@ def largest_shift(random_shift, image_shape):
 
 def averaging(average):
     """Samples that must be seen for a batch to be averaged, and the weight of late ones; None for no averages."""
-    if isinstance(average, bool | np.bool_):
-        return (1, _AVERAGE_WEIGHT) if average else None
-    return int(average), 1.0
+    if not average:
+        return None
+    return (1, _AVERAGE_WEIGHT) if isinstance(average, bool | np.bool_) else (int(average), 1.0)
 
 
 def requested_batch_size(estimator):

@@ -180,7 +180,7 @@ def fitted_attributes(labels, plan, state, network, *, keep_moments=False):
             n_steps=state.n_steps,
             n_batches=state.n_batches,
             n_reductions=state.n_reductions,
-            n_no_improvement=state.n_no_improvement,
+            n_no_improvement=0 if plan.n_iter_no_change == inf else state.n_no_improvement,  # nobody counts them
             best_score=state.best_score if stopped_early else None,
             split_seed=state.split_seed,
         ),

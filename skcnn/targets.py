@@ -43,7 +43,7 @@ class Labels:
         except TypeError:  # labels that do not compare with the classes
             known = np.zeros(len(y), dtype=bool)
         if not known.all():
-            unknown = np.unique(y[~known].astype(str))[:10].tolist()
+            unknown = list(dict.fromkeys(y[~known].tolist()))[:10]
             raise ValueError(f"{name} has labels that are not among the classes {self.classes.tolist()}: {unknown}.")
         return codes[:, np.newaxis] == (1 if self.n_outputs == 1 else np.arange(len(self.classes)))
 

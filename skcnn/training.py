@@ -35,7 +35,7 @@ class Order(NamedTuple):
     moves: np.ndarray | None  # (n_rows, 3), np.intp: rows and columns that each image is moved by, if it is mirrored
     batch_size: int
     learning_rates: np.ndarray  # (n_batches,), np.float64
-    averaging_rates: np.ndarray | None  # of each step, the part of the averages that is new; None for no averages
+    averaging_weights: np.ndarray | None  # likewise, of their parameters in the averages; 0 is too early
 
 
 class Observer:
@@ -73,7 +73,7 @@ def fit_loop(problem, state, plan, generator, holdout=None, observer=None):
         if state.best_parameters is not None:  # of an earlier fit, whose validation set may have been another
             _, state.best_score = holdout.evaluate(problem, state.best_parameters, plan.n_scoring_threads)
         ended = train(problem, state, plan, generator, holdout, observer or Observer())
-        state.final_parameters = final_parameters(problem, state, plan, holdout)
+        state.final_parameters = final_parameters(problem, state, plan)
     except KeyboardInterrupt:
         check_finite(state.loss if state.loss_curve else 0.0, state.parameters, plan)
         stopped_early = plan.early_stopping and state.best_parameters is not None
@@ -87,11 +87,13 @@ def fit_loop(problem, state, plan, generator, holdout=None, observer=None):
         )
     if state.loss_curve and not plan.incremental:
         # Of early stopping's model, which is not that of the last epoch, a loss must have been less.
-        loss = min(state.loss_curve) if plan.early_stopping else state.loss
-        warn_if_nothing_was_learnt(problem, loss)
+        if plan.early_stopping:
+            warn_if_nothing_was_learnt(problem, "least", min(state.loss_curve[-state.n_iter :]))
+        else:
+            warn_if_nothing_was_learnt(problem, "last", state.loss)
 
 
-def warn_if_nothing_was_learnt(problem, loss):
+def warn_if_nothing_was_learnt(problem, which, loss):
     """Where the loss is no less than that of the best constant prediction, the classes' frequencies.
 
     Standardised logits cannot be near a constant: what their loss is worth is another matter.
@@ -99,9 +101,10 @@ def warn_if_nothing_was_learnt(problem, loss):
     constant = constant_loss(problem)
     if not problem.network.standardize and loss >= constant > 0:
         warn(
-            f"The network learnt nothing: its last loss, {loss:.4g}, is no less than {constant:.4g}, that of "
-            f"predicting each class as often as it comes, whatever the image. Try another learning_rate_init or a "
-            f"smaller alpha, more epochs (max_iter, n_iter_no_change) or more images, and have a look at X and y.",
+            f"The network learnt little or nothing: the {which} loss, {loss:.4g}, is no less than {constant:.4g}, that "
+            f"of predicting each class as often as it comes, whatever the image. Try StandardScaler or rescale, "
+            f"another learning_rate_init, a smaller alpha, more epochs (max_iter, n_iter_no_change) or more images, and "
+            f"have a look at X and y.",
             ConvergenceWarning,
         )
 
@@ -116,7 +119,7 @@ def constant_loss(problem):
     return float(-(both * np.log(both, where=both > 0, out=np.zeros_like(both))).sum())
 
 
-def final_parameters(problem, state, plan, holdout):
+def final_parameters(problem, state, plan):
     """The parameters of a model whose training ends in this state."""
     if plan.early_stopping and state.best_parameters is not None:
         return state.best_parameters
@@ -179,8 +182,7 @@ def run_epoch(problem, state, plan, generator, workspace):
     rows = problem.rows[generator.permutation(n_samples)] if plan.shuffle else problem.rows
     moves = draw_moves(plan, n_samples, generator, state)
     n_batches = -(-n_samples // plan.batch_size)
-    rates = plan.learning_rates(state, n_batches), plan.averaging_rates(state, n_samples)
-    n_steps = state.n_steps
+    rates = plan.learning_rates(state, n_batches), plan.averaging_weights(state, n_samples)
     # Forward, to the weights and to the activations.
     batch_work = 3 * problem.network.n_multiply_adds * plan.batch_size
     n_run = plan.batch_size * count_until_signals(batch_work)
@@ -197,7 +199,6 @@ def run_epoch(problem, state, plan, generator, workspace):
         loss, weight = train_batches(problem, order, plan.solver, state, workspace, plan.n_threads)
         total_loss += loss
         total_weight += weight
-    state.n_averaged += plan.count_averaged(state, n_samples, state.n_steps - n_steps)
     return total_loss / total_weight
 
 

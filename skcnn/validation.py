@@ -61,7 +61,7 @@ def check_parameters(estimator):
     for name, (low, high, boundaries) in _REALS.items():
         value = getattr(estimator, name)
         if not (name == "rescale" and is_auto(value)):
-            check_real(name, value, low, high, boundaries)
+            check_real(name, value, low, high, boundaries, otherwise=" or 'auto'" if name == "rescale" else "")
     for name, known in OPTIONS.items():
         value = getattr(estimator, name)
         if not isinstance(value, str) or value not in known:
@@ -73,10 +73,10 @@ def check_parameters(estimator):
     if not is_auto(estimator.batch_size):
         check_integer("batch_size", estimator.batch_size, 1, otherwise=" or 'auto'")
     patience = estimator.n_iter_no_change
-    if not is_auto(patience) and not (isinstance(patience, float) and patience == inf):
+    if not is_auto(patience) and not (isinstance(patience, Real) and patience == inf):
         check_integer("n_iter_no_change", patience, 1, otherwise=", infinity or 'auto'")
     if not isinstance(estimator.average, bool | np.bool_):
-        check_integer("average", estimator.average, 1, otherwise=" or a boolean")
+        check_integer("average", estimator.average, 0, otherwise=" or a boolean")
     check_n_jobs(estimator.n_jobs)
     check_class_weight(estimator.class_weight)
     if not isinstance(estimator.verbose, bool | np.bool_):
@@ -168,10 +168,10 @@ def check_integer(name, value, low, *, otherwise=""):
     return int(value)
 
 
-def check_real(name, value, low, high, boundaries):
+def check_real(name, value, low, high, boundaries, *, otherwise=""):
     """`value`, if it is a finite number (no boolean) within the bounds."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number; got {value!r}.")
+        raise TypeError(f"{name} must be a number{otherwise}; got {value!r}.")
     try:
         finite = isfinite(value)
     except OverflowError:  # an integer beyond the largest float

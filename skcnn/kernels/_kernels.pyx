@@ -27,7 +27,7 @@ from skcnn.kernels._buffers cimport (
 )
 from skcnn.kernels._network cimport CompiledNetwork
 from skcnn.kernels.blocks cimport SUM_FILTERS, TILE_FILTERS
-from skcnn.kernels.chunks cimport Step, add, finish_gradient, step_spans
+from skcnn.kernels.chunks cimport Step, add, count_averaged, finish_gradient, step_spans
 from skcnn.kernels.lanes cimport CACHE_LINE, LANES, floating, pixel
 from skcnn.kernels.scratch cimport (
     FEW_IMAGES,
@@ -127,13 +127,13 @@ cdef int take_problem(
 
 
 cdef int take_rates(Views views, tuple rates, Py_ssize_t n_batches, Step* step) except -1:
-    """A learning rate for each batch, and what part of the averages its parameters take."""
-    learning_rates, averaging_rates = rates
+    """A learning rate for each batch, and the weight of its parameters in the averages."""
+    learning_rates, averaging_weights = rates
     step.learning_rates = <const double*> views.take(
         "learning_rates", learning_rates, DOUBLES, n_batches, ONE_AXIS, False)
-    if averaging_rates is not None:
-        step.averaging_rates = <const double*> views.take(
-            "averaging_rates", averaging_rates, DOUBLES, n_batches, ONE_AXIS, False)
+    if averaging_weights is not None:
+        step.averaging_weights = <const double*> views.take(
+            "averaging_weights", averaging_weights, DOUBLES, n_batches, ONE_AXIS, False)
     return 0
 
 
@@ -267,13 +267,15 @@ def train_batches(problem, order, solvers.Solver solver, state, Memory workspace
     order : skcnn.training.Order
         rows : ndarray of shape (n_rows,), intp, of X, targets and sample_weight; moves (n_rows, 3), intp, the rows and
         columns that each image is moved by and whether it is mirrored, or None; batch_size; learning_rates (n_batches,)
-        and averaging_rates (n_batches,), float64, the second being None where nothing is averaged.
+        and averaging_weights (n_batches,), float64: of a batch's parameters in the averages, 0 where it is too early
+        for these; None where nothing is averaged.
     solver : dict of kind (its number), learning_rate, beta_1, beta_2, epsilon, momentum and nesterovs_momentum
         The learning rates are those of `order`.
     state : skcnn.state.State
         parameters : ndarray of shape (n_parameters,), float32 or float64, and moments (2, n_trainable), or
         (1, n_trainable) with "sgd", likewise, and averages (n_trainable,), or None: updated in place, as are n_steps
-        (since the moments were zero) and n_batches (that have gone into the running statistics).
+        (since the moments were zero), n_batches (that have gone into the running statistics) and n_averaged (steps in
+        the averages).
     workspace : Memory
         Of `make_workspace`, for batches of `batch_size` rows or more.
     n_threads : int
@@ -292,12 +294,13 @@ def train_batches(problem, order, solvers.Solver solver, state, Memory workspace
     cdef CompiledNetwork network = take_network(problem.network.compiled)
     cdef tuple samples = (problem.X, problem.targets, problem.sample_weight)
     cdef tuple indices = (order.rows, order.moves)
-    cdef tuple rates = (order.learning_rates, order.averaging_rates)
+    cdef tuple rates = (order.learning_rates, order.averaging_weights)
     cdef Objective objective = problem.objective
     cdef Py_ssize_t batch_size = order.batch_size
     cdef Step step
     cdef Py_ssize_t n_steps = state.n_steps
     cdef Py_ssize_t n_batches = state.n_batches
+    cdef Py_ssize_t n_averaged = state.n_averaged
     parameters, moments, averages = state.parameters, state.moments, state.averages
     cdef Views views = Views()
     cdef Network* net = &network.net
@@ -307,14 +310,14 @@ def train_batches(problem, order, solvers.Solver solver, state, Memory workspace
     cdef int type = views.type
     cdef Py_ssize_t n_moments = 2 if solver.kind == solvers.ADAM else 1
     memset(&step, 0, sizeof(Step))
-    step.solver, step.number, step.n_batches = solver, n_steps, n_batches
+    step.solver, step.number, step.n_batches, step.n_averaged = solver, n_steps, n_batches, n_averaged
     step.moments = views.take("moments", moments, type, n_moments, net.n_trainable, True)
     take_problem(views, net, samples, indices, objective, type, &batch)
-    if batch_size < 1 or not 0 <= n_steps < MOST_STEPS or not 0 <= n_batches < MOST_STEPS:
-        raise ValueError(f"batch_size={batch_size}, n_steps={n_steps}, n_batches={n_batches}: none of them may be "
-                         "negative, nor a batch empty.")
+    if batch_size < 1 or min(n_steps, n_batches, n_averaged) < 0 or max(n_steps, n_batches, n_averaged) >= MOST_STEPS:
+        raise ValueError(f"batch_size={batch_size}, n_steps={n_steps}, n_batches={n_batches}, n_averaged={n_averaged}: "
+                         "none of them may be negative, nor a batch empty.")
     take_rates(views, rates, batch.n_rows // batch_size + (batch.n_rows % batch_size > 0), &step)
-    if step.averaging_rates != NULL:
+    if step.averaging_weights != NULL:
         step.averages = views.take("averages", averages, type, net.n_trainable, ONE_AXIS, True)
     at = take_workspace(net, min(batch_size, batch.n_rows), n_threads, type, workspace)
     with nogil:
@@ -322,7 +325,7 @@ def train_batches(problem, order, solvers.Solver solver, state, Memory workspace
             run_batches(&batch, batch_size, &at, &step, <float*> values, <float*> workspace.data)
         else:
             run_batches(&batch, batch_size, &at, &step, <double*> values, <double*> workspace.data)
-    state.n_steps, state.n_batches = step.number, step.n_batches
+    state.n_steps, state.n_batches, state.n_averaged = step.number, step.n_batches, step.n_averaged
     return step.loss, step.weight
 
 

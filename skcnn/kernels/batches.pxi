@@ -314,15 +314,17 @@ cdef void run_batches(
                     scratch + at.statistics, 2 * net.n_outputs, step.n_batches, parameters + net.running_means)
                 step.n_batches += 1
             step.number += 1
+            if step.averages != NULL:
+                count_averaged(step)
             loss += take_step(batch, at, step, scratch, parameters)
-            if step.averaging_rates != NULL:
-                step.averaging_rates += 1
             step.loss += loss * batch.total_weight
             step.weight += batch.total_weight
         batch.rows += batch.n_rows
         if batch.moves != NULL:
             batch.moves += MOVE_SIZE * batch.n_rows
         step.learning_rates += 1
+        if step.averages != NULL:
+            step.averaging_weights += 1
         batch.n_left -= batch.n_rows
     restore_subnormals(mode)
 

@@ -10,10 +10,19 @@ cdef struct Step:
     void* moments  # of the type that the network computes in, as are the averages
     void* averages  # of the trained parameters, or NULL
     const double* learning_rates  # of this batch and those after it
-    const double* averaging_rates  # of steps: which part of the averages these parameters take the place of
+    const double* averaging_weights  # likewise, of its parameters in the averages; 0 is too early for them
+    double averaging_rate  # the part of the averages that this batch's parameters take the place of
+    Py_ssize_t n_averaged  # steps in the averages
     Py_ssize_t number  # counts from 1 since the moments were zero
     Py_ssize_t n_batches  # in the running statistics
     double loss, weight  # sums over batches, of loss times weight and of weight
+
+
+cdef inline void count_averaged(Step* step) noexcept nogil:
+    """This step in the averages: a mean of all, or of late ones if their weight is larger; until they begin, itself."""
+    cdef double weight = step.averaging_weights[0]
+    step.n_averaged = step.n_averaged + 1 if weight > 0 else 0
+    step.averaging_rate = min(1.0, weight / step.n_averaged) if weight > 0 else 1.0
 
 
 cdef inline void add(const floating* values, Py_ssize_t n_values, floating* sums_out) noexcept nogil:
@@ -82,4 +91,4 @@ cdef inline void step_spans(
         else:
             solvers.sgd_step(gradient + first, n_common, &solver, moments + first, parameters_out + first)
     if averages != NULL:
-        solvers.average(parameters_out + start, stop - start, step.averaging_rates[0], averages + start)
+        solvers.average(parameters_out + start, stop - start, step.averaging_rate, averages + start)

@@ -77,9 +77,11 @@ def rates_of_arrays(network, learning_rate):
     return np.concatenate([np.full(one.size, one.learning_rate(learning_rate)) for one in arrays])
 
 
-def averaging_rates(epoch, n_batches):
-    """At first none of the averages stays."""
-    return 1.0 / np.arange(1.0 + epoch * n_batches, 1.0 + (epoch + 1) * n_batches)
+def averaging_weights(epoch, n_batches):
+    """Of each batch in the averages: the first is too early for them, late ones weigh more from epoch to epoch."""
+    weights = np.full(n_batches, 1.0 + epoch)
+    weights[: epoch == 0] = 0.0
+    return weights
 
 
 def read_only(array):
@@ -235,7 +237,7 @@ def train_batches(
     total_loss = total_weight = 0
     for epoch, (rows, own) in enumerate(zip(orders, moves or [None] * len(orders), strict=True)):
         n_batches = -(-len(rows) // batch_size)
-        rates = learning_rates(solver, epoch, n_batches), averaging_rates(epoch, n_batches)
+        rates = learning_rates(solver, epoch, n_batches), averaging_weights(epoch, n_batches)
         order = Order(read_only(rows), own, batch_size, *map(read_only, rates))
         loss_sum, weight_sum = kernels.train_batches(
             problem, order, solver_of_kernels(solver), state, workspace, n_threads
@@ -253,12 +255,11 @@ def expected_train_batches(
     moments = np.zeros((n_moments, network.n_trainable))
     parameters, total_loss, total_weight, step = parameters.astype(float), 0.0, 0.0, 0
     trainable, running = np.split(parameters, [network.n_trainable])
-    averages = np.full(network.n_trainable, np.nan)
+    averages, n_averaged = np.full(network.n_trainable, np.nan), 0
     for epoch, order in enumerate(orders):
         n_batches = -(-len(order) // batch_size)
-        rates = learning_rates(solver, epoch, n_batches), averaging_rates(epoch, n_batches)
-        averaging = iter(rates[1])
-        for start, rate in zip(range(0, len(order), batch_size), rates[0], strict=True):
+        rates = learning_rates(solver, epoch, n_batches), averaging_weights(epoch, n_batches)
+        for start, rate, averaging in zip(range(0, len(order), batch_size), *rates, strict=True):
             rows = order[start : start + batch_size]
             weight = sample_weight[rows].sum()
             if weight == 0:
@@ -269,7 +270,8 @@ def expected_train_batches(
             own = rates_of_arrays(network, rate) if solver["kind"] == "adam" else rate
             options = solver | {"learning_rate": own}
             trainable[:], moments = step_function(trainable, gradient, moments, step, options)
-            part = next(averaging)  # of steps, not of batches without weight
+            n_averaged = n_averaged + 1 if averaging else 0
+            part = min(1, averaging / n_averaged) if averaging else 1
             averages = trainable.copy() if part == 1 else averages + part * (trainable - averages)
             if network.standardize:
                 running += (statistics - running) / min(step, 10)

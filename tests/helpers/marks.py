@@ -50,4 +50,4 @@ SOLVERS = {
 every_solver = pytest.mark.parametrize("solver", [SOLVER | changes for changes in SOLVERS.values()], ids=SOLVERS)
 
 # For fits that are too short to learn anything: what they say of it is not what is tested.
-few_steps = pytest.mark.filterwarnings("ignore:The network learnt nothing:sklearn.exceptions.ConvergenceWarning")
+few_steps = pytest.mark.filterwarnings("ignore:The network learnt little:sklearn.exceptions.ConvergenceWarning")

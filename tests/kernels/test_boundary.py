@@ -33,7 +33,7 @@ def arguments(dtype):
         "moves": np.ones((N_ROWS, 3), np.intp),
         "batch_size": 4,
         "learning_rates": np.full(3, 1e-3),
-        "averaging_rates": np.full(3, 0.5),
+        "averaging_weights": np.ones(3),
         "objective": {"loss": 0, "alpha": 0.1},
         "solver": SOLVER,
         "parameters": rng.random(NETWORK.n_parameters).astype(dtype),
@@ -41,6 +41,7 @@ def arguments(dtype):
         "averages": np.zeros(NETWORK.n_trainable, dtype),
         "n_steps": 0,
         "n_batches": 0,
+        "n_averaged": 0,
         "n_threads": 1,
         "workspace": NETWORK.workspace(N_ROWS, 1, dtype),
         "logits": np.zeros((N_ROWS, 3), dtype),
@@ -59,9 +60,8 @@ def problem_and_order(network, X, targets, sample_weight, objective, **order):
     return problem, SimpleNamespace(**order)
 
 
-def train_batches(solver, parameters, moments, averages, n_steps, n_batches, workspace, n_threads, **problem):
-    arrays = {"parameters": parameters, "moments": moments, "averages": averages}
-    state = SimpleNamespace(**arrays, n_steps=n_steps, n_batches=n_batches)
+def train_batches(solver, workspace, n_threads, **problem):
+    state = SimpleNamespace(**{name: problem.pop(name) for name in STATE})
     kernels.train_batches(*problem_and_order(**problem), solver, state, workspace, n_threads)
 
 
@@ -70,10 +70,11 @@ def batch_gradient(parameters, workspace, n_threads, gradient_out, **problem):
 
 
 PROBLEM = ("network", "X", "targets", "sample_weight", "rows", "moves", "batch_size", "objective")
-STATE = ("solver", "parameters", "moments", "averages", "n_steps", "n_batches", "learning_rates", "averaging_rates")
+STATE = ("parameters", "moments", "averages", "n_steps", "n_batches", "n_averaged")
+RATES = ("learning_rates", "averaging_weights")
 CALLS = {
     "forward": (forward, ("network", "X", "rows", "parameters", "logits", "hidden", "n_threads")),
-    "train_batches": (train_batches, (*PROBLEM, *STATE, "workspace", "n_threads")),
+    "train_batches": (train_batches, (*PROBLEM, *RATES, "solver", *STATE, "workspace", "n_threads")),
     "batch_gradient": (batch_gradient, (*PROBLEM, "parameters", "workspace", "n_threads", "gradient_out")),
 }
 
@@ -201,6 +202,7 @@ def test_moves_out_of_sight(name, move):
         *(("train_batches", "batch_size", n) for n in (0, -1, -(2**63))),
         *(("train_batches", "n_steps", n) for n in (-1, 2**62)),
         *(("train_batches", "n_batches", n) for n in (-1, 2**62)),
+        *(("train_batches", "n_averaged", n) for n in (-1, 2**62)),
         *(("train_batches", "workspace", Memory(n)) for n in (0, 100)),
         *(("batch_gradient", "workspace", Memory(n)) for n in (0, 100)),
         *((name, "network", network) for name in CALLS for network in (None, NETWORK, 3)),
@@ -219,7 +221,7 @@ def test_other_arguments(name, argument, value):
 
 def test_a_workspace_for_smaller_batches():
     _, given = right_call("train_batches", "float64")
-    one_batch = {"batch_size": 2**63 - 1, "learning_rates": np.ones(1), "averaging_rates": None}
+    one_batch = {"batch_size": 2**63 - 1, "learning_rates": np.ones(1), "averaging_weights": None}
     with pytest.raises(ValueError, match=r"workspace has \d+ bytes, and these batches need \d+"):
         train_batches(**given | {"workspace": NETWORK.workspace(1, 1, "float64")} | one_batch)
 
@@ -233,7 +235,7 @@ def test_no_rows(standardize, dtype):
         **{"network": network.compiled, "X": np.zeros((3, 10_000), np.uint8), "targets": np.zeros((3, 300), dtype)},
         **{"sample_weight": np.ones(3, dtype), "rows": np.zeros(0, np.intp), "moves": None},
         **{"parameters": np.ones(network.n_parameters, dtype), "moments": np.zeros((2, network.n_trainable), dtype)},
-        **{"learning_rates": np.zeros(0), "averaging_rates": None},
+        **{"learning_rates": np.zeros(0), "averaging_weights": None},
         **{"workspace": network.workspace(0, 1, dtype), "gradient_out": np.zeros(network.n_parameters, dtype)},
     }
     train_batches(**{name: given[name] for name in CALLS["train_batches"][1]})
@@ -245,12 +247,11 @@ def test_no_rows(standardize, dtype):
 def test_attributes_that_run_code():
     """They are all read before the first array is taken: none can take another's memory away meanwhile."""
     _, given = right_call("train_batches", "float64")
-    rates = ("learning_rates", "averaging_rates")
-    problem, order = problem_and_order(**{name: given[name] for name in (*PROBLEM, *rates)})
+    problem, order = problem_and_order(**{name: given[name] for name in (*PROBLEM, *RATES)})
     seen = []
 
     class State:
-        n_steps = n_batches = 0
+        n_steps = n_batches = n_averaged = 0
         parameters = given["parameters"].copy()
         averages = None
 

@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skcnn import training
+from tests.helpers import reference
 
 every_solver = pytest.mark.parametrize("solver", ["adam", "sgd"])
 
@@ -49,6 +50,44 @@ def test_late_ones_weigh_more(quick, digits, steps):
     assert_allclose(learnt(clf), expected, rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.parametrize(("average", "first"), [(320, 10), (321, 11), (330, 11), (351, 12), (640, 21), (641, 22)])
+def test_batches_are_counted_by_their_ends(quick, digits, steps, monkeypatch, average, first):
+    """The last batch of an epoch is smaller: 320 samples are 11 batches of 30 samples at most."""
+    monkeypatch.setattr(training, "count_until_signals", lambda n_multiply_adds: 1)
+    X, y = (np.concatenate([values, values[:20]]) for values in digits)
+    clf = quick(max_iter=2, batch_size=30, average=average, learning_rate="cosine").fit(X, y)
+    assert len(steps) == 22
+    assert_allclose(learnt(clf), np.mean(steps[min(first, 21) :], axis=0), rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("average", [True, 150])
+def test_batches_without_weight_are_no_steps(quick, digits, monkeypatch, average):
+    """However many batches a run of the kernels has."""
+    X, y = digits
+    weights = np.ones(300)
+    weights[60:180] = 0
+    options = {"max_iter": 3, "batch_size": 20, "shuffle": False, "average": average}
+    whole = quick(**options).fit(X, y, sample_weight=weights)
+    monkeypatch.setattr(training, "count_until_signals", lambda n_multiply_adds: 2)
+    parts = quick(**options).fit(X, y, sample_weight=weights)
+    assert_array_equal(parts._parameters, whole._parameters)
+
+
+def test_zero_is_none(quick, digits):
+    none, zero = (quick(average=average).fit(*digits) for average in (False, 0))
+    assert_array_equal(zero._parameters, none._parameters)
+
+
+def test_averages_that_begin_anew(quick, digits, steps):
+    """A later beginning puts an end to those of an earlier fit; before it, the parameters are as they are."""
+    clf = quick(max_iter=3, batch_size=300, average=True, learning_rate="cosine", warm_start=True).fit(*digits)
+    clf.set_params(average=10**6).fit(*digits)
+    assert_array_equal(learnt(clf), steps[-1])
+    clf.set_params(average=300 * 8).fit(*digits)
+    assert len(steps) == 9
+    assert_allclose(learnt(clf), np.mean(steps[7:], axis=0), rtol=1e-10, atol=1e-13)
+
+
 def test_training_is_what_it_is_without(quick, digits):
     plain, averaged = (quick(average=average).fit(*digits) for average in (False, True))
     assert plain.loss_curve_ == averaged.loss_curve_
@@ -81,10 +120,17 @@ def test_a_model_that_was_written_to_goes_on_from_there(quick, digits):
     assert np.abs(clf.coefs_[0]).max() < 1e-290
 
 
-def test_the_validation_set_is_scored_with_averages(quick, digits):
+def test_the_validation_set_is_scored_with_averages(quick, digits, steps):
+    """The first epoch's are its parameters; the second's, not."""
     X, y = digits
-    clf = quick(average=True, early_stopping=True, max_iter=20).fit(X, y, X_val=X[:100], y_val=y[:100])
-    assert clf.score(X[:100], y[:100]) == clf.best_validation_score_ == max(clf.validation_scores_)
+    own = {"X_val": X[:100], "y_val": y[:100]}
+    clf = quick(average=1, batch_size=300, max_iter=2, learning_rate="cosine").fit(X, y, **own)
+    assert_allclose(learnt(clf), np.mean(steps, axis=0), rtol=1e-10)
+    targets = np.eye(10)[y[:100]]
+    loss, _ = reference.output_loss(clf.decision_function(X[:100]), targets, np.ones(100), "log_loss")
+    assert_allclose(clf.validation_loss_curve_[1], loss)
+    best = quick(average=1, early_stopping=True, max_iter=20).fit(X, y, **own)
+    assert best.score(X[:100], y[:100]) == best.best_validation_score_ == max(best.validation_scores_)
 
 
 def test_a_plain_fit_keeps_the_averages_alone(quick, digits):

@@ -60,13 +60,22 @@ def test_the_rate_falls_across_the_runs_of_an_epoch(quick, digits, rates, monkey
 def test_annealing_goes_on_to_its_end(digits, solver, early_stopping):
     """Whatever the loss does, and without a warning; with a validation set, the best epoch is kept."""
     X, y = digits
-    options = {"early_stopping": early_stopping, "validation_fraction": 0.3, "random_state": 0}
+    options = {"early_stopping": early_stopping, "random_state": 0}
+    own = {"X_val": X[:100], "y_val": y[:100]} if early_stopping else {}
     clf = ConvSigmoidClassifier(
         3, max_iter=14, tol=1e9, n_iter_no_change=1, learning_rate="cosine", solver=solver, **options
-    ).fit(X, y)
+    ).fit(X, y, **own)
     assert clf.n_iter_ == 14
     if early_stopping:
-        assert clf.best_validation_score_ == max(clf.validation_scores_)
+        assert clf.score(X[:100], y[:100]) == clf.best_validation_score_ == max(clf.validation_scores_)
+
+
+def test_what_annealed_has_not_waited(quick, digits):
+    """A warm start at a constant rate begins to count epochs without improvement."""
+    X, y = digits
+    clf = quick(max_iter=20, learning_rate="cosine", tol=10.0, warm_start=True).fit(X, y)
+    clf.set_params(learning_rate="constant", n_iter_no_change=5).fit(X, y)
+    assert clf.n_iter_ == 6
 
 
 def test_a_warm_start_anneals_anew(quick, digits, rates):
