@@ -103,8 +103,8 @@ def warn_if_nothing_was_learnt(problem, which, loss):
         warn(
             f"The network learnt little or nothing: the {which} loss, {loss:.4g}, is no less than {constant:.4g}, that "
             f"of predicting each class as often as it comes, whatever the image. Try StandardScaler or rescale, "
-            f"another learning_rate_init, a smaller alpha, more epochs (max_iter, n_iter_no_change) or more images, and "
-            f"have a look at X and y.",
+            f"another learning_rate_init, a smaller alpha, more epochs (max_iter, n_iter_no_change) or more images, "
+            f"and have a look at X and y.",
             ConvergenceWarning,
         )
 
