@@ -145,6 +145,13 @@ def test_channels_first(quick, shape, better):
     assert quick().fit(moved if len(shape) == 3 else moved[:, np.newaxis], y).image_shape_[2] == shape[0]
 
 
+def test_a_stream_is_warned_once(quick):
+    X, y = np.random.default_rng(0).random((20, 3, 8, 8)), np.arange(20) % 2
+    with pytest.warns(UserWarning, match="If channels come first"):
+        clf = quick().partial_fit(X, y, classes=[0, 1])
+    clf.partial_fit(X, y)  # an error, if it warned
+
+
 @pytest.mark.parametrize("shape", [(8, 8), (1, 40), (8, 8, 3), (1, 40, 12), (3, 3, 3), (4, 30), (1, 8, 1)], ids=str)
 def test_channels_that_are_not_first(quick, shape):
     quick().fit(np.random.default_rng(0).random((20, *shape)), np.arange(20) % 2)

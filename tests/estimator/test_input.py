@@ -72,6 +72,21 @@ def test_no_copy(large, dtype, parameters):
     assert peak < 0.15 * X.nbytes
 
 
+def refuse(predict, X):
+    with pytest.raises(ValueError, match="NaN"):
+        predict(X)
+
+
+def test_what_is_refused_is_not_copied(large):
+    """Least of all to Python's objects, as a look for images among these would."""
+    X, y = large
+    X = X[:10_000].astype(np.float32)
+    clf = fit_unconverged(small_network(), X, y[:10_000])
+    X[-1, -1] = np.nan
+    _, peak = traced_peak(refuse, clf.predict, X)
+    assert peak < X.nbytes
+
+
 def test_a_copy_would_be_seen(large):
     """Numbers of another type are copied; so the test above can fail."""
     X, y = large
