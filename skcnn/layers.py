@@ -213,7 +213,7 @@ class Dense(Layer):
 
     n_outputs: int
     fit_intercept: bool = True
-    largest_factor: float = 1.0  # of Adam's learning rate
+    largest_factor: float = _HIDDEN_BOUND  # of Adam's learning rate
 
     @property
     def out_shape(self):
