@@ -16,6 +16,7 @@ EXPECTED = {
     "skcnn/holdout.py",
     "skcnn/images.py",
     "skcnn/layers.py",
+    "skcnn/losses.py",
     "skcnn/model.py",
     "skcnn/network.py",
     "skcnn/notices.py",

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from skcnn.images import read_images
-from skcnn.kernels import LOSSES
+from skcnn.losses import mean_loss
 from skcnn.targets import check_labels
 from skcnn.validation import check_sample_weight
 
@@ -30,12 +30,9 @@ class Holdout:
                 f"{name} holds values too large for {parameters.dtype.name}, in which this model computes."
             )
         targets, weights = self.targets[rows] > 0.5, self.sample_weight[rows]  # before they were smoothed
-        if problem.objective["loss"] == LOSSES["log_loss"]:
-            losses = np.logaddexp(0, np.where(targets, -logits, logits))
-        else:
-            losses = (0.5 + 0.5 * np.tanh(0.5 * logits) - targets) ** 2 / 2
+        loss = mean_loss(logits, targets, weights, problem.objective["loss"])
         correct = problem.labels.are_correct(logits, targets)
-        return float(np.average(losses.sum(axis=1), weights=weights)), float(np.average(correct, weights=weights))
+        return loss, float(np.average(correct, weights=weights))
 
 
 def hold_out(fraction, seed, problem, weights):

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skcnn.kernels import LOSSES, train_batches
+from skcnn.kernels import train_batches
+from skcnn.losses import constant_loss, mean_loss
 from skcnn.network import Network, count_until_signals, own
 from skcnn.notices import warn
 from skcnn.targets import Labels
@@ -85,38 +86,32 @@ def fit_loop(problem, state, plan, generator, holdout=None, observer=None):
             f"Maximum iterations ({plan.max_iter}) reached and the optimization hasn't converged yet.",
             ConvergenceWarning,
         )
+    # While it falls, an epoch's loss is more than the model's, as is one with a penalty.
     if state.loss_curve and not plan.incremental:
-        # Of early stopping's model, which is not that of the last epoch, a loss must have been less.
-        if plan.early_stopping:
-            warn_if_nothing_was_learnt(problem, "least", min(state.loss_curve[-state.n_iter :]))
-        else:
-            warn_if_nothing_was_learnt(problem, "last", state.loss)
+        warn_if_nothing_was_learnt(problem, state.loss, state.final_parameters, plan.n_scoring_threads)
 
 
-def warn_if_nothing_was_learnt(problem, which, loss):
-    """Where the loss is no less than that of the best constant prediction, the classes' frequencies.
+def warn_if_nothing_was_learnt(problem, last_loss, parameters, n_threads):
+    """Where the model's loss is no less than that of the best constant prediction, the classes' frequencies.
 
-    Standardised logits cannot be near a constant: what their loss is worth is another matter.
+    Only a large last loss of training is worth a look at the model's own. Standardised logits cannot be near a
+    constant: what their loss is worth is another matter.
     """
-    constant = constant_loss(problem)
-    if not problem.network.standardize and loss >= constant > 0:
+    rows, objective = problem.rows, problem.objective["loss"]
+    targets, weights = problem.targets[rows], problem.sample_weight[rows]
+    constant = constant_loss(targets, weights, objective)
+    if problem.network.standardize or not last_loss >= constant > 0:
+        return
+    logits = problem.network.logits(problem.X, parameters, n_threads, rows).astype(np.float64)
+    loss = mean_loss(logits, targets, weights, objective)
+    if loss >= constant:
         warn(
-            f"The network learnt little or nothing: the {which} loss, {loss:.4g}, is no less than {constant:.4g}, that "
-            f"of predicting each class as often as it comes, whatever the image. Try StandardScaler or rescale, "
-            f"another learning_rate_init, a smaller alpha, more epochs (max_iter, n_iter_no_change) or more images, "
-            f"and have a look at X and y.",
+            f"The network learnt little or nothing: its loss on the training set, {loss:.4g}, is no less than "
+            f"{constant:.4g}, that of predicting each class as often as it comes, whatever the image. Try "
+            f"StandardScaler or rescale, another learning_rate_init, a smaller alpha, more epochs (max_iter, "
+            f"n_iter_no_change) or more images, and have a look at X and y.",
             ConvergenceWarning,
         )
-
-
-def constant_loss(problem):
-    """The loss, without penalty, of the best prediction that is the same for all samples."""
-    weights = problem.sample_weight[problem.rows]
-    shares = np.average(problem.targets[problem.rows], axis=0, weights=weights).astype(np.float64)
-    if problem.objective["loss"] != LOSSES["log_loss"]:
-        return float((shares * (1 - shares)).sum() / 2)
-    both = np.stack([shares, 1 - shares])
-    return float(-(both * np.log(both, where=both > 0, out=np.zeros_like(both))).sum())
 
 
 def final_parameters(problem, state, plan):

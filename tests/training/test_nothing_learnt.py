@@ -1,7 +1,6 @@
 """A fit that ends no better than a constant prediction says so."""
 
 import warnings
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,15 +9,9 @@ from sklearn.metrics import log_loss
 
 from skcnn import ConvSigmoidClassifier
 from skcnn.kernels import LOSSES
-from skcnn.training import constant_loss
+from skcnn.losses import constant_loss, mean_loss
 
-nothing_learnt = pytest.warns(ConvergenceWarning, match=r"learnt little or nothing: the (last|least) loss, \d")
-
-
-def problem_of(targets, sample_weight, loss):
-    rows = np.flatnonzero(sample_weight >= 0)
-    objective = {"loss": LOSSES[loss]}
-    return SimpleNamespace(targets=targets, sample_weight=sample_weight, rows=rows, objective=objective)
+nothing_learnt = pytest.warns(ConvergenceWarning, match=r"learnt little or nothing: its loss on the training set, \d")
 
 
 @pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
@@ -27,27 +20,48 @@ def test_the_best_constant(loss):
     rng = np.random.default_rng(0)
     targets = (rng.random((40, 3)) < [0.1, 0.5, 0.8]).astype(float)
     weights = rng.integers(4, size=40).astype(float)
-    found = constant_loss(problem_of(targets, weights, loss))
+    smoothed = 0.1 + 0.8 * targets
+    for t in targets, smoothed:
+        found = constant_loss(t, weights, LOSSES[loss])
 
-    def loss_of(p):
-        losses = (p - targets) ** 2 / 2 if loss == "squared_error" else -np.log(np.where(targets > 0, p, 1 - p))
-        return np.average(losses.sum(axis=1), weights=weights)
+        def loss_of(p, t=t):
+            return mean_loss(np.tile(np.log(p / (1 - p)), (40, 1)), t, weights, LOSSES[loss])
 
-    shares = np.average(targets, axis=0, weights=weights)
-    assert found == pytest.approx(loss_of(shares))
-    for other in shares + rng.uniform(-0.05, 0.05, size=(50, 3)):
-        assert loss_of(other) > found
+        shares = np.average(t, axis=0, weights=weights)
+        assert found == pytest.approx(loss_of(shares))
+        for other in shares + rng.uniform(-0.05, 0.05, size=(50, 3)):
+            assert loss_of(other) > found
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+def test_a_mean_is_the_loss_that_is_trained_by(digits, loss, n_outputs):
+    X, y = digits
+    y = y % 2 if n_outputs == 1 else y % 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clf = ConvSigmoidClassifier(3, loss=loss, alpha=0, max_iter=1, learning_rate_init=1e-12, random_state=0)
+        clf.fit(X, y)
+    targets = (y[:, np.newaxis] == ([1] if n_outputs == 1 else np.arange(3))).astype(float)
+    found = mean_loss(clf.decision_function(X).reshape(len(X), -1), targets, np.ones(len(X)), LOSSES[loss])
+    assert found == pytest.approx(clf.loss_, rel=1e-6)
+
+
+def test_a_mean_of_extreme_logits():
+    logits, targets = np.array([[1e3], [-1e3], [1e3], [-1e3]]), np.array([[1.0], [0], [0], [1]])
+    assert mean_loss(logits, targets, np.array([1, 1, 0, 0]), LOSSES["log_loss"]) == 0
+    assert mean_loss(logits, targets, np.array([0, 0, 1, 1]), LOSSES["log_loss"]) == 1e3
 
 
 def test_one_output_is_the_log_loss_of_the_frequencies():
     y = np.array([0, 0, 0, 1.0])
     expected = log_loss(y, np.full(4, 0.25))
-    assert constant_loss(problem_of(y[:, np.newaxis], np.ones(4), "log_loss")) == pytest.approx(expected)
+    assert constant_loss(y[:, np.newaxis], np.ones(4), LOSSES["log_loss"]) == pytest.approx(expected)
 
 
 def test_an_output_that_never_changes_costs_nothing():
     targets = np.array([[0, 1.0, 0], [0, 1, 1]])
-    assert constant_loss(problem_of(targets, np.ones(2), "log_loss")) == pytest.approx(2 * np.log(2) / 2)
+    assert constant_loss(targets, np.ones(2), LOSSES["log_loss"]) == pytest.approx(2 * np.log(2) / 2)
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
@@ -69,6 +83,23 @@ def test_what_has_learnt_says_nothing(digits):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ConvSigmoidClassifier(3, tol=0.1, random_state=0).fit(*digits)
+
+
+def test_one_epoch_may_be_enough(digits):
+    """Its loss is that of an untrained network for the most part."""
+    X, y = digits
+    with pytest.warns(ConvergenceWarning, match="Maximum iterations") as caught:
+        clf = ConvSigmoidClassifier(max_iter=1, batch_size=8, random_state=0).fit(X, y)
+    assert len(caught) == 1
+    assert clf.loss_ > constant_loss(np.eye(10)[y], np.ones(len(X)), LOSSES["log_loss"])
+
+
+def test_a_penalty_is_not_what_is_judged(digits):
+    X, y = digits
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clf = ConvSigmoidClassifier(alpha=1.5, tol=0.1, random_state=0).fit(X, y)
+    assert clf.loss_ > constant_loss(np.eye(10)[y], np.ones(len(X)), LOSSES["log_loss"])
 
 
 def test_a_stream_has_only_begun(digits):

@@ -1,0 +1,29 @@
+"""Losses of predictions as they stand, without penalty: to judge them by, where the kernels have those to train by."""
+
+import numpy as np
+
+from skcnn.kernels import LOSSES
+
+
+def mean_loss(logits, targets, sample_weight, loss):
+    """Mean by weight of the outputs' summed losses; `loss` is its number, targets may be smoothed.
+
+    Parameters
+    ----------
+    logits, targets : ndarray of shape (n_samples, n_outputs)
+    sample_weight : ndarray of shape (n_samples,)
+    """
+    if loss == LOSSES["log_loss"]:
+        losses = np.log1p(np.exp(-np.abs(logits))) + np.maximum(logits, 0) - targets * logits
+    else:
+        losses = (0.5 + 0.5 * np.tanh(0.5 * logits) - targets) ** 2 / 2
+    return float(np.average(losses.sum(axis=1), weights=sample_weight))
+
+
+def constant_loss(targets, sample_weight, loss):
+    """The `mean_loss` of the best prediction that is the same for all samples: the targets' means."""
+    shares = np.average(targets, axis=0, weights=sample_weight).astype(np.float64)
+    if loss != LOSSES["log_loss"]:
+        return float(np.average(((shares - targets) ** 2 / 2).sum(axis=1), weights=sample_weight))
+    both = np.stack([shares, 1 - shares])
+    return float(-(both * np.log(both, where=both > 0, out=np.zeros_like(both))).sum())
