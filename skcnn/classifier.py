@@ -78,6 +78,8 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         Adam [1]_, which needs little tuning, or stochastic gradient descent with momentum.
     alpha : float, default=1e-3
         Strength of the L2 penalty, alpha / 2 * ||weights||**2 over the batch's summed weight; intercepts are free.
+        With "adam" the first filters count times the scale of X, 1 for pixels between 0 and 1, so that the unit of X
+        makes no difference.
         Raise it when the training score is far above the validation score.
     label_smoothing : float, default=0.0
         Part of each label, from 0 to 0.5, that is spread evenly over the classes while learning, or over yes and no

@@ -41,7 +41,7 @@ class Parameter:
     rate : float, default=1.0
         The factor of Adam's learning rate.
     input_scale : float, default=1.0
-        What it begins as, and the steps that it takes, are divided by it.
+        What it begins as, and the steps that it takes, are divided by it; the penalty is on its product with it.
 
     Attributes
     ----------

@@ -259,8 +259,8 @@ cdef double step_chunk(
     cdef Py_ssize_t start = chunk * PARAMETER_CHUNK
     cdef Py_ssize_t stop = min(start + PARAMETER_CHUNK, at.net.n_trainable)
     cdef Mode mode = flush_subnormals()
-    cdef double value = finish_gradient(at, batch.alpha / batch.total_weight, start, stop, left_gradients(batch, at),
-                                        parameters_out, scratch + at.gradients)
+    cdef double value = finish_gradient(at, step.solver.kind, batch.alpha / batch.total_weight, start, stop,
+                                        left_gradients(batch, at), parameters_out, scratch + at.gradients)
     step_spans(at, step, start, stop, scratch + at.gradients, parameters_out)
     restore_subnormals(mode)
     return value

@@ -40,23 +40,27 @@ cdef inline Py_ssize_t overlap(
 
 
 cdef inline double finish_gradient(
-    const Scratch* at, double strength, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t n_gradients,
+    const Scratch* at, int solver, double strength, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t n_gradients,
     const floating* parameters, floating* gradients,
 ) noexcept nogil:
     """Of the parameters from `start` to `stop`: add all gradients to the first one, and the L2 penalty's.
 
-    What is not trained has no gradient. Returns these parameters' penalty.
+    What is not trained has no gradient. Adam's training does not depend on the scale of X, which the first filters'
+    penalty makes good. Returns these parameters' penalty.
     """
     cdef const Span* span
     cdef Py_ssize_t number, first, n_common, i
     cdef double value = 0
+    cdef double scale
     for number in range(1, n_gradients):
         add(gradients + number * at.gradient_stride + start, stop - start, gradients + start)
     for number in range(at.net.n_spans):
         span = &at.net.spans[number]
         n_common = overlap(span, start, stop, &first)
         if span.penalized and n_common:
-            value += losses.penalty_and_gradient(parameters + first, n_common, strength, gradients + first)
+            scale = span.input_scale if solver == solvers.ADAM else 1
+            value += losses.penalty_and_gradient(
+                parameters + first, n_common, strength * scale * scale, gradients + first)
         if not span.trained:
             for i in range(first, first + n_common):
                 gradients[i] = 0
@@ -86,6 +90,7 @@ cdef inline void step_spans(
             continue
         if solver.kind == solvers.ADAM:
             solver.learning_rate = min(rate * span.rate, max(rate, span.largest_rate)) / span.input_scale * correction
+            solver.epsilon = step.solver.epsilon * span.input_scale
             solvers.adam_step(gradient + first, n_common, &solver, moments + first,
                               moments + at.net.n_trainable + first, parameters_out + first)
         else:

@@ -41,8 +41,8 @@ cdef double gradient_of_batch(
     cdef Mode mode = flush_subnormals()
     batch.total_weight = weigh(batch, <const floating*> batch.sample_weight, &n_weighted)
     cdef double value = run_batch(batch, at, parameters, scratch)
-    value += finish_gradient(at, batch.alpha / batch.total_weight, 0, net.n_trainable, left_gradients(batch, at),
-                             parameters, scratch + at.gradients)
+    value += finish_gradient(at, solvers.ADAM, batch.alpha / batch.total_weight, 0, net.n_trainable,
+                             left_gradients(batch, at), parameters, scratch + at.gradients)
     memcpy(gradient_out, scratch + at.gradients, net.n_trainable * sizeof(floating))
     if net.standardize:
         memcpy(gradient_out + net.running_means, scratch + at.statistics, 2 * net.n_outputs * sizeof(floating))

@@ -71,10 +71,14 @@ def learning_rates(solver, epoch, n_batches):
     return solver["learning_rate"] * np.linspace(1.0, 0.5, n_batches) / (1 + epoch)
 
 
-def rates_of_arrays(network, learning_rate):
-    """Adam's, of each parameter."""
+def options_of_step(network, solver, learning_rate):
+    """The solver's, with Adam's learning rate and epsilon of each parameter."""
+    if solver["kind"] == "sgd":
+        return solver | {"learning_rate": learning_rate}
     arrays = [one for one, *_ in network.layout if not one.statistic]
-    return np.concatenate([np.full(one.size, one.learning_rate(learning_rate)) for one in arrays])
+    rates = np.concatenate([np.full(one.size, one.learning_rate(learning_rate)) for one in arrays])
+    scales = np.concatenate([np.full(one.size, one.input_scale) for one in arrays])
+    return solver | {"learning_rate": rates, "epsilon": solver["epsilon"] * scales}
 
 
 def averaging_weights(epoch, n_batches):
@@ -189,7 +193,7 @@ def batch_gradient(
     return value, *np.split(whole, [network.n_trainable])
 
 
-def expected_batch_gradient(network, parameters, X, targets, sample_weight, *, loss, alpha=0.0):
+def expected_batch_gradient(network, parameters, X, targets, sample_weight, *, loss, alpha=0.0, solver="adam"):
     """The same, with means and variances of any network."""
     trainable = {k: v.astype(float) for k, v in network.views(parameters).items() if not k.startswith("running_")}
     value, gradient, statistics = reference.loss_and_gradient(
@@ -201,6 +205,7 @@ def expected_batch_gradient(network, parameters, X, targets, sample_weight, *, l
         alpha=alpha,
         standardized=network.standardize,
         fit_intercept=network.fit_intercept,
+        input_scale=network.input_scale if solver == "adam" else 1.0,
         **choices_of(network),
     )
     return value, np.concatenate([part.ravel() for part in gradient.values()]), np.concatenate(statistics)
@@ -265,10 +270,11 @@ def expected_train_batches(
             if weight == 0:
                 continue
             batch = X[rows], targets[rows], sample_weight[rows]
-            value, gradient, statistics = expected_batch_gradient(network, parameters, *batch, loss=loss, alpha=alpha)
+            value, gradient, statistics = expected_batch_gradient(
+                network, parameters, *batch, loss=loss, alpha=alpha, solver=solver["kind"]
+            )
             step += 1
-            own = rates_of_arrays(network, rate) if solver["kind"] == "adam" else rate
-            options = solver | {"learning_rate": own}
+            options = options_of_step(network, solver, rate)
             trainable[:], moments = step_function(trainable, gradient, moments, step, options)
             n_averaged = n_averaged + 1 if averaging else 0
             part = min(1, averaging / n_averaged) if averaging else 1

@@ -214,6 +214,7 @@ def loss_and_gradient(
     activation="sigmoid",
     padding="valid",
     pool_size=None,
+    input_scale=1.0,
 ):
     """Loss of a batch, a number, its gradient, a dict, and the logits' (means, variances) over the batch."""
     total_weight = sample_weight.sum()
@@ -241,8 +242,9 @@ def loss_and_gradient(
         gradient[f"filter_intercepts_{number}"] = d_filter_intercepts * fit_intercept
     for name, coefficients in parameters.items():
         if name.startswith(("filters", "weights")):
-            gradient[name] = gradient[name] + alpha / total_weight * coefficients
-            value += alpha / 2 * (coefficients**2).sum() / total_weight
+            strength = alpha / total_weight * (input_scale**2 if name == "filters_0" else 1)
+            gradient[name] = gradient[name] + strength * coefficients
+            value += strength / 2 * (coefficients**2).sum()
     return value, gradient, statistics
 
 

@@ -49,6 +49,7 @@ NETWORKS = {
     "signal": {"image_shape": (1, 14, 1), "kernel_size": ((1, 4),)},
     "rescale": {"rescale": 0.25},
     "no intercept": {"fit_intercept": False},
+    "large pixels": {"input_scale": 4.0},
 }
 every_network = pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
 every_alpha = pytest.mark.parametrize("alpha", [0, 0.1], ids="alpha={}".format)

@@ -13,6 +13,7 @@ NETWORKS = {
     "plain": {},
     "standardize": {"standardize": True},
     "no intercept, 2 channels": {"fit_intercept": False, "image_shape": (6, 5, 2)},
+    "large pixels": {"input_scale": 4.0},
 }
 
 
