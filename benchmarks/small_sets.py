@@ -87,7 +87,7 @@ def row(name, X, y, n_seeds):
 
 def main(argv=None):
     parser = make_parser(__doc__)
-    parser.add_argument("--n-seeds", type=int, default=2, help="of folds and initial weights")
+    parser.add_argument("--n-seeds", type=int, default=5, help="of folds and initial weights")
     options = parse(parser, argv)
     modules = ("aeon", "skimage")
     if not are_installed(modules):

@@ -16,7 +16,7 @@ _POOL_SIDES = "pool_height", "pool_width"
 
 # "auto": of one layer, and of stacks.
 _KERNEL_SIZES = 5, 3
-_SIGNAL_PART = 10  # of a long signal a filter spans a tenth
+_SIGNAL_PART, _LONGEST_SIGNAL = 10, 1000  # of a long signal a filter spans a tenth; longer rows gain nothing by it
 _PADDINGS = "valid", "same"
 _ACTIVATIONS = "sigmoid", "relu"
 _POOL_SIZE = 2  # of one layer
@@ -40,9 +40,9 @@ def choose_activation(activation, n_filters):
 def choose_kernel(image_shape, n_filters):
     """The side of kernels: longer for long signals, whose filters have no more taps than those for images even so."""
     side = _KERNEL_SIZES[is_stack(n_filters)]
-    if min(image_shape[:2]) > 1:
-        return side
     n_samples = max(image_shape[:2])
+    if min(image_shape[:2]) > 1 or n_samples > _LONGEST_SIGNAL:
+        return side
     return min(max(side, n_samples // _SIGNAL_PART | 1), side**2)  # odd
 
 
