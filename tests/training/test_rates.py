@@ -110,11 +110,12 @@ def test_patience(digits, n_samples, batch_size, n_iter_no_change, n_epochs):
 
 
 @few_steps
+@pytest.mark.parametrize("infinity", [np.inf, np.float32(np.inf)])
 @pytest.mark.parametrize(("batch_size", "n_epochs"), [(40, 1000), (9, 200)])
-def test_epochs(digits, batch_size, n_epochs):
+def test_epochs(digits, batch_size, n_epochs, infinity):
     """200, or as many as make 1000 steps."""
     X, y = digits[0][:40], digits[1][:40]
-    stop = {"tol": 0.0, "n_iter_no_change": np.inf}
+    stop = {"tol": 0.0, "n_iter_no_change": infinity}
     clf = fit_unconverged(ConvSigmoidClassifier(2, batch_size=batch_size, **stop, random_state=0), X, y)
     assert clf.n_iter_ == n_epochs
     assert clf.set_params(learning_rate="cosine").fit(X, y).n_iter_ == n_epochs
