@@ -75,20 +75,19 @@ def fit_loop(problem, state, plan, generator, holdout=None, observer=None):
             _, state.best_score = holdout.evaluate(problem, state.best_parameters, plan.n_scoring_threads)
         ended = train(problem, state, plan, generator, holdout, observer or Observer())
         state.final_parameters = final_parameters(problem, state, plan)
+        if not ended:
+            warn(
+                f"Maximum iterations ({plan.max_iter}) reached and the optimization hasn't converged yet.",
+                ConvergenceWarning,
+            )
+        # While it falls, an epoch's loss is more than the model's, as is one with a penalty.
+        if state.loss_curve and not plan.incremental:
+            warn_if_nothing_was_learnt(problem, state.loss, state.final_parameters, plan.n_scoring_threads)
     except KeyboardInterrupt:
         check_finite(state.loss if state.loss_curve else 0.0, state.parameters, plan)
         stopped_early = plan.early_stopping and state.best_parameters is not None
         state.final_parameters = state.best_parameters if stopped_early else state.learnt_parameters()
         warn("Training interrupted by user; the model is what it was then.")
-        return
-    if not ended:
-        warn(
-            f"Maximum iterations ({plan.max_iter}) reached and the optimization hasn't converged yet.",
-            ConvergenceWarning,
-        )
-    # While it falls, an epoch's loss is more than the model's, as is one with a penalty.
-    if state.loss_curve and not plan.incremental:
-        warn_if_nothing_was_learnt(problem, state.loss, state.final_parameters, plan.n_scoring_threads)
 
 
 def warn_if_nothing_was_learnt(problem, last_loss, parameters, n_threads):
@@ -97,10 +96,12 @@ def warn_if_nothing_was_learnt(problem, last_loss, parameters, n_threads):
     Only a large last loss of training is worth a look at the model's own. Standardised logits cannot be near a
     constant: what their loss is worth is another matter.
     """
+    if problem.network.standardize:
+        return
     rows, objective = problem.rows, problem.objective["loss"]
     targets, weights = problem.targets[rows], problem.sample_weight[rows]
     constant = constant_loss(targets, weights, objective)
-    if problem.network.standardize or not last_loss >= constant > 0:
+    if not last_loss >= constant > 0:
         return
     logits = problem.network.logits(problem.X, parameters, n_threads, rows).astype(np.float64)
     loss = mean_loss(logits, targets, weights, objective)

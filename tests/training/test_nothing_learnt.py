@@ -7,7 +7,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 
-from skcnn import ConvSigmoidClassifier
+from skcnn import ConvSigmoidClassifier, training
 from skcnn.kernels import LOSSES
 from skcnn.losses import constant_loss, mean_loss
 
@@ -118,3 +118,17 @@ def test_few_wide_samples_are_learnt():
         clf = ConvSigmoidClassifier(random_state=0).fit(X, y)
     assert clf.loss_curve_[0] < 2
     assert clf.score(X, y) == 1.0
+
+
+def test_an_interrupt_while_the_loss_is_looked_at(digits, monkeypatch):
+    """It comes after training, whose model is kept."""
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "mean_loss", interrupted)
+    clf = ConvSigmoidClassifier(3, tol=1e9, n_iter_no_change=1, learning_rate_init=1e-6, random_state=0)
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        clf.fit(*digits)
+    assert clf.n_iter_ == 3
+    assert clf.predict(digits[0]).shape == (300,)
