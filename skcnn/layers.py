@@ -73,7 +73,7 @@ class Parameter:
     def bounds(self, init):
         """Of the uniform distribution that it is drawn from: see ConvSigmoidClassifier's `init`."""
         if init == "uniform":
-            return 0.0, 1.0
+            return 0.0, 1.0 / self.input_scale
         fan_in, fan_out = self.fans
         he = init == "he_uniform" or (init == "auto" and self.before_relu)
         bound = sqrt(6.0 / (fan_in if he else fan_in + fan_out)) / self.input_scale

@@ -22,7 +22,8 @@ def mean_loss(logits, targets, sample_weight, loss):
 
 def constant_loss(targets, sample_weight, loss):
     """The `mean_loss` of the best prediction that is the same for all samples: the targets' means."""
-    shares = np.average(targets, axis=0, weights=sample_weight).astype(np.float64)
+    targets = targets.astype(np.float64)
+    shares = np.average(targets, axis=0, weights=sample_weight).clip(0, 1)
     if loss != LOSSES["log_loss"]:
         return float(np.average(((shares - targets) ** 2 / 2).sum(axis=1), weights=sample_weight))
     both = np.stack([shares, 1 - shares])

@@ -15,6 +15,9 @@ from skcnn.network import Network, count_until_signals, own
 from skcnn.notices import warn
 from skcnn.targets import Labels
 
+# The loss of the best constant where no label ever changes, but for rounding.
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -80,9 +83,8 @@ def fit_loop(problem, state, plan, generator, holdout=None, observer=None):
                 f"Maximum iterations ({plan.max_iter}) reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
             )
-        # While it falls, an epoch's loss is more than the model's, as is one with a penalty.
         if state.loss_curve and not plan.incremental:
-            warn_if_nothing_was_learnt(problem, state.loss, state.final_parameters, plan.n_scoring_threads)
+            warn_if_nothing_was_learnt(problem, state, plan)
     except KeyboardInterrupt:
         check_finite(state.loss if state.loss_curve else 0.0, state.parameters, plan)
         stopped_early = plan.early_stopping and state.best_parameters is not None
@@ -90,21 +92,29 @@ def fit_loop(problem, state, plan, generator, holdout=None, observer=None):
         warn("Training interrupted by user; the model is what it was then.")
 
 
-def warn_if_nothing_was_learnt(problem, last_loss, parameters, n_threads):
+def warn_if_nothing_was_learnt(problem, state, plan):
     """Where the model's loss is no less than that of the best constant prediction, the classes' frequencies.
 
-    Only a large last loss of training is worth a look at the model's own. Standardised logits cannot be near a
+    The last epoch's loss has the penalty besides, and is of parameters that were still improving: where it is small
+    enough, so is that of its model, but not of one that early stopping kept. Standardised logits cannot be near a
     constant: what their loss is worth is another matter.
+
+    Raises
+    ------
+    ValueError
+        If logits of the training set are beyond the parameters' dtype.
     """
     if problem.network.standardize:
         return
     rows, objective = problem.rows, problem.objective["loss"]
     targets, weights = problem.targets[rows], problem.sample_weight[rows]
     constant = constant_loss(targets, weights, objective)
-    if not last_loss >= constant > 0:
+    if constant < _ROUNDING or (state.loss < constant and not plan.early_stopping):
         return
-    logits = problem.network.logits(problem.X, parameters, n_threads, rows).astype(np.float64)
-    loss = mean_loss(logits, targets, weights, objective)
+    logits = problem.network.logits(problem.X, state.final_parameters, plan.n_scoring_threads, rows)
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss = mean_loss(logits.astype(np.float64), targets, weights, objective)
+    check_finite(loss, state.final_parameters, plan)
     if loss >= constant:
         warn(
             f"The network learnt little or nothing: its loss on the training set, {loss:.4g}, is no less than "

@@ -1,5 +1,7 @@
 """From the gradients of a batch's chunks to new parameters, a chunk of the parameter vector at a time."""
 
+from libc.float cimport FLT_MIN
+
 from skcnn.kernels cimport losses, solvers
 from skcnn.kernels.lanes cimport floating
 from skcnn.kernels.scratch cimport Scratch
@@ -45,8 +47,8 @@ cdef inline double finish_gradient(
 ) noexcept nogil:
     """Of the parameters from `start` to `stop`: add all gradients to the first one, and the L2 penalty's.
 
-    What is not trained has no gradient. Adam's training does not depend on the scale of X, which the first filters'
-    penalty makes good. Returns these parameters' penalty.
+    What is not trained has no gradient. For Adam, whose training is not to depend on the scale of X, the penalty is on
+    the first filters times that scale. Returns these parameters' penalty.
     """
     cdef const Span* span
     cdef Py_ssize_t number, first, n_common, i
@@ -90,7 +92,8 @@ cdef inline void step_spans(
             continue
         if solver.kind == solvers.ADAM:
             solver.learning_rate = min(rate * span.rate, max(rate, span.largest_rate)) / span.input_scale * correction
-            solver.epsilon = step.solver.epsilon * span.input_scale
+            # No less than what float32 holds, unless it was asked for.
+            solver.epsilon = max(step.solver.epsilon * span.input_scale, min(step.solver.epsilon, <double> FLT_MIN))
             solvers.adam_step(gradient + first, n_common, &solver, moments + first,
                               moments + at.net.n_trainable + first, parameters_out + first)
         else:

@@ -132,3 +132,32 @@ def test_an_interrupt_while_the_loss_is_looked_at(digits, monkeypatch):
         clf.fit(*digits)
     assert clf.n_iter_ == 3
     assert clf.predict(digits[0]).shape == (300,)
+
+
+def test_what_early_stopping_keeps_is_judged():
+    """The first epoch's model of noise, which later ones learn by heart."""
+    rng = np.random.default_rng(3)
+    X, y = rng.random((60, 64)), rng.integers(0, 2, size=60)
+    clf = ConvSigmoidClassifier(early_stopping=True, n_iter_no_change=40, validation_fraction=0.2, random_state=0)
+    with nothing_learnt:
+        clf.fit(X, y)
+    assert clf.loss_ < 0.5
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_labels_that_never_change_are_learnt(digits, dtype):
+    """The best constant loses nothing but rounding."""
+    X = digits[0].astype(dtype)
+    weights = np.random.default_rng(0).random(300)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ConvSigmoidClassifier(4, random_state=0).fit(X, np.ones((300, 3), dtype=int), sample_weight=weights)
+
+
+def test_logits_that_overflow(digits):
+    """A network that cannot predict what it was trained on."""
+    X, y = digits[0].astype("float32"), digits[1]
+    steps = {"learning_rate_init": 1e19, "max_iter": 1, "batch_size": 300}
+    clf = ConvSigmoidClassifier((4, 4), activation="relu", **steps, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="Maximum iterations"), pytest.raises(ValueError, match="diverged"):
+        clf.fit(X, y)

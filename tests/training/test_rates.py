@@ -196,7 +196,9 @@ def test_scales_beyond_all_measure(digits, factor):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("stack", [{}, {"n_filters": (3, 4), "padding": "same", "activation": "relu"}])
+@pytest.mark.parametrize(
+    "stack", [{}, {"init": "uniform"}, {"n_filters": (3, 4), "padding": "same", "activation": "relu"}]
+)
 @pytest.mark.parametrize("factor", [2.0**-12, 2.0**8])
 def test_pixels_of_any_scale_are_learnt_alike(quick, digits, stack, factor, dtype):
     """Bit for bit, the penalty and epsilon included."""
@@ -206,3 +208,9 @@ def test_pixels_of_any_scale_are_learnt_alike(quick, digits, stack, factor, dtyp
     assert_array_equal(scaled.coefs_[0] * factor, plain.coefs_[0])
     assert_array_equal(scaled.decision_function(X * factor), plain.decision_function(X))
     assert scaled.loss_curve_ == plain.loss_curve_
+
+
+def test_an_epsilon_beyond_float32(quick, digits):
+    """Times the scale it would be 0, and the step of what has no gradient 0 / 0."""
+    X, y = (digits[0] * 2.0**-30).astype("float32"), digits[1]
+    assert np.isfinite(quick(epsilon=1e-35, alpha=0.0).fit(X, y).coefs_[0]).all()
