@@ -25,6 +25,7 @@ EXPECTED = {
     "skcnn/saved.py",
     "skcnn/sizes.py",
     "skcnn/state.py",
+    "skcnn/statistics.py",
     "skcnn/summary.py",
     "skcnn/targets.py",
     "skcnn/threads.py",

@@ -49,6 +49,14 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
     activation : {"auto", "sigmoid", "tanh", "relu"}, default="auto"
         Of the convolutional layers: 1 / (1 + exp(-c)), tanh(c) or max(c, 0). "auto" is "sigmoid" for one layer and
         "relu" for stacks.
+    batch_norm : bool, default=False
+        Whether what each filter makes of the images is normalised before the activation [7]_: over groups of up to 16
+        images of a batch [8]_, with a scale and a shift that are learnt. Deep stacks and long signals learn by it what
+        they do not learn without. Predictions use means and variances of the training set, measured at the end of
+        `fit`, or in `partial_fit` running ones; folded into the filters, they take no time.
+    global_pool : {None, "average", "max"}, default=None
+        What the output layer reads of each of the last layer's feature maps: all of it, or only its average or its
+        largest value, wherever that is. Then images and signals of any size have few weights.
     random_shift : int or pair of (rows, columns), default=0
         Pixels that each image is moved by while it is learnt, at most: as many rows up or down and columns to the left
         or right as `random_state` draws anew for each image in each epoch; the pixels at the border are repeated. An
@@ -216,6 +224,10 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
        without restarts.
     .. [6] C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens and Z. Wojna, "Rethinking the Inception architecture for
        computer vision", CVPR 2016: section 7.
+    .. [7] S. Ioffe and C. Szegedy, "Batch normalization: accelerating deep network training by reducing internal
+       covariate shift", ICML 2015.
+    .. [8] E. Hoffer, I. Hubara and D. Soudry, "Train longer, generalize better: closing the generalization gap in
+       large batch training of neural networks", NIPS 2017: section 5, ghost batches.
 
     Examples
     --------
@@ -248,6 +260,8 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         padding="auto",
         pool_size="auto",
         activation="auto",
+        batch_norm=False,
+        global_pool=None,
         random_shift=0,
         random_flip=False,
         loss="log_loss",
@@ -286,6 +300,8 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         self.padding = padding
         self.pool_size = pool_size
         self.activation = activation
+        self.batch_norm = batch_norm
+        self.global_pool = global_pool
         self.random_shift = random_shift
         self.random_flip = random_flip
         self.loss = loss

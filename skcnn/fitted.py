@@ -34,7 +34,8 @@ class FittedNetwork:
         return self._fitted_model().network
 
     def _views(self):
-        return self._network.views(self._parameters)
+        """The parameters that predict, by name."""
+        return self._network.folded.views(self._fitted_model().folded)
 
     @property
     def classes_(self):

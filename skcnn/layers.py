@@ -4,7 +4,7 @@ Everything else about parameters (where they lie in the one vector, what they be
 the solver moves) is read from here. A new kind of layer is a class here and a kernel in skcnn.kernels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod, sqrt
 from typing import ClassVar
 
@@ -118,7 +118,10 @@ class Convolution(Layer):
         number of zeros, the larger half comes behind, as in Keras.
     activation : {"sigmoid", "tanh", "relu"}
         What comes next.
+    has_intercept : bool
+        Whether there are any; a normalisation behind would take them out again.
     fit_intercept : bool
+        Whether they are learnt.
     input_scale : float
         How large what it reads is, of pixels between 0 and 1 as a unit.
     """
@@ -128,6 +131,7 @@ class Convolution(Layer):
     kernel_size: tuple
     padding: str
     activation: str = "sigmoid"
+    has_intercept: bool = True
     fit_intercept: bool = True
     input_scale: float = 1.0
 
@@ -169,14 +173,49 @@ class Convolution(Layer):
             rate=rate,
             input_scale=self.input_scale,
         )
-        return (
-            filters,
-            Parameter(f"filter_intercepts_{self.number}", (self.n_filters,), trained=self.fit_intercept),
-        )
+        if not self.has_intercept:
+            return (filters,)
+        return filters, Parameter(f"filter_intercepts_{self.number}", (self.n_filters,), trained=self.fit_intercept)
 
     @property
     def label(self):
         return f"convolution {self.number + 1}, {self.kernel_size[0]} x {self.kernel_size[1]}"
+
+
+@dataclass(frozen=True)
+class BatchNormalization(Layer):
+    """Each filter's values less their mean, over their standard deviation, times a scale, plus a shift.
+
+    Mean and variance are those of a group of a batch's images while training, of the training set after: Ioffe and
+    Szegedy (2015), "Batch normalization", over "ghost batches" as in Hoffer, Hubara and Soudry (2017), "Train longer,
+    generalize better", section 5.
+
+    Parameters
+    ----------
+    number : int
+        Of the convolution before.
+    fit_intercept : bool
+        Whether the shift is learnt.
+    """
+
+    epsilon: ClassVar[float] = 1e-5  # added to the variance
+
+    number: int
+    fit_intercept: bool = True
+
+    @property
+    def parameters(self):
+        shape = self.in_shape[2:]
+        return (
+            Parameter(f"scales_{self.number}", shape, initial=1.0),
+            Parameter(f"shifts_{self.number}", shape, trained=self.fit_intercept),
+            Parameter(f"means_{self.number}", shape, trained=False, statistic=True),
+            Parameter(f"variances_{self.number}", shape, initial=1.0, trained=False, statistic=True),
+        )
+
+    @property
+    def label(self):
+        return "normalized"
 
 
 @dataclass(frozen=True)
@@ -205,6 +244,21 @@ class MaxPooling(Layer):
     @property
     def label(self):
         return f"max-pooling {self.number + 1}, {self.pool_size[0]} x {self.pool_size[1]}"
+
+
+@dataclass(frozen=True)
+class GlobalPooling(Layer):
+    """The average or the largest of all values of each feature map."""
+
+    function: str
+
+    @property
+    def out_shape(self):
+        return (1, 1, self.in_shape[2])
+
+    @property
+    def label(self):
+        return f"global {self.function} pooling"
 
 
 @dataclass(frozen=True)
@@ -252,11 +306,12 @@ class Standardization(Layer):
 
 @dataclass(frozen=True)
 class Stage:
-    """A convolution, the activation and the pooling behind it: what the kernels compute in one go."""
+    """A convolution and what follows it up to the next one: what the kernels compute in one go."""
 
     convolution: Convolution
-    activation: Activation
-    pooling: MaxPooling | None
+    normalization: BatchNormalization | None = None
+    activation: Activation | None = None
+    pooling: MaxPooling | None = None
 
     @property
     def pool_size(self):
@@ -282,6 +337,8 @@ def make_layers(
     activation="sigmoid",
     fit_intercept=True,
     standardize=False,
+    batch_norm=False,
+    global_pool=None,
     input_scale=1.0,
     **_,
 ):
@@ -291,10 +348,17 @@ def make_layers(
     pool_size = pool_size or ((1, 1),) * len(n_filters)
     for number, (n, kernel, pool) in enumerate(zip(n_filters, kernel_size, pool_size, strict=True)):
         scale = input_scale if number == 0 else 1.0
-        layers.append(Convolution(shape, number, n, kernel, padding, activation, fit_intercept, scale))
+        layers.append(
+            Convolution(shape, number, n, kernel, padding, activation, not batch_norm, fit_intercept, scale)
+        )
+        if batch_norm:
+            layers.append(BatchNormalization(layers[-1].out_shape, number, fit_intercept))
         layers.append(Activation(layers[-1].out_shape, activation))
         if prod(pool) > 1:
             layers.append(MaxPooling(layers[-1].out_shape, number, pool))
+        shape = layers[-1].out_shape
+    if global_pool is not None:
+        layers.append(GlobalPooling(shape, global_pool))
         shape = layers[-1].out_shape
     # Standardising takes the output intercepts out again: their gradient is 0, of which only rounding noise would be
     # left, that Adam scales to whole steps.
@@ -310,12 +374,17 @@ def group_stages(layers):
     """The stages that begin with each convolution of a list of layers."""
     stages = []
     for layer in layers:
-        if isinstance(layer, Convolution):
-            stages.append({"convolution": layer, "activation": None, "pooling": None})
-        elif isinstance(layer, Activation) and stages and stages[-1]["activation"] is None:
-            stages[-1]["activation"] = layer
-        elif isinstance(layer, MaxPooling):
-            stages[-1]["pooling"] = layer
-        elif not isinstance(layer, Dense | Standardization | Activation):
-            raise TypeError(f"The kernels have no {type(layer).__name__}.")
-    return tuple(Stage(**stage) for stage in stages)
+        match layer:
+            case Convolution():
+                stages.append(Stage(layer))
+            case BatchNormalization():
+                stages[-1] = replace(stages[-1], normalization=layer)
+            case Activation() if stages[-1].activation is None:
+                stages[-1] = replace(stages[-1], activation=layer)
+            case MaxPooling():
+                stages[-1] = replace(stages[-1], pooling=layer)
+            case GlobalPooling() | Dense() | Standardization() | Activation():
+                pass
+            case _:
+                raise TypeError(f"The kernels have no {type(layer).__name__}.")
+    return tuple(stages)

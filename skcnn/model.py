@@ -1,6 +1,6 @@
 """What a fitted estimator holds: the model that predicts, and the checkpoint that a later call resumes from."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -18,11 +18,24 @@ class Model:
     parameters : ndarray of shape (n_parameters,)
         Of skcnn.network.own.
     labels : Labels
+
+    Attributes
+    ----------
+    folded : ndarray
+        Parameters of `network.folded`, which predicts: `parameters` themselves, or where convolutions are normalised
+        made of them, and read-only.
     """
 
     network: Network
     parameters: np.ndarray
     labels: Labels
+    folded: np.ndarray = field(init=False, repr=False)
+
+    def __post_init__(self):
+        folded = self.network.fold(self.parameters)
+        if folded is not self.parameters:
+            folded.flags.writeable = False
+        object.__setattr__(self, "folded", folded)
 
     def to_state(self):
         """It as plain numbers and arrays, of which skcnn.saved makes the same model."""

@@ -1,6 +1,6 @@
 """The whole network: its list of layers, and the layout of their parameters in the one vector that holds them all."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from math import prod
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from skcnn.images import check_image_shape
 from skcnn.kernels import LANES, CompiledNetwork, Memory, forward, make_workspace
-from skcnn.layers import group_stages, make_layers
+from skcnn.layers import BatchNormalization, group_stages, make_layers
 from skcnn.sizes import choose_activation, choose_padding, layer_sizes
 
 # Multiply-adds of a thread that go by before Python has a look at signals: some 0.05 s on slow CPUs.
@@ -39,6 +39,10 @@ class Network:
         Whether the intercepts are trained; they stay 0 otherwise.
     standardize : bool
         Whether the logits are standardised over the batch.
+    batch_norm : bool
+        Whether what each convolution makes is normalised, over a group of images while training.
+    global_pool : {"average", "max"} or None
+        What the dense layer reads of each feature map; None is all of it.
     input_scale : float
         How large pixels are, rescaled, of those between 0 and 1 as a unit: training takes it into account.
 
@@ -49,10 +53,12 @@ class Network:
     stages : tuple of skcnn.layers.Stage
         The convolutions among them, each with its activation and its pooling.
     layout : tuple of (skcnn.layers.Parameter, start, stop)
-        Where each layer's parameters lie in the vector: trainable parameters first, running statistics last.
+        Where each layer's parameters lie in the vector: trainable parameters first, statistics last.
     n_trainable, n_parameters : int
         Values of the first, and all.
     compiled : CompiledNetwork
+    folded : Network
+        The same without normalisation, which predicts with what `fold` makes of the parameters.
 
     Raises
     ------
@@ -70,6 +76,8 @@ class Network:
     rescale: float = 1.0
     fit_intercept: bool = True
     standardize: bool = False
+    batch_norm: bool = False
+    global_pool: str | None = None
     input_scale: float = field(default=1.0, compare=False)
     # Made at once: a lock that another thread holds during a fork would stay locked in the child.
     layers: tuple = field(init=False, repr=False, compare=False)
@@ -79,6 +87,7 @@ class Network:
     n_parameters: int = field(init=False, repr=False, compare=False)
     n_multiply_adds: int = field(init=False, repr=False, compare=False)
     compiled: CompiledNetwork = field(init=False, repr=False, compare=False)
+    folded: "Network" = field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
         layers = make_layers(**self.to_state())
@@ -97,6 +106,7 @@ class Network:
         work = sum(stage.n_multiply_adds for stage in self.stages) + self.n_hidden * self.n_outputs
         object.__setattr__(self, "n_multiply_adds", work)  # of one image's forward pass
         object.__setattr__(self, "compiled", CompiledNetwork(self))
+        object.__setattr__(self, "folded", replace(self, batch_norm=False) if self.batch_norm else self)
 
     @property
     def n_features(self):
@@ -105,7 +115,7 @@ class Network:
     @property
     def hidden_shape(self):
         """(height, width, n_filters) of what the dense layer reads."""
-        return self.stages[-1].out_shape
+        return (1, 1, self.n_filters[-1]) if self.global_pool else self.stages[-1].out_shape
 
     @property
     def n_hidden(self):
@@ -132,6 +142,26 @@ class Network:
             parameters[start:stop] = random_state.uniform(*one.bounds(init), size=one.size) if drawn else one.initial
         return parameters
 
+    def fold(self, parameters):
+        """Parameters of the `folded` network: filters times scale / deviation, and the rest in their intercepts.
+
+        The parameters themselves where nothing is normalised.
+        """
+        if not self.batch_norm:
+            return parameters
+        vector = own(np.zeros(self.folded.n_parameters), parameters.dtype)
+        views, folded = self.views(parameters), self.folded.views(vector)
+        for name in folded.keys() & views.keys():
+            folded[name][:] = views[name]
+        for number in range(len(self.stages)):
+            scales, shifts, means, variances = (
+                views[f"{name}_{number}"].astype(np.float64) for name in ("scales", "shifts", "means", "variances")
+            )
+            factors = scales / np.sqrt(variances + BatchNormalization.epsilon)
+            folded[f"filters_{number}"][:] = views[f"filters_{number}"] * factors[:, np.newaxis, np.newaxis, np.newaxis]
+            folded[f"filter_intercepts_{number}"][:] = shifts - means * factors
+        return vector
+
     # ---- what the kernels work in ----
 
     def workspace(self, n_rows, n_threads, dtype):
@@ -139,7 +169,7 @@ class Network:
         return make_workspace(self.compiled, n_rows, n_threads, np.dtype(dtype).itemsize)
 
     def forward(self, X, parameters, n_threads, *, rows=None, with_hidden=False, standardized=True):
-        """Logits (n_rows, n_outputs), standardised by the running averages if at all, and hidden activations.
+        """Logits (n_rows, n_outputs), standardised by the statistics if at all, and hidden activations.
 
         Parameters
         ----------
@@ -153,6 +183,10 @@ class Network:
         standardized : bool, default=True
             Whether logits are standardised where the network does that.
         """
+        if self.batch_norm:
+            return self.folded.forward(
+                X, self.fold(parameters), n_threads, rows=rows, with_hidden=with_hidden, standardized=standardized
+            )
         n_rows = X.shape[0] if rows is None else len(rows)
         logits = np.empty((n_rows, self.n_outputs), dtype=parameters.dtype)
         hidden = np.empty((n_rows, self.n_hidden), dtype=parameters.dtype) if with_hidden else None
@@ -195,6 +229,8 @@ def make_network(estimator, n_features, n_outputs, given_shape=None, pixel_scale
         rescale=rescale,
         fit_intercept=bool(estimator.fit_intercept),
         standardize=bool(estimator.standardize),
+        batch_norm=bool(estimator.batch_norm),
+        global_pool=estimator.global_pool,
         input_scale=input_scale,
     )
 

@@ -43,7 +43,7 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         if not hasattr(self, "_model"):  # checking it is a part of what predicting one row takes
             check_is_fitted(self)
         model = self._model
-        network, parameters = model.network, model.parameters
+        network, parameters = model.network.folded, model.folded
         X, _, _ = read_images(self, X, reset=False, image_shape=network.image_shape)
         if X.shape[1] != network.n_features:  # another thread is in `fit`
             raise ValueError(f"X has {X.shape[1]} features, but the network takes {network.n_features}.")

@@ -11,7 +11,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from skcnn.images import MOST_SCALE
-from skcnn.kernels import MAX_LAYERS
+from skcnn.kernels import GLOBAL_POOLS, MAX_LAYERS
 from skcnn.layers import make_layers
 from skcnn.model import Checkpoint, Model
 from skcnn.network import Network, own
@@ -22,6 +22,9 @@ from skcnn.validation import OPTIONS
 # Raised when a state comes to mean something else than before; a hyper-parameter more is no reason.
 STATE_VERSION = 2
 _VERSION = "_skcnn_state_version"
+
+# Parameters of a network that states written before them lack.
+_YOUNGER = {"batch_norm": False, "global_pool": None}
 
 _LISTS = ("loss_curve_", "validation_loss_curve_", "validation_scores_")
 _COUNTS = ("n_iter_", "t_")
@@ -126,14 +129,17 @@ def read_model(given):
         network = Network(**description)
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"The saved state does not fit together: {error}") from error
+    for name, values in network.views(parameters).items():
+        check("variances" not in name or (values >= 0).all(), f"{name} are negative")
     return Model(network, own(parameters, parameters.dtype), labels)
 
 
 def read_network(given):
     """The keyword arguments of a Network, of the right types."""
     wanted = [part.name for part in fields(Network) if part.init]
-    check_keys(given, wanted, "the network")
-    network = dict(given)
+    network = _YOUNGER | given if isinstance(given, dict) else given
+    check_keys(network, wanted, "the network")
+    given = dict(network)
     network["image_shape"] = read_sizes(given["image_shape"], "image_shape", 3)
     n_filters = given["n_filters"]
     n_layers = len(n_filters) if isinstance(n_filters, list | tuple) else 0
@@ -148,8 +154,10 @@ def read_network(given):
     for name in ("padding", "activation"):
         known = isinstance(given[name], str) and given[name] in OPTIONS[name] and given[name] != "auto"
         check(known, f"{name}={given[name]!r}")
-    for name in ("fit_intercept", "standardize"):
+    for name in ("fit_intercept", "standardize", "batch_norm"):
         check(isinstance(given[name], bool), f"{name}={given[name]!r}")
+    pool = given["global_pool"]
+    check(pool is None or (isinstance(pool, str) and pool in GLOBAL_POOLS), f"global_pool={pool!r}")
     check(type(given["rescale"]) is float and isfinite(given["rescale"]), f"rescale={given['rescale']!r}")
     scale = given["input_scale"]
     check(type(scale) is float and 1 / MOST_SCALE <= scale <= MOST_SCALE, f"input_scale={scale!r}")

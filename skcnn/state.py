@@ -99,11 +99,11 @@ def initial_state(estimator, network, generator, dtype):
 def resumed_parameters(model, checkpoint, dtype):
     """The parameters to go on from, and their averages, if the model is made of such.
 
-    Those of the checkpoint, unless the model's have been written to since.
+    Those of the checkpoint, unless the model's have been written to since; statistics are the model's.
     """
-    averages = model.parameters[: model.network.n_trainable]
+    averages, statistics = np.split(model.parameters, [model.network.n_trainable])
     if checkpoint.averages is not None and np.array_equal(checkpoint.averages, averages):
-        return own(checkpoint.parameters, dtype), checkpoint.averages.astype(dtype)
+        return own(np.append(checkpoint.parameters[: len(averages)], statistics), dtype), averages.astype(dtype)
     return own(model.parameters, dtype), None
 
 

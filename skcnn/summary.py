@@ -2,7 +2,7 @@
 
 from html import escape
 
-from skcnn.layers import Activation, Standardization
+from skcnn.layers import Activation, BatchNormalization, Standardization
 
 
 class Summary:
@@ -19,7 +19,7 @@ class Summary:
     rows : list of tuple of (str, tuple of int, int)
         What it is, the shape of one sample's output, and the number of parameters; from the images to the outputs.
     n_parameters : int
-        Of them all that are learnt: the running averages of `standardize` are not counted.
+        Of them all that are learnt: the statistics of `batch_norm` and `standardize` are not counted.
     """
 
     def __init__(self, network):
@@ -54,7 +54,7 @@ def layer_rows(layers):
     rows = [("images", layers[0].in_shape, 0)]
     for layer in layers:
         n_parameters = sum(parameter.size for parameter in layer.parameters if parameter.trained)
-        if isinstance(layer, Activation | Standardization):
+        if isinstance(layer, BatchNormalization | Activation | Standardization):
             what, _, n_before = rows.pop()
             rows.append((f"{what}, {layer.label}", layer.out_shape, n_before + n_parameters))
         else:

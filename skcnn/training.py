@@ -13,10 +13,14 @@ from skcnn.kernels import train_batches
 from skcnn.losses import constant_loss, mean_loss
 from skcnn.network import Network, count_until_signals, own
 from skcnn.notices import warn
+from skcnn.statistics import has_statistics, recompute_statistics, update_running
 from skcnn.targets import Labels
 
 # The loss of the best constant where no label ever changes, but for rounding.
 _ROUNDING = 1e-9
+
+# What normalisation is measured on when training is interrupted, and nobody wants to wait.
+_FEW_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,9 @@ def fit_loop(problem, state, plan, generator, holdout=None, observer=None):
     except KeyboardInterrupt:
         check_finite(state.loss if state.loss_curve else 0.0, state.parameters, plan)
         stopped_early = plan.early_stopping and state.best_parameters is not None
-        state.final_parameters = state.best_parameters if stopped_early else state.learnt_parameters()
+        state.final_parameters = (
+            state.best_parameters if stopped_early else interrupted_parameters(problem, state, plan)
+        )
         warn("Training interrupted by user; the model is what it was then.")
 
 
@@ -129,10 +135,33 @@ def final_parameters(problem, state, plan):
     """The parameters of a model whose training ends in this state."""
     if plan.early_stopping and state.best_parameters is not None:
         return state.best_parameters
+    return settled_parameters(problem, state, plan)
+
+
+def settled_parameters(problem, state, plan, n_rows=None):
+    """Those learnt so far, with the statistics that they predict with, of `n_rows` of the training set at most.
+
+    Raises
+    ------
+    ValueError
+        If these are not finite in the parameters' dtype: whatever they divide would be 0.
+    """
+    network = problem.network
+    if plan.incremental and network.batch_norm:
+        update_running(problem, state, plan, n_rows)
     parameters = own(state.learnt_parameters(), state.parameters.dtype)
-    if problem.network.standardize and not plan.incremental:
-        recompute_statistics(problem, parameters, plan)
+    if not plan.incremental:
+        recompute_statistics(problem, parameters, plan.n_scoring_threads, n_rows)
+    if has_statistics(network):
+        check_finite(0.0, parameters, plan)
     return parameters
+
+
+def interrupted_parameters(problem, state, plan):
+    """Those of a model that has to be had at once; logits have running statistics, filters need some rows."""
+    if problem.network.batch_norm:
+        return settled_parameters(problem, state, plan, _FEW_ROWS)
+    return state.learnt_parameters()
 
 
 def train(problem, state, plan, generator, holdout, observer):
@@ -159,8 +188,9 @@ def train(problem, state, plan, generator, holdout, observer):
 
 def evaluate(problem, parameters, plan, holdout):
     """Loss and score of the parameters on the validation set as if training ended here."""
-    if problem.network.standardize:
-        recompute_statistics(problem, parameters, plan)
+    recompute_statistics(problem, parameters, plan.n_scoring_threads)
+    if has_statistics(problem.network):
+        check_finite(0.0, parameters, plan)
     return holdout.evaluate(problem, parameters, plan.n_scoring_threads)
 
 
@@ -223,29 +253,6 @@ def draw_moves(plan, n_samples, generator, state):
     if plan.random_flip:
         moves[:, 2] = drawn.randint(2, size=n_samples, dtype=np.intp)
     return moves
-
-
-def recompute_statistics(problem, parameters, plan):
-    """Replace the running averages by the means and variances of the training set's logits.
-
-    While it trains, running averages are all there is, and they trail the parameters; a forward pass gives the
-    statistics of the parameters as they are.
-
-    Raises
-    ------
-    ValueError
-        If they are not finite in the parameters' dtype: every logit would be 0.
-    """
-    logits = problem.network.logits(problem.X, parameters, plan.n_scoring_threads, problem.rows, standardized=False)
-    logits = logits.astype(np.float64)
-    weights = problem.sample_weight[problem.rows]
-    means = np.average(logits, axis=0, weights=weights)
-    variances = np.average((logits - means) ** 2, axis=0, weights=weights)
-    views = problem.network.views(parameters)
-    with np.errstate(over="ignore"):
-        views["running_means"][:] = means
-        views["running_variances"][:] = variances
-    check_finite(0.0, parameters, plan)
 
 
 def check_finite(loss, parameters, plan):

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import check_array, check_random_state
 
-from skcnn.kernels import ACTIVATIONS, LOSSES, MAX_LAYERS, SOLVERS
+from skcnn.kernels import ACTIVATIONS, GLOBAL_POOLS, LOSSES, MAX_LAYERS, SOLVERS
 
 # Bounds of each number, and whether they belong to the interval.
 _REALS = {
@@ -27,6 +27,7 @@ _REALS = {
 OPTIONS = {
     "padding": ("auto", "valid", "same"),
     "activation": ("auto", *ACTIVATIONS),
+    "global_pool": tuple(GLOBAL_POOLS),
     "loss": tuple(LOSSES),
     "solver": tuple(SOLVERS),
     "init": ("auto", "glorot_uniform", "he_uniform", "uniform"),
@@ -35,6 +36,7 @@ OPTIONS = {
 
 _FLAGS = (
     "standardize",
+    "batch_norm",
     "fit_intercept",
     "random_flip",
     "shuffle",
@@ -64,7 +66,7 @@ def check_parameters(estimator):
             check_real(name, value, low, high, boundaries, otherwise=" or 'auto'" if name == "rescale" else "")
     for name, known in OPTIONS.items():
         value = getattr(estimator, name)
-        if not isinstance(value, str) or value not in known:
+        if not isinstance(value, str | None) or value not in known:
             raise ValueError(f"{name}={value!r} is not known; it takes one of {', '.join(map(repr, known))}.")
     for name in _FLAGS:
         value = getattr(estimator, name)

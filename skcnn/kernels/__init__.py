@@ -9,7 +9,7 @@ from importlib import import_module
 try:
     from skcnn.kernels._buffers import Memory
     from skcnn.kernels._cpu import LEVELS, supported_levels
-    from skcnn.kernels._network import ACTIVATIONS, CompiledNetwork
+    from skcnn.kernels._network import ACTIVATIONS, GLOBAL_POOLS, CompiledNetwork
     from skcnn.kernels._network import N_LANES as LANES
     from skcnn.kernels._network import N_MAX_LAYERS as MAX_LAYERS
     from skcnn.kernels._network import N_MAX_POOL as MAX_POOL
@@ -48,6 +48,7 @@ def choose_level(wanted, built, supported):
 
 __all__ = [
     "ACTIVATIONS",
+    "GLOBAL_POOLS",
     "LANES",
     "LEVEL",
     "LEVELS",
@@ -63,6 +64,7 @@ __all__ = [
     "forward",
     "make_workspace",
     "max_threads",
+    "measure_norms",
     "supported_levels",
     "train_batches",
 ]
@@ -76,4 +78,5 @@ end_threads = compiled.end_threads
 forward = compiled.forward
 make_workspace = compiled.make_workspace
 max_threads = compiled.max_threads
+measure_norms = compiled.measure_norms
 train_batches = compiled.train_batches

@@ -42,6 +42,15 @@ def forward(
     n_threads: int,
     standardized: bool = True,
 ) -> None: ...
+def measure_norms(
+    network: CompiledNetwork,
+    X: Pixels,
+    sample_weight: Floats,
+    rows: Indices,
+    parameters: Floats,
+    n_threads: int,
+    norms_out: NDArray[np.float64],
+) -> float: ...
 def train_batches(
     problem: Problem, order: Order, solver: Solver, state: State, workspace: Memory, n_threads: int
 ) -> tuple[float, float]: ...

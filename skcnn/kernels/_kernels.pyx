@@ -13,7 +13,17 @@ from cython.parallel cimport prange, threadid
 from libc.stdint cimport uint8_t, uint16_t
 from libc.string cimport memcpy, memset
 
-from skcnn.kernels cimport activations, convolution, dense, lanes, losses, pooling, solvers, standardization
+from skcnn.kernels cimport (
+    activations,
+    convolution,
+    dense,
+    lanes,
+    losses,
+    normalization,
+    pooling,
+    solvers,
+    standardization,
+)
 from skcnn.kernels._buffers cimport (
     ANY_LENGTH,
     BYTES,
@@ -29,8 +39,8 @@ from skcnn.kernels._network cimport CompiledNetwork
 from skcnn.kernels.blocks cimport SUM_FILTERS, TILE_FILTERS
 from skcnn.kernels.chunks cimport Step, add, count_averaged, finish_gradient, step_spans
 from skcnn.kernels.lanes cimport CACHE_LINE, LANES, floating, pixel
+from skcnn.kernels.normalization cimport Norm
 from skcnn.kernels.scratch cimport (
-    FEW_IMAGES,
     PARAMETER_CHUNK,
     Scratch,
     block_rows,
@@ -39,9 +49,11 @@ from skcnn.kernels.scratch cimport (
     count_groups,
     count_parameter_chunks,
     flat_run,
+    group_lanes,
     group_size,
+    group_start,
 )
-from skcnn.kernels.stages cimport MAX_POOL, Network, Stage, Strip
+from skcnn.kernels.stages cimport GLOBAL_AVERAGE, MAX_POOL, Network, Stage, Strip
 from skcnn.kernels.subnormals cimport Mode, flush_subnormals, restore_subnormals
 
 cdef extern from *:
@@ -216,7 +228,8 @@ def forward(
     Raises
     ------
     ValueError, TypeError
-        If an array is not as described, or a row is none of X.
+        If an array is not as described, a row is none of X, or the network normalises convolutions: its `folded` one
+        predicts.
     """
     cdef Views views = Views()
     cdef Network* net = &network.net
@@ -224,6 +237,8 @@ def forward(
     cdef void* values = views.take("parameters", parameters, FLOATS | DOUBLES, net.n_parameters, ONE_AXIS, False)
     cdef int type = views.type
     cdef void* logits
+    if net.normalize:
+        raise ValueError("A network that normalises does not predict: its folded network does.")
     cdef void* hidden = NULL
     logits_out, hidden_out = outputs
     take_images(views, net, X, &batch)
@@ -254,6 +269,62 @@ cdef int predict_rows(
         predict_groups(batch, &at, parameters, <floating*> on_cache_line(memory), logits_out, hidden_out)
     PyMem_Free(memory)
     return 0
+
+
+def measure_norms(
+    CompiledNetwork network not None, X, sample_weight, rows, parameters, Py_ssize_t n_threads, norms_out,
+):
+    """Means and variances of the convolutions of a network that normalises them, of rows of X in groups as in training.
+
+    Parameters
+    ----------
+    network : CompiledNetwork
+    X : ndarray of shape (n_samples, n_features), uint8, float32 or float64
+    sample_weight : ndarray of shape (n_samples,), in the parameters' type
+    rows : ndarray of shape (n_rows,), intp
+        One or more, in the order in which they make groups.
+    parameters : ndarray of shape (n_parameters,), float32 or float64
+    n_threads : int
+    norms_out : ndarray of shape (n_norms, 2), float64
+        To be written to: the mean and the variance of each filter, of all layers.
+
+    Returns
+    -------
+    weight : float
+        The sum of the rows' weights; where it is 0, so are the norms.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an array is not as described, or a row is none of X.
+    """
+    cdef Views views = Views()
+    cdef Network* net = &network.net
+    cdef Batch batch
+    cdef Scratch at
+    cdef void* values = views.take("parameters", parameters, FLOATS | DOUBLES, net.n_parameters, ONE_AXIS, False)
+    cdef int type = views.type
+    cdef void* norms
+    take_images(views, net, X, &batch)
+    batch.sample_weight = views.take("sample_weight", sample_weight, type, batch.n_rows, ONE_AXIS, False)
+    batch.rows = views.take_rows("rows", rows, batch.n_rows)
+    batch.n_rows = batch.n_left = views.length
+    if not net.normalize or batch.n_rows == 0:
+        raise ValueError("There is nothing to measure: no row, or a network that does not normalise.")
+    norms = views.take("norms_out", norms_out, DOUBLES, net.n_norms, 2, True)
+    cdef Py_ssize_t n_chunks = count_chunks(count_groups(batch.n_rows))
+    cdef Memory workspace = Memory(workspace_size(net, LANES, n_threads, type, &at))
+    cdef Memory of_chunks = Memory(n_chunks * (sizeof(double) + net.n_norms * sizeof(Norm)))
+    cdef double* weights = <double*> of_chunks.data
+    cdef double weight
+    with nogil:
+        if type == FLOATS:
+            weight = measure_chunks(&batch, &at, <float*> values, <float*> workspace.data, weights,
+                                    <Norm*> (weights + n_chunks), <Norm*> norms)
+        else:
+            weight = measure_chunks(&batch, &at, <double*> values, <double*> workspace.data, weights,
+                                    <Norm*> (weights + n_chunks), <Norm*> norms)
+    return weight
 
 
 def train_batches(problem, order, solvers.Solver solver, state, Memory workspace not None, Py_ssize_t n_threads):

@@ -8,16 +8,29 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free
 
 from skcnn.kernels cimport activations, convolution
 from skcnn.kernels.lanes cimport LANES
-from skcnn.kernels.stages cimport MAX_POOL, MAX_SPANS, MAX_STAGES, Network, Span, Stage
+from skcnn.kernels.stages cimport (
+    GLOBAL_AVERAGE,
+    GLOBAL_MAX,
+    MAX_POOL,
+    MAX_SPANS,
+    MAX_STAGES,
+    NO_GLOBAL_POOL,
+    Network,
+    Span,
+    Stage,
+)
 
 # What Python calls these constants.
 N_LANES = LANES
 N_MAX_LAYERS = MAX_STAGES
 N_MAX_POOL = MAX_POOL
 ACTIVATIONS = {"sigmoid": activations.SIGMOID, "tanh": activations.TANH, "relu": activations.RELU}
+GLOBAL_POOLS = {None: NO_GLOBAL_POOL, "average": GLOBAL_AVERAGE, "max": GLOBAL_MAX}
 
 # No array of a network is as large as this: products of sizes might overflow beyond.
 cdef double LARGEST = 2.0**40
+# Positions in a map, where those of global maxima are numbers of float32.
+cdef double MOST_POSITIONS = 2.0**24
 
 
 cdef class CompiledNetwork:
@@ -41,6 +54,7 @@ cdef class CompiledNetwork:
         read_sizes(net, network)
         for number in range(net.n_stages):
             read_stage(&net.stages[number], number, stages[number])
+            require((net.stages[number].epsilon > 0) == net.normalize, "some of its stages normalise, but not all")
             place_stage(net, number)
             n_offsets += count_offsets(&net.stages[number])
         check_chain(net)
@@ -66,7 +80,9 @@ cdef int require(bint fits, str what) except -1:
 cdef int read_sizes(Network* net, network) except -1:
     net.n_features, net.n_hidden, net.n_outputs = network.n_features, network.n_hidden, network.n_outputs
     net.n_trainable, net.n_parameters = network.n_trainable, network.n_parameters
-    net.rescale, net.standardize = network.rescale, network.standardize
+    net.rescale, net.standardize, net.normalize = network.rescale, network.standardize, network.batch_norm
+    require(network.global_pool in GLOBAL_POOLS, f"it has the global pooling {network.global_pool!r}")
+    net.global_pool = GLOBAL_POOLS[network.global_pool]
     return require(1 <= net.n_outputs < LARGEST, f"it has {net.n_outputs} outputs")
 
 
@@ -83,6 +99,8 @@ cdef int read_stage(Stage* stage, int number, given) except -1:
     function = given.activation.function
     require(function in ACTIVATIONS, f"stage {number} has the activation {function!r}")
     stage.activation = ACTIVATIONS[function]
+    stage.epsilon = given.normalization.epsilon if given.normalization else 0.0
+    require(0 <= stage.epsilon < 1, f"stage {number} adds {stage.epsilon} to variances")
     for size in (stage.height, stage.width, stage.n_channels, stage.n_filters, kernel_height, kernel_width,
                  stage.pool_height, stage.pool_width, stage.pooled_height, stage.pooled_width):
         require(1 <= size < LARGEST, f"stage {number} has a size of {size}")
@@ -128,13 +146,20 @@ cdef int check_chain(Network* net) except -1:
         require(above.height == stage.pooled_height and above.width == stage.pooled_width
                 and above.n_channels == stage.n_filters, f"stage {number} does not read what the one before makes")
     stage, above = &net.stages[net.n_stages - 1], &net.stages[net.n_stages]
-    # What the dense layer reads lies close together.
+    # What the last one makes lies close together.
     above.feature_maps, above.start = net.n_feature_maps, 0
     above.row, above.plane = stage.pooled_width, stage.pooled_height * stage.pooled_width
-    require(stage.n_filters * above.plane == net.n_hidden, f"it has {net.n_hidden} hidden activations")
-    require(<double> net.n_hidden * net.n_outputs < LARGEST, "its dense layer is too large")
-    net.n_feature_maps += net.n_hidden
-    return 0
+    net.n_feature_maps += stage.n_filters * above.plane
+    if net.global_pool:
+        require(above.plane <= MOST_POSITIONS, "its last feature maps are too large")
+        require(net.n_hidden == stage.n_filters, f"it has {net.n_hidden} hidden activations")
+        net.hidden = net.n_feature_maps
+        net.maxima = net.hidden + net.n_hidden
+        net.n_feature_maps = net.maxima + net.n_hidden
+    else:
+        require(net.n_hidden == stage.n_filters * above.plane, f"it has {net.n_hidden} hidden activations")
+        net.hidden = above.feature_maps
+    return require(<double> net.n_hidden * net.n_outputs < LARGEST, "its dense layer is too large")
 
 
 # ---- the parameter vector ----
@@ -163,7 +188,10 @@ cdef int read_layout(Network* net, network) except -1:
     for number in range(net.n_stages):
         stage = &net.stages[number]
         find_span(spans, f"filters_{number}", stage.n_filters * stage.n_taps, net.n_trainable, &stage.filters)
-        find_span(spans, f"filter_intercepts_{number}", stage.n_filters, net.n_trainable, &stage.intercepts)
+        if net.normalize:
+            find_span(spans, f"scales_{number}", stage.n_filters, net.n_trainable, &stage.scales)
+        name = f"shifts_{number}" if net.normalize else f"filter_intercepts_{number}"
+        find_span(spans, name, stage.n_filters, net.n_trainable, &stage.intercepts)
     find_span(spans, "weights", net.n_outputs * net.n_hidden, net.n_trainable, &net.weights)
     find_span(spans, "intercepts", net.n_outputs, net.n_trainable, &net.intercepts)
     if net.standardize:
@@ -189,9 +217,12 @@ cdef void place_stage(Network* net, Py_ssize_t number) noexcept:
     """Its arrays come behind those of the stages before."""
     cdef Stage* stage = &net.stages[number]
     stage.feature_maps, stage.pool_indices = net.n_feature_maps, net.n_pool_indices
-    stage.flipped, stage.sums = net.n_flipped, net.n_sums
+    stage.convolved, stage.flipped, stage.sums, stage.norms = net.n_convolved, net.n_flipped, net.n_sums, net.n_norms
     net.n_feature_maps += stage.n_channels * stage.plane
     net.n_pool_indices += stage.n_filters * stage.pooled_height * stage.pooled_width
+    if net.normalize:
+        net.n_convolved += stage.n_filters * stage.out_height * stage.out_width
+        net.n_norms += stage.n_filters
     if number:
         net.n_flipped += stage.n_filters * stage.n_taps + stage.n_channels
     net.n_sums += stage.n_filters * convolution.sums_taps(stage.n_taps)

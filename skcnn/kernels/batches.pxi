@@ -93,11 +93,11 @@ cdef void backward_rows(
     cdef const Network* net = at.net
     cdef Py_ssize_t i
     dense.dense_intercepts_backward(thread + at.d_logits, net.n_outputs, gradient_out + net.intercepts)
-    if n_rows > FEW_IMAGES:
+    if group_lanes(net, n_rows) == LANES:
         backward_group(at, parameters, thread, gradient_out)
         return
     dense.dense_images_backward_weights(
-        maps_of(at, net.n_stages, 1, 0, thread), at.image_stride, n_rows, thread + at.d_logits, net.n_hidden,
+        hidden_of(at, 1, 0, thread), at.image_stride, n_rows, thread + at.d_logits, net.n_hidden,
         net.n_outputs, gradient_out + net.weights)
     for i in range(n_rows):
         backward_image(at, i, parameters, thread, gradient_out)
@@ -123,9 +123,10 @@ cdef void end_backward(const Scratch* at, floating* thread, floating* gradient_o
     cdef Py_ssize_t number
     for number in range(at.net.n_stages):
         stage = &at.net.stages[number]
+        # The convolution's own intercepts, which normalisation takes out again, are none of the parameters.
         convolution.convolution_backward_sums(
             thread + at.sums + stage.sums * convolution.sums_width(<floating> 0), stage.n_taps, stage.n_filters,
-            gradient_out + stage.filters, gradient_out + stage.intercepts)
+            gradient_out + stage.filters, NULL if stage.epsilon else gradient_out + stage.intercepts)
 
 
 cdef inline void prefetch_next_batch(const Batch* batch, Py_ssize_t first) noexcept nogil:
@@ -144,19 +145,20 @@ cdef double run_group(
     Where groups pass twice, their outputs are saved for the backward pass in memory of the batch.
     """
     cdef const Network* net = at.net
-    cdef Py_ssize_t size = group_size(batch.n_rows, g)
+    cdef Py_ssize_t first = group_start(net, batch.n_rows, g)
+    cdef Py_ssize_t size = group_size(net, batch.n_rows, g)
     cdef Py_ssize_t outputs = net.n_outputs * LANES
     cdef Py_ssize_t kept = g * outputs
     cdef bint alone = batch.n_rows <= LANES
     if passing != BACKWARD or not alone:  # else all is as FORWARD left it
-        forward_rows(batch, at, g * LANES, size, 1 if size <= FEW_IMAGES else LANES, parameters, thread)
-        prefetch_next_batch(batch, g * LANES)
+        lanes.gather_outputs(
+            <const floating*> batch.targets, <const floating*> batch.sample_weight, batch.rows + first, size,
+            net.n_outputs, thread + at.targets, thread + at.weights)
+        forward_rows(batch, at, first, size, group_lanes(net, size), parameters, thread)
+        prefetch_next_batch(batch, first)
     if passing == BACKWARD:
         memcpy(thread + at.d_logits, scratch + at.batch_d_logits + kept, outputs * sizeof(floating))
         return 0
-    lanes.gather_outputs(
-        <const floating*> batch.targets, <const floating*> batch.sample_weight, batch.rows + g * LANES, size,
-        net.n_outputs, thread + at.targets, thread + at.weights)
     if passing == FORWARD:
         memcpy(scratch + at.batch_targets + kept, thread + at.targets, outputs * sizeof(floating))
         memcpy(scratch + at.batch_weights + g * LANES, thread + at.weights, LANES * sizeof(floating))
@@ -185,7 +187,7 @@ cdef double run_chunk(
     for g in range(chunk * n_groups // n_chunks, (chunk + 1) * n_groups // n_chunks):
         value += run_group(batch, at, passing, g, parameters, thread, scratch)
         if passing != FORWARD:
-            backward_rows(at, group_size(batch.n_rows, g), parameters, thread, gradient)
+            backward_rows(at, group_size(at.net, batch.n_rows, g), parameters, thread, gradient)
     if passing != FORWARD:
         end_backward(at, thread, gradient)
         if at.n_threads == 1 and chunk:
@@ -329,6 +331,56 @@ cdef void run_batches(
     restore_subnormals(mode)
 
 
+# ---- the norms of many rows ----
+
+
+cdef double measure_chunk(
+    const Batch* batch, const Scratch* at, Py_ssize_t chunk, const floating* parameters, floating* thread,
+    Norm* norms_out,
+) noexcept nogil:
+    """The norms of a chunk's groups together, each normalised by itself as in training; their weight."""
+    cdef const Network* net = at.net
+    cdef Py_ssize_t n_groups = count_groups(batch.n_rows)
+    cdef Py_ssize_t n_chunks = count_chunks(n_groups)
+    cdef Py_ssize_t g, first, size
+    cdef double weight = 0
+    cdef Mode mode = flush_subnormals()
+    memset(norms_out, 0, net.n_norms * sizeof(Norm))
+    for g in range(chunk * n_groups // n_chunks, (chunk + 1) * n_groups // n_chunks):
+        first = group_start(net, batch.n_rows, g)
+        size = group_size(net, batch.n_rows, g)
+        lanes.gather_outputs(
+            <const floating*> NULL, <const floating*> batch.sample_weight, batch.rows + first, size, 0,
+            thread + at.targets, thread + at.weights)
+        forward_rows(batch, at, first, size, LANES, parameters, thread)
+        normalization.merge(normalization.group_weight(thread + at.weights), <Norm*> (thread + at.norms), net.n_norms,
+                            &weight, norms_out)
+    restore_subnormals(mode)
+    return weight
+
+
+cdef double measure_chunks(
+    const Batch* batch, const Scratch* at, const floating* parameters, floating* scratch, double* weights,
+    Norm* norms, Norm* norms_out,
+) noexcept nogil:
+    """Those of all rows; `weights` and `norms` are memory for each chunk's."""
+    cdef Py_ssize_t n_chunks = count_chunks(count_groups(batch.n_rows))
+    cdef Py_ssize_t chunk
+    cdef floating* threads = scratch + at.threads
+    cdef double weight = 0
+    if at.n_threads == 1 or n_chunks == 1:
+        for chunk in range(n_chunks):
+            weights[chunk] = measure_chunk(batch, at, chunk, parameters, threads, norms + chunk * at.net.n_norms)
+    else:
+        for chunk in prange(n_chunks, schedule="static", num_threads=<int> at.n_threads):
+            weights[chunk] = measure_chunk(batch, at, chunk, parameters, threads + threadid() * at.thread_stride,
+                                           norms + chunk * at.net.n_norms)
+    memset(norms_out, 0, at.net.n_norms * sizeof(Norm))
+    for chunk in range(n_chunks):
+        normalization.merge(weights[chunk], norms + chunk * at.net.n_norms, at.net.n_norms, &weight, norms_out)
+    return weight
+
+
 # ---- prediction ----
 
 
@@ -338,11 +390,11 @@ cdef void predict_group(
 ) noexcept nogil:
     """One group's rows of the outputs; `hidden_out` may be NULL."""
     cdef const Network* net = at.net
-    cdef Py_ssize_t size = group_size(batch.n_rows, g)
+    cdef Py_ssize_t size = group_size(net, batch.n_rows, g)
     # One by one only if there is no whole group: among many rows, a row's bits do not depend on its place.
-    cdef Py_ssize_t n_lanes = 1 if batch.n_rows <= FEW_IMAGES else LANES
+    cdef Py_ssize_t n_lanes = group_lanes(net, batch.n_rows)
     cdef floating* logits = thread + at.logits
-    cdef floating* hidden = maps_of(at, net.n_stages, n_lanes, 0, thread)
+    cdef floating* hidden = hidden_of(at, n_lanes, 0, thread)
     cdef Mode mode = flush_subnormals()
     cdef Py_ssize_t lane, k
     forward_rows(batch, at, g * LANES, size, n_lanes, parameters, thread)

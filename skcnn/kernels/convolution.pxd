@@ -317,13 +317,13 @@ cdef inline void convolution_backward(
 cdef inline void convolution_backward_sums(
     const floating* sums, Py_ssize_t n_taps, Py_ssize_t n_filters, floating* d_filters_out, floating* d_intercepts_out,
 ) noexcept nogil:
-    """Add up the partial sums; the gradients are accumulated."""
+    """Add up the partial sums; the gradients are accumulated. `d_intercepts_out` may be NULL."""
     cdef Py_ssize_t width = sums_width(<floating> 0)
     cdef Py_ssize_t n_sums = sums_taps(n_taps)
     cdef Py_ssize_t f, t, i
     cdef floating total
     for f in range(n_filters):
-        for t in range(n_taps + 1):
+        for t in range(n_taps + (d_intercepts_out != NULL)):
             total = 0
             for i in range(width):
                 total += sums[(f * n_sums + (t if t < n_taps else n_sums - 1)) * width + i]

@@ -49,13 +49,20 @@ cdef inline Py_ssize_t direct_stride(const Strip* strip, Py_ssize_t n_lanes) noe
 cdef inline void direct_forward(
     const Strip* strip, Py_ssize_t n_lanes, const floating* x, const floating* parameters, floating* out,
 ) noexcept nogil:
-    """out[f, i, j] = intercepts[f] + sum over u, v, ch of x[ch, i + u, j + v] * filters[f, ch, u, v]."""
+    """out[f, i, j] = intercepts[f] + sum over u, v, ch of x[ch, i + u, j + v] * filters[f, ch, u, v].
+
+    Without intercepts where normalisation is to come: what it adds comes last.
+    """
     cdef const Stage* stage = strip.stage
     cdef const floating* filters = parameters + stage.filters + strip.filter * stage.n_taps
+    cdef floating zeros[TILE_FILTERS]
     cdef const floating* intercepts = parameters + stage.intercepts + strip.filter
     cdef Py_ssize_t stride = direct_stride(strip, n_lanes)
     cdef Py_ssize_t run = stage.out_width * LANES
     cdef Py_ssize_t i
+    if stage.epsilon:
+        memset(zeros, 0, sizeof(zeros))
+        intercepts = &zeros[0]
     x += strip.row * stage.pool_height * stage.row * n_lanes
     if n_lanes == 1:
         correlate(x, stage.image_tap_offsets, stage.n_taps, filters, intercepts, strip.n_filters, stride, stride, out)

@@ -78,3 +78,89 @@ cdef inline void max_pool_backward(
                           d_values_out + j * pool_width * LANES)
         else:
             pool_backward(d_out + j, indices + j, row, pool_height, pool_width, 1, d_values_out + j * pool_width)
+
+
+# ---- over a whole feature map ----
+
+
+cdef inline void global_average_forward(
+    const floating* values, Py_ssize_t n_positions, Py_ssize_t n_lanes, floating* out,
+) noexcept nogil:
+    """out = mean over all positions of values, in every lane; n_lanes is a constant."""
+    cdef floating total[LANES]
+    cdef floating inverse = <floating> 1 / <floating> n_positions
+    cdef floating rest = 0
+    cdef Py_ssize_t n_values = n_positions * n_lanes
+    cdef Py_ssize_t p = 0
+    cdef Py_ssize_t i
+    for i in range(LANES):
+        total[i] = 0
+    while p + LANES <= n_values:
+        for i in range(LANES):
+            total[i] += values[p + i]
+        p += LANES
+    if n_lanes == LANES:
+        for i in range(LANES):
+            out[i] = total[i] * inverse
+        return
+    while p < n_values:
+        rest += values[p]
+        p += 1
+    for i in range(LANES):
+        rest += total[i]
+    out[0] = rest * inverse
+
+
+cdef inline void global_max_forward(
+    const floating* values, Py_ssize_t n_positions, Py_ssize_t n_lanes, floating* out, floating* maxima_out,
+) noexcept nogil:
+    """out = max over all positions of values, in every lane, and the first position that has it, as a number.
+
+    NaN counts as larger than anything; n_lanes is a constant.
+    """
+    cdef floating best[LANES]
+    cdef floating at[LANES]
+    cdef Py_ssize_t p, lane
+    cdef floating position
+    cdef const floating* pixel
+    for lane in range(n_lanes):
+        best[lane] = values[lane]
+        at[lane] = 0
+    for p in range(n_positions):
+        pixel = values + p * n_lanes
+        position = <floating> p
+        for lane in range(n_lanes):
+            at[lane] = position if pixel[lane] > best[lane] else at[lane]
+            at[lane] = position if pixel[lane] != pixel[lane] else at[lane]
+            best[lane] = pixel[lane] if pixel[lane] > best[lane] else best[lane]
+            best[lane] = pixel[lane] if pixel[lane] != pixel[lane] else best[lane]
+    for lane in range(n_lanes):
+        out[lane] = best[lane]
+        maxima_out[lane] = at[lane]
+
+
+cdef inline void global_average_backward(
+    const floating* d_out, Py_ssize_t n_all, Py_ssize_t n_positions, Py_ssize_t n_lanes, floating* d_values_out,
+) noexcept nogil:
+    """Of out = mean over n_all positions of values: d_values = d_out / n_all, for `n_positions` of them."""
+    cdef floating part[LANES]
+    cdef Py_ssize_t p, lane
+    for lane in range(n_lanes):
+        part[lane] = d_out[lane] / <floating> n_all
+    for p in range(n_positions):
+        for lane in range(n_lanes):
+            d_values_out[p * n_lanes + lane] = part[lane]
+
+
+cdef inline void global_max_backward(
+    const floating* d_out, const floating* maxima, Py_ssize_t first, Py_ssize_t n_positions, Py_ssize_t n_lanes,
+    floating* d_values_out,
+) noexcept nogil:
+    """Of out = max of values: d_values = d_out at the first maximum, and 0 elsewhere, for `n_positions` from `first`.
+    """
+    cdef Py_ssize_t p, lane
+    cdef floating position
+    for p in range(n_positions):
+        position = <floating> (first + p)
+        for lane in range(n_lanes):
+            d_values_out[p * n_lanes + lane] = d_out[lane] if maxima[lane] == position else <floating> 0

@@ -9,6 +9,7 @@ from libc.stdint cimport uint16_t
 from skcnn.kernels cimport convolution
 from skcnn.kernels.blocks cimport SUM_FILTERS, TILE_FILTERS
 from skcnn.kernels.lanes cimport LANES, floating
+from skcnn.kernels.normalization cimport Norm
 from skcnn.kernels.stages cimport Network, Stage
 
 cdef enum:
@@ -36,10 +37,12 @@ cdef struct Scratch:
     Py_ssize_t batch_targets, batch_weights, batch_logits, batch_d_logits
     # Then, `thread_stride` apart, what each thread has for one group, from its own beginning: all feature maps, pixels
     # first and hidden activations last, and the indices of their maxima (a few single images have these
-    # `image_stride` and n_pool_indices apart); a strip of a convolution, gradients of it and of what a stage reads,
-    # flipped filters, partial sums of the filters' gradient, shifted images, and the outputs.
+    # `image_stride` and n_pool_indices apart); convolutions that are normalised, and the norms of their filters; a
+    # strip of a convolution, gradients of it, of what a stage reads and of the hidden activations, flipped filters,
+    # partial sums of the filters' gradient, shifted images, and the outputs.
     Py_ssize_t threads, thread_stride
-    Py_ssize_t feature_maps, image_stride, pool_indices, strip, d, d_maps, flipped, sums, images
+    Py_ssize_t feature_maps, image_stride, pool_indices, convolved, norms, strip, d, d_maps, d_hidden, flipped, sums
+    Py_ssize_t images
     Py_ssize_t targets, weights, logits, d_logits
     Py_ssize_t size
 
@@ -56,8 +59,18 @@ cdef inline Py_ssize_t count_groups(Py_ssize_t n_rows) noexcept nogil:
     return (n_rows + LANES - 1) // LANES
 
 
-cdef inline Py_ssize_t group_size(Py_ssize_t n_rows, Py_ssize_t group) noexcept nogil:
-    return min(<Py_ssize_t> LANES, n_rows - group * LANES)
+cdef inline Py_ssize_t group_start(const Network* net, Py_ssize_t n_rows, Py_ssize_t group) noexcept nogil:
+    """Of a batch, the group's first row: groups that are normalised have as equal sizes as may be."""
+    return group * n_rows // count_groups(n_rows) if net.normalize else min(n_rows, group * LANES)
+
+
+cdef inline Py_ssize_t group_size(const Network* net, Py_ssize_t n_rows, Py_ssize_t group) noexcept nogil:
+    return group_start(net, n_rows, group + 1) - group_start(net, n_rows, group)
+
+
+cdef inline Py_ssize_t group_lanes(const Network* net, Py_ssize_t n_rows) noexcept nogil:
+    """LANES, or 1 for a group of so few rows that they are cheaper one by one, if they have nothing in common."""
+    return 1 if n_rows <= FEW_IMAGES and not net.normalize else LANES
 
 
 cdef inline Py_ssize_t count_chunks(Py_ssize_t n_groups) noexcept nogil:
@@ -95,9 +108,14 @@ cdef inline Py_ssize_t strip_size(const Stage* stage, Py_ssize_t n_lanes) noexce
 
 
 cdef inline Py_ssize_t d_size(const Stage* stage, bint first, Py_ssize_t n_lanes, floating zero) noexcept nogil:
-    """The gradient of a convolution; of the first one, which has nothing below it, never more than a block."""
+    """The gradient of a convolution; of the first one, which has nothing below it, never more than a block.
+
+    Where it is normalised, a block has all rows.
+    """
     if not first:
         return stage.n_filters * stage.d_plane * n_lanes
+    if stage.epsilon:
+        return SUM_FILTERS * stage.out_height * stage.row * n_lanes
     if n_lanes != 1:
         return SUM_FILTERS * stage.pool_height * stage.row * n_lanes * min(
             stage.pooled_height, block_rows(stage, zero))
@@ -114,7 +132,7 @@ cdef inline Scratch carve(
     cdef Py_ssize_t n_chunks = count_chunks(n_groups)
     cdef Py_ssize_t n_images = min(n_rows, <Py_ssize_t> FEW_IMAGES)
     # A few rows, one by one, have no use for a group's lanes.
-    cdef Py_ssize_t n_lanes = LANES if n_rows > FEW_IMAGES else 0
+    cdef Py_ssize_t n_lanes = LANES if group_lanes(net, n_rows) == LANES else 0
     cdef Py_ssize_t outputs = net.n_outputs * LANES
     cdef Py_ssize_t kept = n_groups if net.standardize and backward else 0
     cdef Py_ssize_t n_bytes = sizeof(floating)
@@ -146,11 +164,14 @@ cdef inline Scratch carve(
     at.feature_maps = 0
     at.image_stride = whole_lanes(net.n_feature_maps)
     at.pool_indices = at.feature_maps + max(net.n_feature_maps * n_lanes, n_images * at.image_stride)
-    at.strip = at.pool_indices + whole_lanes(
+    at.convolved = at.pool_indices + whole_lanes(
         net.n_pool_indices * max(n_lanes, n_images) * <Py_ssize_t> sizeof(uint16_t) // n_bytes + 1)
+    at.norms = at.convolved + net.n_convolved * n_lanes
+    at.strip = at.norms + whole_lanes(net.n_norms * <Py_ssize_t> sizeof(Norm) // n_bytes)
     at.d = at.strip + whole_lanes(strip)
     at.d_maps = at.d + (whole_lanes(d) if backward else 0)
-    at.flipped = at.d_maps + (whole_lanes(d_maps) if backward else 0)
+    at.d_hidden = at.d_maps + (whole_lanes(d_maps) if backward else 0)
+    at.flipped = at.d_hidden + (net.n_hidden * LANES if backward and net.global_pool else 0)
     at.sums = at.flipped + (whole_lanes(net.n_flipped) if backward else 0)
     at.images = at.sums + (net.n_sums * convolution.sums_width(zero) if backward else 0)
     # X may be of doubles where values are floats.

@@ -1,6 +1,7 @@
 """What the passes know of a network: its stages, its dense layer, and how the parameter vector is divided.
 
-A stage is a convolution with the pooling and the activation behind it: they run fused, a few rows at a time. Every
+A stage is a convolution with the normalisation, the pooling and the activation behind it: they run fused, a few rows
+at a time, or filters where these are normalised. Every
 array between two stages is made of feature maps, planes of one channel each, in which an image's rows lie one after the
 other. Sizes are counted in positions: a group of images has a value in every lane at each, a single image has one. What
 a stage reads is surrounded by the zeros of its padding from the start, so that no convolution need know of padding; and
@@ -8,6 +9,11 @@ the gradient of its convolution is surrounded by as many zeros as the backward p
 
 CompiledNetwork (_network.pyx) fills these in, and checks that all of it lies within the memory that is taken for it.
 """
+
+cdef enum GlobalPool:
+    NO_GLOBAL_POOL = 0
+    GLOBAL_AVERAGE = 1
+    GLOBAL_MAX = 2
 
 cdef enum:
     MAX_STAGES = 16
@@ -23,15 +29,17 @@ cdef struct Stage:
     Py_ssize_t d_plane, d_start  # in the convolution's gradient: to the next filter, to the first value
     bint pooled
     int activation
+    double epsilon  # of the normalisation, 0 for none
     # Offset of each tap from the first, in values of a group and of a single image; d_ in the convolution's gradient.
     Py_ssize_t* tap_offsets
     Py_ssize_t* image_tap_offsets
     Py_ssize_t* d_tap_offsets
     Py_ssize_t* image_d_tap_offsets
-    # Into the parameter vector; and into scratch memory, to what it reads, to the indices of the maxima in their pools
-    # (in positions), to its flipped filters, and to the sums of its gradient (in partial sums).
-    Py_ssize_t filters, intercepts
-    Py_ssize_t feature_maps, pool_indices, flipped, sums
+    # Into the parameter vector (what normalisation shifts by are intercepts, too); and into scratch memory, to what it
+    # reads, to the indices of the maxima in their pools, to the convolution before it is normalised (all in positions),
+    # to its flipped filters, to the sums of its gradient (in partial sums), and to its filters' norms.
+    Py_ssize_t filters, scales, intercepts
+    Py_ssize_t feature_maps, pool_indices, convolved, flipped, sums, norms
 
 # A part of the parameter vector: whether the penalty shrinks it, whether the solver moves it, and the factor of Adam's
 # learning rate.
@@ -41,14 +49,17 @@ cdef struct Span:
     double rate, largest_rate, input_scale
 
 cdef struct Network:
-    Stage stages[MAX_STAGES + 1]  # past the last one, what the dense layer reads: feature_maps, row, plane and start
-    Py_ssize_t n_stages, n_feature_maps, n_pool_indices, n_flipped, n_sums
+    Stage stages[MAX_STAGES + 1]  # past the last one, what that makes: feature_maps, row, plane and start
+    Py_ssize_t n_stages, n_feature_maps, n_pool_indices, n_convolved, n_flipped, n_sums, n_norms
     Py_ssize_t n_features, n_hidden, n_outputs
+    int global_pool
+    # What the dense layer reads, among the feature maps; and behind it, where in its map a global maximum is.
+    Py_ssize_t hidden, maxima
     Span spans[MAX_SPANS]
     Py_ssize_t n_spans, n_trainable, n_parameters
     Py_ssize_t weights, intercepts, running_means, running_variances
     double rescale
-    bint standardize
+    bint standardize, normalize  # the logits, the convolutions
 
 # What is worked on at a time: rows of pools of some neighbouring filters, of a group or of a single image.
 cdef struct Strip:

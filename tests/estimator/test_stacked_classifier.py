@@ -90,7 +90,8 @@ def by_hand(clf, X):
     *filters, weights = (coefs.astype(float) for coefs in clf.coefs_)
     *intercepts, output_intercepts = (values.astype(float) for values in clf.intercepts_)
     for bank, values, pool_size in zip(filters, intercepts, clf.pool_size_, strict=True):
-        maps, _ = reference.layer_forward(maps, bank, values, clf.activation_, clf.padding_, pool_size)
+        layer = {"filters": bank, "filter_intercepts": values}
+        maps, _ = reference.layer_forward(maps, layer, clf.activation_, clf.padding_, pool_size)
     hidden = np.moveaxis(maps, -1, 1).reshape(len(maps), -1)
     return hidden, hidden @ weights + output_intercepts
 

@@ -34,7 +34,8 @@ def split_gradient(network, gradient):
     """The parts of a gradient by name."""
     whole = np.zeros(network.n_parameters, gradient.dtype)
     whole[: network.n_trainable] = gradient
-    return {name: view for name, view in network.views(whole).items() if not name.startswith("running_")}
+    views = network.views(whole)
+    return {one.name: views[one.name] for one, *_ in network.layout if not one.statistic}
 
 
 def assert_gradient_of_the_whole_loss(network, problem, **options):
@@ -49,7 +50,7 @@ def assert_gradient_of_the_whole_loss(network, problem, **options):
     (expected,) = differences(lambda _: evaluate()[0], trainable)
     actual, expected = split_gradient(network, evaluate()[1]), split_gradient(network, expected)
     for name, part in actual.items():
-        if "intercepts" in name and not network.fit_intercept:
+        if name.startswith(harness.INTERCEPTS) and not network.fit_intercept:
             assert not part.any()
         elif name == "intercepts" and network.standardize:
             # Standardised logits do not depend on their intercepts: the differences are the rounding errors of 0.

@@ -14,6 +14,8 @@ from skcnn.state import State
 from skcnn.training import Order, Problem
 from tests.helpers import reference
 
+# What fit_intercept is about.
+INTERCEPTS = ("filter_intercepts_", "shifts_", "intercepts")
 LOSSES = ("log_loss", "squared_error")
 SOLVER = {
     "kind": "adam",
@@ -35,12 +37,11 @@ def random_problem(network, n_samples, dtype="float64", *, weighted=False, seed=
     rng = np.random.default_rng(seed)
     parameters = rng.normal(scale=0.5, size=network.n_parameters)
     views = network.views(parameters)
-    if network.standardize:
-        views["running_variances"][:] **= 2
-    if not network.fit_intercept:
-        for name in views:
-            if "intercepts" in name:
-                views[name][:] = 0
+    for name in views:
+        if "variances" in name:
+            views[name][:] **= 2
+        if not network.fit_intercept and name.startswith(INTERCEPTS):
+            views[name][:] = 0
     # Powers of two, so that the weighted mean of a lone logit is that logit to the bit.
     weights = rng.choice([0.5, 1.0, 2.0, 4.0], size=n_samples) * (np.arange(n_samples) % 4 != 1)
     problem = {
@@ -133,7 +134,12 @@ def images_of(network, X):
 
 def choices_of(network):
     """What the plain network is told of its layers."""
-    return {"activation": network.activation, "padding": network.padding, "pool_size": network.pool_size}
+    return {
+        "activation": network.activation,
+        "padding": network.padding,
+        "pool_size": network.pool_size,
+        "global_pool": network.global_pool,
+    }
 
 
 # ---- prediction ----
@@ -148,13 +154,16 @@ def forward(network, parameters, X, *, rows=None, n_threads=1, with_hidden=False
     logits = np.full((n_rows, network.n_outputs), np.nan, parameters.dtype)
     hidden = np.full((n_rows, network.n_hidden), np.nan, parameters.dtype) if with_hidden else None
     rows = None if rows is None else read_only(rows)
-    kernels.forward(network.compiled, read_only(X), rows, read_only(parameters), (logits, hidden), n_threads)
+    predicting = read_only(network.fold(parameters))
+    kernels.forward(network.folded.compiled, read_only(X), rows, predicting, (logits, hidden), n_threads)
     return logits, hidden
 
 
 def expected_forward(network, parameters, X):
     """Logits and hidden activations."""
     views = network.views(parameters.astype(float))
+    if network.batch_norm:
+        views = reference.fold(views)
     hidden, logits, *_ = reference.forward(views, images_of(network, X), **choices_of(network))
     if network.standardize:
         logits = (logits - views["running_means"]) / np.sqrt(views["running_variances"] + 1e-12)
@@ -162,6 +171,11 @@ def expected_forward(network, parameters, X):
 
 
 # ---- the loss and its gradient ----
+
+
+def n_of_logits(network):
+    """Statistics of the logits, which come last."""
+    return 2 * network.n_outputs if network.standardize else 0
 
 
 def batch_gradient(
@@ -180,8 +194,8 @@ def batch_gradient(
 ):
     """Loss of a batch, its gradient (n_trainable,), and the logits' means and variances as one vector.
 
-    Both arrays were NaN before, and means and variances still are if the network does not standardise. The workspace
-    was NaN too, or full of another `fill`.
+    Both arrays were NaN before; the second is empty if the network does not standardise. The workspace was NaN too, or
+    full of another `fill`.
     """
     rows = np.arange(len(X)) if rows is None else rows
     whole = np.full(network.n_parameters, np.nan, dtype=parameters.dtype)
@@ -190,12 +204,15 @@ def batch_gradient(
     workspace, fence = fenced_workspace(network, len(rows), n_threads, parameters.dtype, fill)
     value = kernels.compiled.batch_gradient(problem, order, read_only(parameters), workspace, n_threads, whole)
     assert np.isnan(fence).all()
-    return value, *np.split(whole, [network.n_trainable])
+    gradient, of_filters, of_logits = np.split(whole, [network.n_trainable, network.n_parameters - n_of_logits(network)])
+    assert np.isnan(of_filters).all()
+    return value, gradient, of_logits
 
 
 def expected_batch_gradient(network, parameters, X, targets, sample_weight, *, loss, alpha=0.0, solver="adam"):
     """The same, with means and variances of any network."""
-    trainable = {k: v.astype(float) for k, v in network.views(parameters).items() if not k.startswith("running_")}
+    views = network.views(parameters.astype(float))
+    trainable = {one.name: views[one.name] for one, *_ in network.layout if not one.statistic}
     value, gradient, statistics = reference.loss_and_gradient(
         trainable,
         images_of(network, X),
@@ -280,7 +297,7 @@ def expected_train_batches(
             part = min(1, averaging / n_averaged) if averaging else 1
             averages = trainable.copy() if part == 1 else averages + part * (trainable - averages)
             if network.standardize:
-                running += (statistics - running) / min(step, 10)
+                running[-len(statistics) :] += (statistics - running[-len(statistics) :]) / min(step, 10)
             total_loss, total_weight = total_loss + value * weight, total_weight + weight
     return np.append(parameters, averages), total_loss, total_weight, step
 

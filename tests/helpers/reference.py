@@ -2,10 +2,12 @@
 
 Nothing here comes from skcnn or knows how skcnn is called (harness.py does), and nothing is clever: no lanes, no
 groups, no work done in place. `parameters` are a dict, in the order of skcnn's vector: of each layer, from 0,
-`filters_0` (n_filters, n_channels, kernel_height, kernel_width) and `filter_intercepts_0` (n_filters,), then `weights`
-(n_outputs, n_hidden) and `intercepts` (n_outputs,); gradients are dicts of the same keys. `images`, and what any layer
+`filters_0` (n_filters, n_channels, kernel_height, kernel_width) and `filter_intercepts_0` (n_filters,), or `scales_0` and
+`shifts_0` where they are normalised, then `weights` (n_outputs, n_hidden) and `intercepts` (n_outputs,); gradients are dicts of the same keys. `images`, and what any layer
 reads, are (n_samples, height, width, n_channels).
 """
+
+from itertools import pairwise
 
 import numpy as np
 from scipy.special import expit
@@ -162,43 +164,171 @@ def output_loss(logits, targets, sample_weight, loss):
     return (share * values).sum(), share * d_logits
 
 
-def layer_forward(images, filters, intercepts, activation, padding, pool_size):
-    """A layer's output, laid out as its input, and what its backward pass needs."""
+def groups_of(n_samples):
+    """Slices of a batch: groups of at most 16 samples, as equal as may be."""
+    n_groups = -(-n_samples // 16)
+    ends = [n * n_samples // n_groups for n in range(n_groups + 1)]
+    return [slice(*pair) for pair in pairwise(ends)]
+
+
+def filter_statistics(maps, sample_weight):
+    """Weighted mean and variance of each filter's maps (n_samples, n_filters, height, width), over all but filters.
+
+    0 and 0 where nothing has any weight.
+    """
+    if not sample_weight.any():
+        return np.zeros((2, maps.shape[1]))
+    means = np.average(maps.mean(axis=(2, 3)), axis=0, weights=sample_weight)
+    squares = (maps - means[:, np.newaxis, np.newaxis]) ** 2
+    return means, np.average(squares.mean(axis=(2, 3)), axis=0, weights=sample_weight)
+
+
+def normalize(maps, sample_weight):
+    """Maps of a group, normalised filter by filter, and their standard deviations (n_filters, 1, 1)."""
+    means, variances = (one[:, np.newaxis, np.newaxis] for one in filter_statistics(maps, sample_weight))
+    std = np.sqrt(variances + 1e-5)
+    return (maps - means) / std, std
+
+
+def normalize_backward(maps, sample_weight, d_normalized):
+    """Gradient of the maps of a group, one step of the chain rule after the other."""
+    if not sample_weight.any():
+        return np.zeros_like(maps)
+    share = (sample_weight / sample_weight.sum())[:, np.newaxis, np.newaxis, np.newaxis] / maps[0, 0].size
+    normalized, std = normalize(maps, sample_weight)
+    centred = normalized * std
+    d_std = (d_normalized * -centred / std**2).sum(axis=(0, 2, 3))[:, np.newaxis, np.newaxis]
+    d_variances = d_std / (2 * std)
+    d_centred = d_normalized / std + d_variances * share * 2 * centred
+    d_means = -d_centred.sum(axis=(0, 2, 3))[:, np.newaxis, np.newaxis]
+    return d_centred + share * d_means
+
+
+def batch_norm(maps, scales, shifts, sample_weight):
+    """Maps of a batch, normalised group by group, scaled and shifted."""
+    normalized = [normalize(maps[group], sample_weight[group])[0] for group in groups_of(len(maps))]
+    return scales[:, np.newaxis, np.newaxis] * np.concatenate(normalized) + shifts[:, np.newaxis, np.newaxis]
+
+
+def batch_norm_backward(maps, scales, sample_weight, d_out):
+    """Gradients of the scales, the shifts, and the maps."""
+    normalized = np.concatenate([normalize(maps[group], sample_weight[group])[0] for group in groups_of(len(maps))])
+    d_normalized = d_out * scales[:, np.newaxis, np.newaxis]
+    d_maps = [
+        normalize_backward(maps[group], sample_weight[group], d_normalized[group]) for group in groups_of(len(maps))
+    ]
+    return (d_out * normalized).sum(axis=(0, 2, 3)), d_out.sum(axis=(0, 2, 3)), np.concatenate(d_maps)
+
+
+def whole_pools(maps, pool_height, pool_width):
+    """Without what fills no pool."""
+    height, width = maps.shape[2:]
+    return maps[:, :, : height // pool_height * pool_height, : width // pool_width * pool_width]
+
+
+def layer_forward(images, layer, activation, padding, pool_size, sample_weight=None):
+    """A layer's output, laid out as its input, and what its backward pass needs.
+
+    `layer` has its filters, and either filter_intercepts or, to be normalised, scales and shifts.
+    """
+    filters = layer["filters"]
     if padding == "same":
         images = pad_same(images, *filters.shape[2:])
-    maps = ACTIVATIONS[activation][0](correlate(images, filters, intercepts))
-    return max_pool(maps, *pool_size).transpose(0, 2, 3, 1), (images, maps)
+    intercepts = layer.get("filter_intercepts", np.zeros(len(filters)))
+    correlated = whole_pools(correlate(images, filters, intercepts), *pool_size)
+    values = correlated
+    if "scales" in layer:
+        values = batch_norm(correlated, layer["scales"], layer["shifts"], sample_weight)
+    maps = ACTIVATIONS[activation][0](values)
+    return max_pool(maps, *pool_size).transpose(0, 2, 3, 1), (images, correlated, maps)
 
 
-def layer_backward(saved, d_out, filters, activation, padding, pool_size):
-    """Gradients of a layer's filters, intercepts and input, given that of its output."""
-    images, maps = saved
+def layer_backward(saved, d_out, layer, activation, padding, pool_size, sample_weight=None):
+    """Gradients of a layer's parameters, a dict, and of its input, given that of its output."""
+    images, correlated, maps = saved
+    filters, gradient = layer["filters"], {}
     d_maps = max_pool_backward(maps, *pool_size, d_out.transpose(0, 3, 1, 2))
-    d_correlated = ACTIVATIONS[activation][1](maps, d_maps)
+    d_values = ACTIVATIONS[activation][1](maps, d_maps)
+    if "scales" in layer:
+        gradient["scales"], gradient["shifts"], d_values = batch_norm_backward(
+            correlated, layer["scales"], sample_weight, d_values
+        )
+    # What fills no pool has no gradient.
+    shape = [side - kernel + 1 for side, kernel in zip(images.shape[1:3], filters.shape[2:], strict=True)]
+    d_correlated = np.zeros((*d_values.shape[:2], *shape))
+    d_correlated[:, :, : d_values.shape[2], : d_values.shape[3]] = d_values
     d_images = correlate_backward_images(d_correlated, filters)
     if padding == "same":
         d_images = crop_same(d_images, *filters.shape[2:])
-    return *correlate_backward(images, d_correlated, filters), d_images
+    gradient["filters"], d_intercepts = correlate_backward(images, d_correlated, filters)
+    if "filter_intercepts" in layer:
+        gradient["filter_intercepts"] = d_intercepts
+    return gradient, d_images
 
 
-def forward(parameters, images, *, activation="sigmoid", padding="valid", pool_size=None):
-    """Hidden activations (n_samples, n_hidden), logits, the last layer's maps, and what backward passes need.
+def global_pool_forward(maps, function):
+    """Maps (n_samples, height, width, n_filters) to hidden activations, in the order (filter, row, column)."""
+    flat = maps.transpose(0, 3, 1, 2).reshape(len(maps), maps.shape[3], -1)
+    if function is None:
+        return flat.reshape(len(maps), -1)
+    return flat.mean(axis=2) if function == "average" else flat.max(axis=2)
 
-    `pool_size` has one for each layer; None pools nowhere.
-    """
-    saved, maps = [], images
-    for number, how in enumerate(layer_choices(parameters, activation, padding, pool_size)):
-        filters = parameters[f"filters_{number}"], parameters[f"filter_intercepts_{number}"]
-        maps, layer_saved = layer_forward(maps, *filters, *how)
-        saved.append(layer_saved)
-    hidden = maps.transpose(0, 3, 1, 2).reshape(len(images), -1)
-    return hidden, dense(hidden, parameters["weights"], parameters["intercepts"]), maps, saved
+
+def global_pool_backward(maps, function, d_hidden):
+    """Gradient of the maps: of a maximum it goes to the first of them."""
+    flat = maps.transpose(0, 3, 1, 2).reshape(len(maps), maps.shape[3], -1)
+    if function is None:
+        d_flat = d_hidden.reshape(flat.shape)
+    elif function == "average":
+        d_flat = np.repeat(d_hidden[..., np.newaxis] / flat.shape[2], flat.shape[2], axis=2)
+    else:
+        d_flat = np.zeros_like(flat)
+        np.put_along_axis(d_flat, flat.argmax(axis=2)[..., np.newaxis], d_hidden[..., np.newaxis], axis=2)
+    return d_flat.reshape(maps.transpose(0, 3, 1, 2).shape).transpose(0, 2, 3, 1)
+
+
+def layer_parameters(parameters, number):
+    """Those of a layer, by their names without its number."""
+    suffix = f"_{number}"
+    return {name.removesuffix(suffix): value for name, value in parameters.items() if name.endswith(suffix)}
 
 
 def layer_choices(parameters, activation, padding, pool_size):
     """(activation, padding, pool_size) of each layer."""
     n_layers = sum(name.startswith("filters_") for name in parameters)
     return [(activation, padding, size) for size in pool_size or [(1, 1)] * n_layers]
+
+
+def forward(
+    parameters, images, *, activation="sigmoid", padding="valid", pool_size=None, global_pool=None, sample_weight=None
+):
+    """Hidden activations (n_samples, n_hidden), logits, the last layer's maps, and what backward passes need.
+
+    `pool_size` has one for each layer; None pools nowhere. Layers that normalise do so by `sample_weight`.
+    """
+    saved, maps = [], images
+    for number, how in enumerate(layer_choices(parameters, activation, padding, pool_size)):
+        maps, layer_saved = layer_forward(maps, layer_parameters(parameters, number), *how, sample_weight)
+        saved.append(layer_saved)
+    hidden = global_pool_forward(maps, global_pool)
+    return hidden, dense(hidden, parameters["weights"], parameters["intercepts"]), maps, saved
+
+
+def fold(parameters):
+    """Parameters without normalisation, from those with scales, shifts, means and variances of each layer."""
+    folded = {}
+    for name, value in parameters.items():
+        kind, _, number = name.rpartition("_")
+        if kind == "filters":
+            scales, shifts, means, variances = (
+                parameters[f"{one}_{number}"] for one in ("scales", "shifts", "means", "variances")
+            )
+            std = np.sqrt(variances + 1e-5)
+            folded[name] = value * (scales / std)[:, np.newaxis, np.newaxis, np.newaxis]
+            folded[f"filter_intercepts_{number}"] = shifts - means * scales / std
+        elif kind not in ("scales", "shifts", "means", "variances"):
+            folded[name] = value
+    return folded
 
 
 def loss_and_gradient(
@@ -214,15 +344,15 @@ def loss_and_gradient(
     activation="sigmoid",
     padding="valid",
     pool_size=None,
+    global_pool=None,
     input_scale=1.0,
 ):
     """Loss of a batch, a number, its gradient, a dict, and the logits' (means, variances) over the batch."""
     total_weight = sample_weight.sum()
     choices = layer_choices(parameters, activation, padding, pool_size)
+    how = {"activation": activation, "padding": padding, "pool_size": pool_size, "global_pool": global_pool}
     # Forward.
-    hidden, logits, maps, saved = forward(
-        parameters, images, activation=activation, padding=padding, pool_size=pool_size
-    )
+    hidden, logits, maps, saved = forward(parameters, images, **how, sample_weight=sample_weight)
     outputs, *statistics = standardize(logits, sample_weight)
     if not standardized:
         outputs = logits
@@ -233,13 +363,12 @@ def loss_and_gradient(
     gradient["weights"], d_intercepts, d_hidden = dense_backward(hidden, parameters["weights"], d_logits)
     # Standardising takes these intercepts out again; what is left of their gradient is rounding noise.
     gradient["intercepts"] = d_intercepts * (fit_intercept and not standardized)
-    d_maps = d_hidden.reshape(maps.transpose(0, 3, 1, 2).shape).transpose(0, 2, 3, 1)
+    d_maps = global_pool_backward(maps, global_pool, d_hidden)
     for number in reversed(range(len(choices))):
-        name = f"filters_{number}"
-        gradient[name], d_filter_intercepts, d_maps = layer_backward(
-            saved[number], d_maps, parameters[name], *choices[number]
-        )
-        gradient[f"filter_intercepts_{number}"] = d_filter_intercepts * fit_intercept
+        layer = layer_parameters(parameters, number)
+        layer_gradient, d_maps = layer_backward(saved[number], d_maps, layer, *choices[number], sample_weight)
+        for name, part in layer_gradient.items():
+            gradient[f"{name}_{number}"] = part * (fit_intercept or name not in ("filter_intercepts", "shifts"))
     for name, coefficients in parameters.items():
         if name.startswith(("filters", "weights")):
             strength = alpha / total_weight * (input_scale**2 if name == "filters_0" else 1)

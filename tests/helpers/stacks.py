@@ -47,6 +47,35 @@ STACKS = {
     "rows of a digit": Network((28, 28, 1), (5, 6), ((3, 3), (3, 3)), 4, ((2, 2), (2, 2)), "same", "relu"),
     "no pools": Network((12, 6, 1), (3, 2, 2), ((3, 3), (3, 3), (2, 2)), 2, None, "same", "relu"),
     "standardize": Network((8, 7, 1), (3, 2), ((3, 2), (2, 2)), 3, ((2, 2), (1, 1)), standardize=True),
+    "normalized": Network((9, 8, 1), (3, 4), ((3, 3), (2, 2)), 3, ((2, 2), (1, 1)), activation="relu", batch_norm=True),
+    "normalized, channels": Network(
+        (5, 6, 2), (7, 5), ((3, 2), (2, 3)), 1, ((2, 1), (1, 2)), "same", "tanh", batch_norm=True
+    ),
+    "normalized signal": Network(
+        (1, 31, 2), (4, 9), ((1, 4), (1, 3)), 3, ((1, 3), (1, 1)), "same", "sigmoid", batch_norm=True
+    ),
+    "normalized logits, too": Network(
+        (6, 5, 1), (3, 2), ((3, 2), (2, 2)), 3, ((2, 2), (1, 1)), "same", "tanh", 2.0, False, True, True
+    ),
+    "normalized, many layers": Network(
+        (4, 5, 1), (3, 7, 2, 4), ((3, 2),) * 4, 2, None, "same", "tanh", batch_norm=True, fit_intercept=False
+    ),
+    "global average": Network((9, 8, 1), (3, 11), ((3, 3), (2, 2)), 3, None, "same", "tanh", global_pool="average"),
+    "global max": Network((1, 41, 1), (6, 5), ((1, 7), (1, 2)), 2, None, "valid", "relu", global_pool="max"),
+    "normalized, global average": Network(
+        (1, 45, 2),
+        (4, 5),
+        ((1, 7), (1, 3)),
+        3,
+        ((1, 2), (1, 1)),
+        "same",
+        "relu",
+        batch_norm=True,
+        global_pool="average",
+    ),
+    "normalized, global max": Network(
+        (7, 6, 2), (4, 5), ((3, 3), (3, 3)), 2, None, "same", "relu", batch_norm=True, global_pool="max"
+    ),
     "no intercepts": Network((8, 7, 1), (3, 2), ((3, 2), (2, 2)), 3, ((2, 2), (1, 2)), "same", "tanh", 2.0, False),
 }
 every_stack = pytest.mark.parametrize("network", STACKS.values(), ids=STACKS)
@@ -97,19 +126,21 @@ def whole_numbers(network, problem):
     return problem | {"parameters": parameters, "X": X.astype(problem["X"].dtype)}
 
 
-def correlations(network, problem, moves=None):
-    """Of each layer, the largest absolute value that it reads, and its convolution cut into pools."""
+def convolutions(network, problem, moves=None):
+    """Of each layer: the largest absolute value that it reads, its parameters, and its convolution (as far as it goes
+    into pools).
+    """
     views = network.views(problem["parameters"].astype(float))
     maps = harness.images_of(network, problem["X"])
     if moves is not None:
         maps = reference.move_images(maps, moves)
     for number, stage in enumerate(network.stages):
-        filters, intercepts = views[f"filters_{number}"], views[f"filter_intercepts_{number}"]
+        layer = reference.layer_parameters(views, number)
         largest = np.abs(maps).max()
-        maps, (images, _) = reference.layer_forward(
-            maps, filters, intercepts, network.activation, network.padding, stage.pool_size
+        maps, (_, convolved, _) = reference.layer_forward(
+            maps, layer, network.activation, network.padding, stage.pool_size, problem["sample_weight"].astype(float)
         )
-        yield largest, filters, reference.pools(reference.correlate(images, filters, intercepts), *stage.pool_size)
+        yield largest, layer, convolved
 
 
 def is_smooth(network, problem, step, moves=None):
@@ -119,25 +150,60 @@ def is_smooth(network, problem, step, moves=None):
     windows, and stay equal: the images must be random. And a layer of relus that are all 0 is no problem to learn.
     """
     reach = 0.0
-    for largest, filters, pools in correlations(network, problem, moves):
+    weights = problem["sample_weight"].astype(float)
+    for stage, (largest, layer, values) in zip(network.stages, convolutions(network, problem, moves), strict=True):
         reach = max(
-            reach * SLOPES[network.activation] * np.abs(filters).sum(axis=(1, 2, 3)).max(), step * largest, step
+            reach * SLOPES[network.activation] * np.abs(layer["filters"]).sum(axis=(1, 2, 3)).max(),
+            step * largest,
+            step,
         )
-        best = pools.max(axis=-1)
-        if network.activation == "relu":
-            if (np.abs(best) <= reach).any() or not (best > 0).any():
-                return False
-            pools, best = pools[best > 0], best[best > 0]
-        gaps = best[..., np.newaxis] - pools
-        if ((gaps > 1e-9) & (gaps <= 2 * reach)).any():
+        if "scales" in layer:
+            values, reach = normalized(values, layer, weights, reach, step)
+        pools = reference.pools(values, *stage.pool_size)
+        if is_near_kink(pools, reach, network.activation):
             return False
-    return True
+    return network.global_pool != "max" or has_clear_maxima(network, problem, moves, reach)
+
+
+def normalized(values, layer, weights, reach, step):
+    """A convolution normalised, scaled and shifted, and how far it can move if the convolution can by `reach`.
+
+    What is normalised moves by the value's own step, its mean's, and its deviation's times itself.
+    """
+    scales, shifts = (layer[name][:, np.newaxis, np.newaxis] for name in ("scales", "shifts"))
+    groups = [reference.normalize(values[group], weights[group]) for group in reference.groups_of(len(values))]
+    largest = max(np.abs(one).max() for one, _ in groups)
+    least_std = min(std.min() for _, std in groups)
+    moved = reach / least_std * (2 + largest) * np.abs(scales).max()
+    return scales * np.concatenate([one for one, _ in groups]) + shifts, max(moved, step * largest, step)
+
+
+def is_near_kink(pools, reach, activation):
+    """Whether values that move by `reach` may cross 0 before a relu, or another becomes a pool's largest."""
+    best = pools.max(axis=-1)
+    if activation == "relu":
+        if (np.abs(best) <= reach).any() or not (best > 0).any():
+            return True
+        pools, best = pools[best > 0], best[best > 0]
+    gaps = best[..., np.newaxis] - pools
+    return ((gaps > 1e-9) & (gaps <= 2 * reach)).any()
+
+
+def has_clear_maxima(network, problem, moves, reach):
+    """Whether no other value of the last feature maps becomes the largest of one; 0 stays 0 before a relu."""
+    *_, (_, layer, values) = convolutions(network, problem, moves)
+    weights = problem["sample_weight"].astype(float)
+    if "scales" in layer:
+        values = reference.batch_norm(values, layer["scales"], layer["shifts"], weights)
+    values = reference.max_pool(values, *network.stages[-1].pool_size)
+    return not is_near_kink(values.reshape(*values.shape[:2], 1, -1), reach, network.activation)
 
 
 def n_ties(network, problem):
     """Pools with several largest values, but for those that a relu makes 0."""
     count = 0
-    for _, _, pools in correlations(network, problem):
+    for stage, (_, _, values) in zip(network.stages, convolutions(network, problem), strict=True):
+        pools = reference.pools(values, *stage.pool_size)
         best = pools.max(axis=-1, keepdims=True)
         several = (best - pools <= 1e-9).sum(axis=-1) > 1
         count += (several & ((best[..., 0] > 0) | (network.activation != "relu"))).sum()
