@@ -348,9 +348,7 @@ def make_layers(
     pool_size = pool_size or ((1, 1),) * len(n_filters)
     for number, (n, kernel, pool) in enumerate(zip(n_filters, kernel_size, pool_size, strict=True)):
         scale = input_scale if number == 0 else 1.0
-        layers.append(
-            Convolution(shape, number, n, kernel, padding, activation, not batch_norm, fit_intercept, scale)
-        )
+        layers.append(Convolution(shape, number, n, kernel, padding, activation, not batch_norm, fit_intercept, scale))
         if batch_norm:
             layers.append(BatchNormalization(layers[-1].out_shape, number, fit_intercept))
         layers.append(Activation(layers[-1].out_shape, activation))

@@ -24,7 +24,7 @@ STATE_VERSION = 2
 _VERSION = "_skcnn_state_version"
 
 # Parameters of a network that states written before them lack.
-_YOUNGER = {"batch_norm": False, "global_pool": None}
+YOUNGER = {"batch_norm": False, "global_pool": None}
 
 _LISTS = ("loss_curve_", "validation_loss_curve_", "validation_scores_")
 _COUNTS = ("n_iter_", "t_")
@@ -137,7 +137,7 @@ def read_model(given):
 def read_network(given):
     """The keyword arguments of a Network, of the right types."""
     wanted = [part.name for part in fields(Network) if part.init]
-    network = _YOUNGER | given if isinstance(given, dict) else given
+    network = YOUNGER | given if isinstance(given, dict) else given
     check_keys(network, wanted, "the network")
     given = dict(network)
     network["image_shape"] = read_sizes(given["image_shape"], "image_shape", 3)

@@ -151,7 +151,7 @@ cdef int check_chain(Network* net) except -1:
     above.row, above.plane = stage.pooled_width, stage.pooled_height * stage.pooled_width
     net.n_feature_maps += stage.n_filters * above.plane
     if net.global_pool:
-        require(above.plane <= MOST_POSITIONS, "its last feature maps are too large")
+        require(net.global_pool != GLOBAL_MAX or above.plane <= MOST_POSITIONS, "its last feature maps are too large")
         require(net.n_hidden == stage.n_filters, f"it has {net.n_hidden} hidden activations")
         net.hidden = net.n_feature_maps
         net.maxima = net.hidden + net.n_hidden

@@ -40,6 +40,8 @@ def random_problem(network, n_samples, dtype="float64", *, weighted=False, seed=
     for name in views:
         if "variances" in name:
             views[name][:] **= 2
+        if name.startswith("scales"):  # of both signs, and not so small that what they scale hardly matters
+            views[name][:] += np.copysign(0.5, views[name])
         if not network.fit_intercept and name.startswith(INTERCEPTS):
             views[name][:] = 0
     # Powers of two, so that the weighted mean of a lone logit is that logit to the bit.
@@ -204,7 +206,9 @@ def batch_gradient(
     workspace, fence = fenced_workspace(network, len(rows), n_threads, parameters.dtype, fill)
     value = kernels.compiled.batch_gradient(problem, order, read_only(parameters), workspace, n_threads, whole)
     assert np.isnan(fence).all()
-    gradient, of_filters, of_logits = np.split(whole, [network.n_trainable, network.n_parameters - n_of_logits(network)])
+    gradient, of_filters, of_logits = np.split(
+        whole, [network.n_trainable, network.n_parameters - n_of_logits(network)]
+    )
     assert np.isnan(of_filters).all()
     return value, gradient, of_logits
 

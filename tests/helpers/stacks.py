@@ -49,7 +49,7 @@ STACKS = {
     "standardize": Network((8, 7, 1), (3, 2), ((3, 2), (2, 2)), 3, ((2, 2), (1, 1)), standardize=True),
     "normalized": Network((9, 8, 1), (3, 4), ((3, 3), (2, 2)), 3, ((2, 2), (1, 1)), activation="relu", batch_norm=True),
     "normalized, channels": Network(
-        (5, 6, 2), (7, 5), ((3, 2), (2, 3)), 1, ((2, 1), (1, 2)), "same", "tanh", batch_norm=True
+        (4, 5, 2), (7, 3), ((3, 2), (2, 3)), 1, ((2, 1), (1, 2)), "same", "tanh", batch_norm=True
     ),
     "normalized signal": Network(
         (1, 31, 2), (4, 9), ((1, 4), (1, 3)), 3, ((1, 3), (1, 1)), "same", "sigmoid", batch_norm=True
@@ -74,7 +74,7 @@ STACKS = {
         global_pool="average",
     ),
     "normalized, global max": Network(
-        (7, 6, 2), (4, 5), ((3, 3), (3, 3)), 2, None, "same", "relu", batch_norm=True, global_pool="max"
+        (5, 4, 2), (4, 5), ((2, 2), (2, 2)), 2, None, "same", "tanh", batch_norm=True, global_pool="max"
     ),
     "no intercepts": Network((8, 7, 1), (3, 2), ((3, 2), (2, 2)), 3, ((2, 2), (1, 2)), "same", "tanh", 2.0, False),
 }

@@ -2,8 +2,8 @@
 
 Keras keeps channels last and images first, skcnn's layers keep filters first: `to_keras` is the whole correspondence.
 Solver steps are the same formulas, Adam's included, where both add epsilon to the root of the second moment before its
-bias is corrected. Losses and the standardisation are written out, without `keras.losses` and BatchNormalization: these
-know no sum over outputs and no sample weights, and take means that are only as good as float32.
+bias is corrected. Losses, normalisation and means are written out, without `keras.losses` and BatchNormalization: these know
+no sum over outputs and no sample weights, and take means that are only as good as float32.
 """
 
 from functools import partial
@@ -31,6 +31,8 @@ NETWORKS = {
     "3 outputs, channels": {"image_shape": (6, 5, 2)},
     "signal": {"image_shape": (1, 20, 1), "kernel_size": ((1, 4),)},
     "no intercept": {"fit_intercept": False},
+    "global average": {"global_pool": "average"},
+    "global max, channels": {"global_pool": "max", "image_shape": (6, 5, 2)},
 }
 every_network = pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
 
@@ -45,12 +47,43 @@ def _float64():
     keras.config.set_floatx(before)
 
 
+class BatchNormalization(keras.layers.BatchNormalization):
+    """In float64, which Keras makes float32 of."""
+
+    def call(self, inputs, training=False):
+        if training:
+            axes = tuple(range(inputs.ndim - 1))
+            means, variances = jax.numpy.mean(inputs, axes), jax.numpy.var(inputs, axes)
+        else:
+            means, variances = self.moving_mean.value, self.moving_variance.value
+        normalized = self.gamma.value * (inputs - means) / jax.numpy.sqrt(variances + self.epsilon)
+        return normalized + (self.beta.value if self.center else 0.0)
+
+
+class GlobalAveragePooling(keras.layers.Layer):
+    """Likewise."""
+
+    def call(self, inputs):
+        return jax.numpy.mean(inputs, (1, 2))
+
+
+GLOBAL_POOLS = {
+    None: keras.layers.Flatten,
+    "average": GlobalAveragePooling,
+    "max": keras.layers.GlobalMaxPooling2D,
+}
+
+
 def to_keras(network, parameters):
-    """A vector of the trainable parameters as Keras's arrays: kernel and bias of each Conv2D, then of Dense."""
+    """A vector of the trainable parameters as Keras's arrays: kernel and bias of each Conv2D, or kernel, gamma and beta,
+    then kernel and bias of Dense.
+    """
     views = split_gradient(network, parameters[: network.n_trainable])
     arrays = []
     for number in range(len(network.stages)):
-        arrays += [views[f"filters_{number}"].transpose(2, 3, 1, 0), views[f"filter_intercepts_{number}"]]
+        arrays.append(views[f"filters_{number}"].transpose(2, 3, 1, 0))
+        vectors = ("scales", "shifts") if network.batch_norm else ("filter_intercepts",)
+        arrays += [views[f"{name}_{number}"] for name in vectors]
     height, width, n_filters = network.hidden_shape
     weights = views["weights"].reshape(network.n_outputs, n_filters, height, width).transpose(2, 3, 1, 0)
     arrays += [weights.reshape(network.n_hidden, network.n_outputs), views["intercepts"]]
@@ -64,10 +97,14 @@ def make_model(network, parameters):
     activation = jax.numpy.tanh if network.activation == "tanh" else network.activation
     layers = [keras.Input(network.image_shape)]
     for stage in network.stages:
-        layer, how = stage.convolution, {"activation": activation, "padding": network.padding}
-        layers.append(keras.layers.Conv2D(layer.n_filters, layer.kernel_size, **how, **options))
+        layer, bias = stage.convolution, {"use_bias": network.fit_intercept and not network.batch_norm}
+        layers.append(keras.layers.Conv2D(layer.n_filters, layer.kernel_size, padding=network.padding, **bias))
+        if network.batch_norm:
+            layers.append(BatchNormalization(epsilon=1e-5, center=network.fit_intercept))
+        layers.append(keras.layers.Activation(activation))
         layers.append(keras.layers.MaxPooling2D(stage.pool_size))
-    model = keras.Sequential([*layers, keras.layers.Flatten(), keras.layers.Dense(network.n_outputs, **options)])
+    layers.append(GLOBAL_POOLS[network.global_pool]())
+    model = keras.Sequential([*layers, keras.layers.Dense(network.n_outputs, **options)])
     for variable, array in zip(model.trainable_variables, to_keras(network, parameters), strict=True):
         variable.assign(array)
     return model
@@ -178,6 +215,59 @@ def test_the_first_of_several_largest_values_has_the_gradient(padding):
     problem = whole_numbers(network, random_problem(network, 19))
     assert n_ties(network, problem) > 20
     assert_like_keras(network, problem)
+
+
+# ---- normalised ----
+
+
+@pytest.mark.parametrize(
+    ("pools", "padding", "kind", "activation"),
+    [
+        ("no pools", "same", "grey", "relu"),
+        ("2 x 2", "valid", "channels", "tanh"),
+        ("2 x 2", "same", "channels", "relu"),
+        ("2 x 2", "same", "signal", "sigmoid"),
+    ],
+)
+@pytest.mark.parametrize("global_pool", [None, "average", "max"])
+@pytest.mark.parametrize("n_samples", [1, 5, 16])
+def test_normalized_stacks(pools, padding, kind, activation, global_pool, n_samples):
+    """A group of a batch: Keras normalises all of one, whose images weigh the same.
+
+    Where relus have made the same of several windows, JAX shares a maximum's gradient among them.
+    """
+    if global_pool == "max" and activation == "relu":
+        activation = "tanh"
+    choices = {"activation": activation, "global_pool": global_pool, "batch_norm": True}
+    network = make_stack(2, pools, padding, kind, **choices)
+    problem = random_problem(network, n_samples)
+    model = make_model(network, problem["parameters"])
+    images = problem["X"].reshape(-1, *network.image_shape)
+
+    def mean_loss(variables):
+        logits, statistics = model.stateless_call(variables, model.non_trainable_variables, images, training=True)
+        return jax.numpy.mean(keras_loss("log_loss", problem["targets"], logits)), statistics
+
+    variables = [variable.value for variable in model.trainable_variables]
+    (expected, _), d_expected = jax.jit(jax.value_and_grad(mean_loss, has_aux=True))(variables)
+    value, gradient, _ = harness.batch_gradient(network, **problem, loss="log_loss")
+    assert_close(value, expected)
+    for actual, wanted in zip(to_keras(network, gradient), d_expected, strict=True):
+        assert_close(actual, wanted)
+
+
+@pytest.mark.parametrize("kind", ["grey", "channels", "signal"])
+def test_folded_predictions(kind):
+    """Keras predicts with moving averages, skcnn folds its statistics into the filters."""
+    network = make_stack(3, "2 x 2, ragged", "same", kind, activation="relu", batch_norm=True)
+    problem = random_problem(network, 19)
+    model = make_model(network, problem["parameters"])
+    views = network.views(problem["parameters"])
+    statistics = [views[f"{name}_{number}"] for number in range(3) for name in ("means", "variances")]
+    for variable, array in zip(model.non_trainable_variables, statistics, strict=True):
+        variable.assign(array)
+    logits, _ = harness.forward(network, problem["parameters"], problem["X"])
+    assert_close(logits, model(problem["X"].reshape(-1, *network.image_shape), training=False))
 
 
 # ---- training ----

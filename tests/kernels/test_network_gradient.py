@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from skcnn.kernels import MAX_LAYERS
+from skcnn.kernels import ACTIVATIONS, MAX_LAYERS
 from skcnn.network import Network
 from tests.helpers import harness
 from tests.helpers.differences import STEP, assert_gradient_of_the_whole_loss
@@ -50,6 +50,11 @@ NETWORKS = {
     "rescale": {"rescale": 0.25},
     "no intercept": {"fit_intercept": False},
     "large pixels": {"input_scale": 4.0},
+    "normalized": {"batch_norm": True},
+    "normalized channels, no intercept": {"batch_norm": True, "fit_intercept": False, "image_shape": (5, 4, 2)},
+    "normalized, two pixels left": {"batch_norm": True, "kernel_size": ((6, 4),)},
+    "global average": {"global_pool": "average"},
+    "global max": {"global_pool": "max"},
 }
 every_network = pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWORKS)
 every_alpha = pytest.mark.parametrize("alpha", [0, 0.1], ids="alpha={}".format)
@@ -82,6 +87,35 @@ def test_differences_of_stacks(n_layers, pools, padding, activation, kind):
     assert_gradient_of_the_whole_loss(network, problem, loss="log_loss")
 
 
+@pytest.mark.parametrize(
+    ("n_layers", "pools", "activation"),
+    [
+        *product([1], ["3 x 2, ragged"], ACTIVATIONS),
+        *product([2], ["no pools", "2 x 2, ragged"], ACTIVATIONS),
+        *product([3], ["no pools"], ["sigmoid", "tanh"]),  # of so many relus a step takes some across 0
+    ],
+)
+@every_padding
+@every_kind
+def test_differences_of_normalized_stacks(n_layers, pools, activation, padding, kind):
+    """Weighted, some of the images by 0, and in groups of 9 and of 10."""
+    network = make_stack(n_layers, pools, padding, kind, activation=activation, batch_norm=True)
+    problem = smooth_problem(network, 19, step=STEP, weighted=True)
+    assert_gradient_of_the_whole_loss(network, problem, loss="log_loss", alpha=0.1)
+
+
+@every_activation
+@pytest.mark.parametrize("global_pool", ["average", "max"])
+@pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "normalized"])
+@every_kind
+@equal_or_weighted
+def test_differences_of_global_pools(activation, global_pool, batch_norm, kind, weighted):
+    choices = {"activation": activation, "global_pool": global_pool, "batch_norm": batch_norm}
+    network = make_stack(2, "no pools", "same", kind, **choices)
+    problem = smooth_problem(network, 19, step=STEP, weighted=weighted)
+    assert_gradient_of_the_whole_loss(network, problem, loss="log_loss", alpha=0.1)
+
+
 @every_depth
 @every_activation
 @every_loss
@@ -106,6 +140,18 @@ def test_differences_with_ties(n_layers, padding, activation, pools, kind):
     problem = smooth_problem(network, 19, step=STEP, ties=True)
     assert n_ties(network, problem) > 20
     assert_gradient_of_the_whole_loss(network, problem, loss="log_loss")
+
+
+@equal_or_weighted
+def test_a_group_without_weight_is_left_out(weighted):
+    """Its statistics are none, and nothing depends on them: as if it were not there."""
+    network = make_stack(2, "2 x 2", "same", activation="tanh", batch_norm=True)
+    problem = random_problem(network, 32, weighted=weighted)
+    problem["sample_weight"][:16] = 0
+    value, gradient, _ = harness.batch_gradient(network, **problem, loss="log_loss")
+    expected = harness.batch_gradient(network, **some_rows(problem, np.arange(16, 32)), loss="log_loss")
+    np.testing.assert_allclose(value, expected[0], rtol=1e-14)
+    assert_same_parts(network, gradient, expected[1])
 
 
 @every_activation
