@@ -4,8 +4,9 @@
 behind works without the GIL, and checks nothing.
 
 The included files are parts of this module for one reason: their functions are compiled once, while those of a .pxd are
-compiled into every caller. From the innermost: direct.pxi, the convolution; passes.pxi, a network forward and backward;
-batches.pxi, a batch and a solver's step; hooks.pxi, for the tests and the benchmarks.
+compiled into every caller. From the innermost: direct.pxi, the convolution; arrays.pxi, forward.pxi and backward.pxi, a
+network's passes; batches.pxi, a batch and a solver's step; norms.pxi, what normalised networks predict with; hooks.pxi,
+for the tests and the benchmarks.
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -96,8 +97,11 @@ cdef struct Objective:
 
 
 include "direct.pxi"
-include "passes.pxi"
+include "arrays.pxi"
+include "forward.pxi"
+include "backward.pxi"
 include "batches.pxi"
+include "norms.pxi"
 
 
 # ---- arguments ----

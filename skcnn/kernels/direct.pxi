@@ -1,7 +1,7 @@
 # The direct convolution: the products of all taps, summed in registers. Part of _kernels.pyx, because its two large
 # kernels are compiled once rather than into every caller.
 #
-# These functions are what passes.pxi asks of a convolution, on as many rows of as many filters as the caller likes;
+# These functions are what the passes ask of a convolution, on as many rows of as many filters as the caller likes;
 # another algorithm has functions like them:
 #
 #   prepare            the flipped filters, once for each chunk of a batch, where the input's gradient is asked for

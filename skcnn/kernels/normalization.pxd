@@ -170,11 +170,9 @@ cdef inline void normalize_backward(
     Py_ssize_t d_row, const Norm* norm, double epsilon, floating scale, double d_scale, double d_shift,
     floating* d_values_out,
 ) noexcept nogil:
-    """Of chat = (c - mean) / deviation, all of whose sums are of `n_positions` a lane, from the gradient of y, in place:
+    """From the gradient of y to that of c, in place, for some of the rows that have `n_positions` a lane together:
 
-    d_c = scale / deviation * (d_y - w / n_positions * (d_shift + chat * d_scale))
-
-    for some rows of them.
+    d_c = scale / sqrt(variance + epsilon) * (d_y - w / n_positions * (d_shift + chat * d_scale))
     """
     cdef double total = group_weight(weights)
     cdef double inverse = 1 / sqrt(norm.variance + epsilon)

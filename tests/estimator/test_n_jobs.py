@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from skcnn.network import Network
 from skcnn.plan import useful_threads
 from skcnn.threads import count_threads
-from tests.helpers.marks import every_x_dtype, plain_or_standardize
+from tests.helpers.marks import every_normalization, every_x_dtype
 from tests.helpers.scripts import run_script
 from tests.helpers.threads import NUMBERS, assert_same_bits, limited, needs_openmp
 
@@ -30,18 +30,18 @@ def sixteen(monkeypatch):
 
 
 @pytest.mark.usefixtures("sixteen")
-@plain_or_standardize
+@every_normalization
 @pytest.mark.parametrize(("loss", "solver"), [("log_loss", "adam"), ("squared_error", "sgd")])
 @every_x_dtype
 @pytest.mark.parametrize("batch_size", [1, 7, 20, 32, 100, 290, 300], ids="batches of {}".format)
-def test_fit_and_predict(quick, digits, standardize, loss, solver, x_dtype, batch_size):
-    if standardize and batch_size == 1:
+def test_fit_and_predict(quick, digits, normalization, loss, solver, x_dtype, batch_size):
+    if "standardize" in normalization and batch_size == 1:
         batch_size = 2  # the least there is
     n_samples = max(12, min(5 * batch_size + 3, 300))
     X, y = (digits[0][:n_samples] * 16).astype(x_dtype), digits[1][:n_samples]
     weights = np.random.default_rng(0).integers(0, 4, size=n_samples)
     choices = {
-        "loss": loss, "standardize": standardize, "solver": solver, "batch_size": batch_size, "rescale": 1 / 16
+        "loss": loss, "solver": solver, "batch_size": batch_size, "rescale": 1 / 16, **normalization
     }  # fmt: skip
 
     def fitted(n_jobs):
@@ -68,18 +68,19 @@ def test_fits_with_threads_in_several_python_threads(quick, digits):
 
 @pytest.mark.usefixtures("sixteen")
 @pytest.mark.parametrize("random_shift", [0, 2], ids="random_shift={}".format)
-@plain_or_standardize
+@every_normalization
 @pytest.mark.parametrize("batch_size", [40, 100], ids="batches of {}".format)
-def test_fit_and_predict_of_a_stack(quick, digits, random_shift, standardize, batch_size):
+def test_fit_and_predict_of_a_stack(quick, digits, random_shift, normalization, batch_size):
     X, y = (digits[0][:203] * 16).astype(np.uint8), digits[1][:203]
     stack = {"n_filters": (7, 9), "padding": "same", "pool_size": [2, 1], "activation": "relu", "rescale": 1 / 16}
 
     def fitted(n_jobs):
         clf = quick(
             **stack,
+            **normalization,
             max_iter=3,
             random_shift=random_shift,
-            standardize=standardize,
+            global_pool="average" if normalization else None,
             batch_size=batch_size,
             n_jobs=n_jobs,
         )

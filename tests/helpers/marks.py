@@ -14,6 +14,9 @@ every_padding = pytest.mark.parametrize("padding", ["valid", "same"])
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 every_n_outputs = pytest.mark.parametrize("n_outputs", [1, 3, 5, 6, 10, 11], ids="{} outputs".format)
 plain_or_standardize = pytest.mark.parametrize("standardize", [False, True], ids=["plain", "standardize"])
+every_normalization = pytest.mark.parametrize(
+    "normalization", [{}, {"standardize": True}, {"batch_norm": True}], ids=["plain", "standardize", "batch_norm"]
+)
 equal_or_weighted = pytest.mark.parametrize("weighted", [False, True], ids=["equal weights", "weighted"])
 
 # Name: image_shape (height, width, n_channels), kernel_size.

@@ -2,9 +2,9 @@
 
 Nothing here comes from skcnn or knows how skcnn is called (harness.py does), and nothing is clever: no lanes, no
 groups, no work done in place. `parameters` are a dict, in the order of skcnn's vector: of each layer, from 0,
-`filters_0` (n_filters, n_channels, kernel_height, kernel_width) and `filter_intercepts_0` (n_filters,), or `scales_0` and
-`shifts_0` where they are normalised, then `weights` (n_outputs, n_hidden) and `intercepts` (n_outputs,); gradients are dicts of the same keys. `images`, and what any layer
-reads, are (n_samples, height, width, n_channels).
+`filters_0` (n_filters, n_channels, kernel_height, kernel_width) and `filter_intercepts_0` (n_filters,), or `scales_0`
+and `shifts_0` where they are normalised, then `weights` (n_outputs, n_hidden) and `intercepts` (n_outputs,); gradients
+are dicts of the same keys. `images`, and what any layer reads, are (n_samples, height, width, n_channels).
 """
 
 from itertools import pairwise

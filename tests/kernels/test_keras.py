@@ -2,8 +2,8 @@
 
 Keras keeps channels last and images first, skcnn's layers keep filters first: `to_keras` is the whole correspondence.
 Solver steps are the same formulas, Adam's included, where both add epsilon to the root of the second moment before its
-bias is corrected. Losses, normalisation and means are written out, without `keras.losses` and BatchNormalization: these know
-no sum over outputs and no sample weights, and take means that are only as good as float32.
+bias is corrected. Losses, normalisation and means are written out, without those of `keras.losses` and `keras.layers`:
+these know no sum over outputs and no sample weights, and take means that are only as good as float32.
 """
 
 from functools import partial
@@ -75,8 +75,8 @@ GLOBAL_POOLS = {
 
 
 def to_keras(network, parameters):
-    """A vector of the trainable parameters as Keras's arrays: kernel and bias of each Conv2D, or kernel, gamma and beta,
-    then kernel and bias of Dense.
+    """A vector of the trainable parameters as Keras's arrays: of each Conv2D its kernel, and its bias or gamma and
+    beta, then kernel and bias of Dense.
     """
     views = split_gradient(network, parameters[: network.n_trainable])
     arrays = []

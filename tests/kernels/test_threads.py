@@ -13,6 +13,8 @@ from tests.helpers.threads import NUMBERS, assert_same_bits
 NETWORKS = {
     "small": SMALL,
     "four chunks": {"image_shape": (16, 14, 2), "n_filters": (5,), "kernel_size": ((3, 3),), "n_outputs": 16},
+    "normalized": {"image_shape": (9, 8, 2), "n_filters": (5,), "kernel_size": ((3, 3),), "n_outputs": 3,
+                   "pool_size": ((2, 2),), "batch_norm": True, "global_pool": "max"},
     "no intercept": {
         "image_shape": (9, 9, 1), "n_filters": (4,), "kernel_size": ((2, 2),), "n_outputs": 1, "fit_intercept": False
     },

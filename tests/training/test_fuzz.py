@@ -26,6 +26,7 @@ KINDS = {
         **{"n_filters": (2, 3), "kernel_size": (3, (2, 2)), "padding": "same", "pool_size": ((2, 1), 1)},
         **{"activation": "relu", "standardize": True},
     },
+    "stack, normalised": {"n_filters": (2, 3), "kernel_size": 2, "batch_norm": True, "global_pool": "max"},
     "two classes": {"n_filters": 2, "kernel_size": 2, "solver": "sgd"},
     "several labels": {"n_filters": (2, 2), "kernel_size": 2, "random_shift": 1},
     "early stopping": {"n_filters": 2, "early_stopping": True, "validation_fraction": 0.3},

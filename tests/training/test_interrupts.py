@@ -28,13 +28,13 @@ class Announcing(np.random.RandomState):
         return super().permutation(n_samples)
 
 threadpool_limits(int(sys.argv[1]), user_api="openmp")
-standardize = sys.argv[2] == "standardize"
+normalization = {} if sys.argv[2] == "plain" else {sys.argv[2]: True}
 rng = np.random.default_rng(0)
 few, y = rng.integers(0, 256, size=(200, 64 * 64), dtype=np.uint8), np.arange(200) % 2
 many = np.tile(few, (100, 1))
 clf = ConvSigmoidClassifier(
     n_filters=32, kernel_size=11, rescale=1 / 255, batch_size=8, max_iter=10**6, tol=0, n_iter_no_change=10**6,
-    n_jobs=int(sys.argv[1]), random_state=Announcing(0), standardize=standardize, learning_rate_init=1e-5,
+    n_jobs=int(sys.argv[1]), random_state=Announcing(0), learning_rate_init=1e-5, **normalization,
 )
 """
 
@@ -94,7 +94,7 @@ def interrupt(script, *args, n_epochs=1):
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-@pytest.mark.parametrize("way", ["plain", "standardize"])
+@pytest.mark.parametrize("way", ["plain", "standardize", "batch_norm"])
 def test_fit_in_its_first_epoch(n_jobs, way):
     seconds, output = interrupt(INTERRUPTED_FIT, n_jobs, way, "first")
     assert output == "0\n"

@@ -10,6 +10,7 @@ from numpy.testing import assert_array_equal
 from skcnn.fitting import fit
 from skcnn.training import Observer
 from tests.helpers.fits import fit_unconverged
+from tests.helpers.marks import every_normalization
 
 # Ways to train once more: plainly, with a validation set to look at, or to stop early by (the caller's own or a part).
 WAYS = ["partial_fit", "fit", "watched", "stopped", "stopped by a part"]
@@ -24,13 +25,13 @@ def train(clf, way, X, y, validation):
     return fit_unconverged(clf, X, y, **(validation if way in ("watched", "stopped") else {}))
 
 
-@pytest.mark.parametrize("standardize", [False, True])
+@every_normalization
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 @pytest.mark.parametrize("ways", list(product(WAYS, WAYS)), ids=" then ".join)
-def test_two_trainings(quick, digits, ways, solver, standardize):
+def test_two_trainings(quick, digits, ways, solver, normalization):
     X, y = digits
     data = X[:200], y[:200], {"X_val": X[200:], "y_val": y[200:]}
-    clf = quick(max_iter=3, solver=solver, standardize=standardize, learning_rate_init=0.02, **TO_THE_END)
+    clf = quick(max_iter=3, solver=solver, learning_rate_init=0.02, **normalization, **TO_THE_END)
     train(clf, ways[0], *data)
     before, n_epochs = clf._parameters.copy(), len(clf.loss_curve_)
     train(clf, ways[1], *data)

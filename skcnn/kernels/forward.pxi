@@ -1,0 +1,183 @@
+# The forward pass, part of _kernels.pyx; backward.pxi goes back the same way. One driver serves a group of images,
+# interleaved in LANES lanes, and single images where a group would be nearly empty: their number of lanes, 1, is a
+# constant where the drivers are called, and each is compiled for both.
+#
+# Both passes go through a stage a strip at a time, all the way from what it reads to what it hands on: what one kernel stores,
+# the next finds in the cache. The strips of a group are a row of pools of a few filters, or all rows of these where
+# they are normalised; those of a single image are all its rows, as one long run costs least.
+
+
+cdef inline void pool_and_activate(
+    const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, floating* convolved, floating* thread,
+) noexcept nogil:
+    """Pool and activate a strip of the convolution.
+
+    An activation never falls as its argument grows: the largest activation is that of the largest argument.
+    """
+    cdef const Stage* stage = strip.stage
+    cdef const Stage* above = stage + 1
+    cdef Py_ssize_t stride = direct_stride(strip, n_lanes)
+    cdef Py_ssize_t row = direct_row(stage, n_lanes)
+    cdef Py_ssize_t width = stage.pooled_width * n_lanes
+    cdef uint16_t* indices = indices_of(at, strip, n_lanes, thread)
+    cdef floating* out = output_row(at, strip, n_lanes, thread)
+    cdef bint contiguous = n_lanes == LANES or is_contiguous(stage)
+    # A single image's rows are activated all at once, for which they must be contiguous.
+    cdef floating* pooled = out if contiguous else convolved + strip.n_filters * stride
+    cdef Py_ssize_t filter_stride = above.plane * n_lanes if contiguous else strip.n_rows * width
+    cdef Py_ssize_t q, i
+    cdef floating* source
+    cdef floating* pooled_row
+    for q in range(strip.n_filters):
+        for i in range(strip.n_rows):
+            source = convolved + q * stride + i * stage.pool_height * row
+            pooled_row = pooled + q * filter_stride + i * width
+            if stage.pooled:
+                pooling.max_pool_forward(
+                    source, row, stage.pool_height, stage.pool_width, stage.pooled_width, n_lanes, pooled_row,
+                    indices + (q * stage.pooled_height + i) * width)
+                # In place, and to be seen as such: compilers vectorise arrays that overlap only if they are the same.
+                if n_lanes == LANES:
+                    activations.activate(stage.activation, pooled_row, width, pooled_row)
+            elif n_lanes == LANES:
+                activations.activate(stage.activation, source, width, pooled_row)
+            else:
+                memcpy(pooled_row, source, width * sizeof(floating))
+    if n_lanes == 1:
+        activations.activate(stage.activation, pooled, strip.n_filters * filter_stride, pooled)
+        for q in range(0 if contiguous else strip.n_filters):
+            for i in range(strip.n_rows):
+                memcpy(out + q * above.plane + i * above.row, pooled + q * filter_stride + i * width,
+                       width * sizeof(floating))
+
+
+cdef inline void forward_stage(
+    const Scratch* at, Py_ssize_t number, Py_ssize_t n_lanes, Py_ssize_t image, const floating* parameters,
+    floating* thread,
+) noexcept nogil:
+    """From what a stage reads to what it hands on; a group's last one is weighed by the dense layer, or pooled."""
+    cdef const Stage* stage = &at.net.stages[number]
+    cdef const floating* x = maps_of(at, number, n_lanes, image, thread)
+    cdef floating* convolved = thread + at.strip
+    cdef Strip strip
+    cdef Py_ssize_t first, last, q
+    strip.stage, strip.number, strip.image, strip.filter = stage, number, image, 0
+    strip.n_rows = 1 if n_lanes == LANES else stage.pooled_height
+    while strip.filter < stage.n_filters:
+        strip.n_filters = convolution.even_part(stage.n_filters - strip.filter, <Py_ssize_t> TILE_FILTERS)
+        strip.row = 0
+        while strip.row < stage.pooled_height:
+            first = strip.row
+            last = min(stage.pooled_height, first + ROW_BLOCK) if n_lanes == LANES else stage.pooled_height
+            while strip.row < last:
+                direct_forward(&strip, n_lanes, x, parameters, convolved)
+                pool_and_activate(at, &strip, n_lanes, convolved, thread)
+                strip.row += strip.n_rows
+            if n_lanes == LANES and number == at.net.n_stages - 1 and not at.net.global_pool:
+                for q in range(strip.n_filters):
+                    forward_dense_rows(at, stage, strip.filter + q, first, last, parameters, thread)
+        if number == at.net.n_stages - 1 and at.net.global_pool:
+            pool_globally(at, &strip, n_lanes, thread)
+        strip.filter += strip.n_filters
+
+
+cdef inline void forward_normalized_stage(
+    const Scratch* at, Py_ssize_t number, const floating* parameters, floating* thread,
+) noexcept nogil:
+    """The same of a group that is normalised: of a few filters first all of the convolution, which is kept."""
+    cdef const Stage* stage = &at.net.stages[number]
+    cdef const floating* x = maps_of(at, number, LANES, 0, thread)
+    cdef floating* rows = thread + at.strip
+    cdef floating* convolved
+    cdef Py_ssize_t n_positions = stage.out_height * stage.out_width
+    cdef Py_ssize_t n_values = stage.pool_height * stage.out_width * LANES
+    cdef Norm* norm
+    cdef Strip strip, part
+    cdef Py_ssize_t q
+    strip.stage, strip.number, strip.image, strip.filter = stage, number, 0, 0
+    while strip.filter < stage.n_filters:
+        strip.n_filters = convolution.even_part(stage.n_filters - strip.filter, <Py_ssize_t> TILE_FILTERS)
+        strip.row, strip.n_rows = 0, stage.pooled_height
+        direct_forward(&strip, LANES, x, parameters, convolved_of(at, stage, strip.filter, 0, thread))
+        for q in range(strip.n_filters):
+            part = one_filter(&strip, q)
+            part.n_rows = 1
+            convolved = convolved_of(at, stage, part.filter, 0, thread)
+            norm = norms_of(at, stage, thread) + part.filter
+            norm[0] = normalization.measure(convolved, n_positions, thread + at.weights)
+            while part.row < stage.pooled_height:
+                normalization.normalize(
+                    convolved + part.row * n_values, n_values, norm, stage.epsilon,
+                    parameters[stage.scales + part.filter], parameters[stage.intercepts + part.filter], rows)
+                pool_and_activate(at, &part, LANES, rows, thread)
+                part.row += 1
+            if number == at.net.n_stages - 1 and not at.net.global_pool:
+                forward_dense_rows(at, stage, part.filter, 0, stage.pooled_height, parameters, thread)
+        if number == at.net.n_stages - 1 and at.net.global_pool:
+            pool_globally(at, &strip, LANES, thread)
+        strip.filter += strip.n_filters
+
+
+cdef inline void pool_globally(
+    const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, floating* thread,
+) noexcept nogil:
+    """Of some filters' whole feature maps, the hidden activations."""
+    cdef Py_ssize_t plane = strip.stage[1].plane
+    cdef const floating* values = maps_of(at, strip.number + 1, n_lanes, strip.image, thread)
+    cdef floating* hidden = hidden_of(at, n_lanes, strip.image, thread)
+    cdef floating* maxima = maxima_of(at, n_lanes, strip.image, thread)
+    cdef Py_ssize_t f
+    for f in range(strip.filter, strip.filter + strip.n_filters):
+        if at.net.global_pool == GLOBAL_AVERAGE:
+            pooling.global_average_forward(values + f * plane * n_lanes, plane, n_lanes, hidden + f * n_lanes)
+        else:
+            pooling.global_max_forward(
+                values + f * plane * n_lanes, plane, n_lanes, hidden + f * n_lanes, maxima + f * n_lanes)
+
+
+cdef inline void forward_dense_rows(
+    const Scratch* at, const Stage* stage, Py_ssize_t f, Py_ssize_t first, Py_ssize_t last,
+    const floating* parameters, floating* thread,
+) noexcept nogil:
+    """What some rows of a filter's hidden activations add to a group's logits."""
+    cdef Py_ssize_t h = (f * stage.pooled_height + first) * stage.pooled_width
+    dense.dense_forward(
+        hidden_of(at, LANES, 0, thread) + h * LANES, parameters + at.net.weights + h, at.net.n_hidden,
+        (last - first) * stage.pooled_width, at.net.n_outputs, thread + at.logits)
+
+
+cdef inline void forward_stages(
+    const Scratch* at, Py_ssize_t n_lanes, Py_ssize_t image, const floating* parameters, floating* thread,
+) noexcept nogil:
+    """The one forward pass, of training and of prediction, from the pixels to the logits (not standardised).
+
+    Predictions are of folded networks, in which nothing is normalised.
+    """
+    cdef Py_ssize_t number
+    for number in range(at.net.n_stages):
+        if number:
+            clear_padding(&at.net.stages[number], n_lanes, maps_of(at, number, n_lanes, image, thread))
+        if n_lanes == LANES and at.net.normalize:
+            forward_normalized_stage(at, number, parameters, thread)
+        else:
+            forward_stage(at, number, n_lanes, image, parameters, thread)
+    if n_lanes == 1:
+        dense.dense_image_forward(hidden_of(at, 1, image, thread), parameters + at.net.weights, at.net.n_hidden,
+                                  at.net.n_outputs, thread + at.logits + image)
+    elif at.net.global_pool:
+        dense.dense_forward(hidden_of(at, LANES, 0, thread), parameters + at.net.weights, at.net.n_hidden,
+                            at.net.n_hidden, at.net.n_outputs, thread + at.logits)
+
+
+# Each is compiled once, whoever calls it: copies might order their sums differently, and one thread would come to other
+# bits than several.
+
+
+cdef void forward_group(const Scratch* at, const floating* parameters, floating* thread) noexcept nogil:
+    forward_stages(at, LANES, 0, parameters, thread)
+
+
+cdef void forward_image(
+    const Scratch* at, Py_ssize_t image, const floating* parameters, floating* thread,
+) noexcept nogil:
+    forward_stages(at, 1, image, parameters, thread)

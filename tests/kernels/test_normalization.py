@@ -1,0 +1,126 @@
+"""Means and variances of filters, measured over many groups of images, against plain NumPy."""
+
+import numpy as np
+import pytest
+
+from skcnn.kernels import measure_norms
+from skcnn.network import Network
+from tests.helpers import harness, reference
+from tests.helpers.harness import assert_close, random_problem, read_only
+from tests.helpers.marks import every_dtype, every_shape, every_x_dtype
+from tests.helpers.threads import NUMBERS, assert_same_bits
+
+STACK = Network((6, 5, 2), (3, 7), ((3, 2), (2, 2)), 2, ((2, 2), (1, 1)), "same", "relu", batch_norm=True)
+
+
+def measure(network, parameters, X, sample_weight, rows=None, n_threads=1):
+    """The sum of the weights, and norms (n_norms, 2)."""
+    rows = np.arange(len(X)) if rows is None else rows
+    norms = np.full((sum(network.n_filters), 2), np.nan)
+    arrays = map(read_only, (X, sample_weight, rows, parameters))
+    return measure_norms(network.compiled, *arrays, n_threads, norms), norms
+
+
+def expected_norms(network, parameters, X, sample_weight):
+    """The same, each layer's input normalised group by group."""
+    views = network.views(parameters.astype(float))
+    maps, weights = harness.images_of(network, X), sample_weight.astype(float)
+    norms = []
+    for number, stage in enumerate(network.stages):
+        layer = reference.layer_parameters(views, number)
+        how = network.activation, network.padding, stage.pool_size
+        maps, (_, convolved, _) = reference.layer_forward(maps, layer, *how, weights)
+        norms.append(np.transpose(reference.filter_statistics(convolved, weights)))
+    return weights.sum(), np.concatenate(norms)
+
+
+@every_dtype
+@every_x_dtype
+@pytest.mark.parametrize("n_samples", [1, 5, 16, 17, 40, 300], ids="{} rows".format)
+def test_norms(n_samples, x_dtype, dtype):
+    problem = random_problem(STACK, n_samples, dtype, weighted=True)
+    problem["X"] = np.random.default_rng(1).integers(256, size=problem["X"].shape).astype(x_dtype)
+    del problem["targets"]
+    weight, norms = measure(STACK, **problem)
+    expected_weight, expected = expected_norms(STACK, **problem)
+    assert weight == pytest.approx(expected_weight)
+    assert_close(norms.astype(dtype), expected)
+
+
+@every_shape
+@every_dtype
+def test_every_shape(image_shape, kernel_size, dtype):
+    network = Network(image_shape, (5,), (kernel_size,), 2, batch_norm=True)
+    problem = random_problem(network, 20, dtype)
+    del problem["targets"]
+    for actual, expected in zip(measure(network, **problem), expected_norms(network, **problem), strict=True):
+        assert_close(np.asarray(actual, dtype), expected)
+
+
+@every_dtype
+def test_variances_of_values_far_from_zero(dtype):
+    """Only the digits that differ are summed: a mean a thousand times as large as the deviation costs three of them."""
+    network = Network((1, 400, 1), (3,), ((1, 3),), 1, batch_norm=True)
+    problem = random_problem(network, 40, dtype)
+    problem["X"] += 1000
+    del problem["targets"]
+    _, norms = measure(network, **problem)
+    _, expected = expected_norms(network, **problem)
+    np.testing.assert_allclose(norms, expected, rtol=1e-3 if dtype == "float32" else 1e-9)
+
+
+@every_dtype
+def test_constant_images_have_no_variance(dtype):
+    network = Network((3, 9, 1), (4,), ((3, 3),), 1, batch_norm=True)
+    problem = random_problem(network, 24, dtype)
+    problem["X"][:] = 0.1
+    del problem["targets"]
+    assert not measure(network, **problem)[1][:, 1].any()
+
+
+def test_without_any_weight():
+    problem = random_problem(STACK, 40)
+    problem["sample_weight"][:] = 0
+    del problem["targets"]
+    weight, norms = measure(STACK, **problem)
+    assert weight == 0
+    assert not norms.any()
+
+
+@every_dtype
+def test_rows(dtype):
+    """In any order, some of them twice."""
+    problem = random_problem(STACK, 40, dtype, weighted=True)
+    del problem["targets"]
+    rows = np.random.default_rng(0).integers(40, size=55)
+    some = {name: array if name == "parameters" else array[rows] for name, array in problem.items()}
+    assert_same_bits(measure(STACK, **problem, rows=rows)[1], measure(STACK, **some)[1])
+
+
+@every_dtype
+@pytest.mark.parametrize("n_samples", [1, 17, 65, 330, 1100], ids="{} rows".format)
+def test_any_number_of_threads(n_samples, dtype):
+    problem = random_problem(STACK, n_samples, dtype, weighted=True)
+    del problem["targets"]
+    weight, norms = measure(STACK, **problem)
+    for n_threads in NUMBERS:
+        other_weight, other = measure(STACK, **problem, n_threads=n_threads)
+        assert other_weight == weight
+        assert_same_bits(other, norms)
+
+
+def test_what_cannot_be_measured():
+    problem = random_problem(STACK, 5)
+    del problem["targets"]
+    with pytest.raises(ValueError, match="There is nothing to measure"):
+        measure(STACK, **problem, rows=np.arange(0))
+    plain = problem | {"parameters": STACK.fold(problem["parameters"])}
+    with pytest.raises(ValueError, match="There is nothing to measure"):
+        measure(STACK.folded, **plain)
+
+
+def test_a_network_that_normalises_does_not_predict_by_itself():
+    problem = random_problem(STACK, 5)
+    outputs = np.empty((5, 2)), None
+    with pytest.raises(ValueError, match="its folded network does"):
+        harness.kernels.forward(STACK.compiled, problem["X"], None, problem["parameters"], outputs, 1)
