@@ -1,11 +1,12 @@
 """Accuracy against seconds, beside what else scikit-learn's users would take, on real images and on signals.
 
-    python benchmarks/accuracy.py --data mnist.npz [--threads 2] [--n-seeds 3] [--sets mnist notebook digits signals]
+    python benchmarks/accuracy.py --data mnist.npz [--threads 2] [--n-seeds 3] [--sets mnist digits series]
 
 mnist     all 60 000 training images, accuracy on the 10 000 test images (needs --data)
 notebook  digit > 4 from the first 200 training images, accuracy on the 10 000 test images (needs --data)
 digits    scikit-learn's digits, StratifiedKFold(5, shuffle=True, random_state=0), after a grid search on the same folds
 signals   MNIST-1D: 4000 signals of 40 samples to train on, 1000 to test (the package mnist1d makes them)
+series    time series that aeon brings, split as they come: test accuracy, and seconds of a fit
 
 Means over the seeds, with the least and the largest; what draws nothing at random is fitted once. Seconds are those of
 a fit, the median over the seeds. What is not installed is left out: PyTorch, mnist1d, and aeon's MiniRocket.
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from machine import add_threads, are_installed, limit_threads, make_parser, parse, print_header, print_table
+from series import LOADERS as SERIES_LOADERS
+from series import OfSeries, load_series
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -31,6 +34,7 @@ from tasks import CONFIGS, add_data, load_data
 
 from skcnn import ConvSigmoidClassifier
 
+SERIES = list(SERIES_LOADERS)
 FOLDS = StratifiedKFold(5, shuffle=True, random_state=0)
 
 
@@ -156,6 +160,54 @@ def print_signals(options):
     print_split(signal_contenders(options.threads), split, options.n_seeds)
 
 
+# ---- time series ----
+
+
+def series_contenders(threads):
+    from aeon.classification.convolution_based import MiniRocketClassifier
+    from aeon.classification.distance_based import KNeighborsTimeSeriesClassifier
+
+    def ours(n_filters=16, **parameters):
+        return OfSeries(ConvSigmoidClassifier(n_filters, **parameters, n_jobs=threads))
+
+    # One for all series: see docs/signals.md.
+    layers = {"n_filters": (32, 64, 64), "learning_rate": "cosine"}
+    return [
+        Contender("skcnn, as by default", ours()),
+        Contender("skcnn, three layers", ours(**layers)),
+        Contender("skcnn, three layers, normalised", ours(**layers, batch_norm=True, global_pool="average")),
+        Contender("MiniRocketClassifier()", MiniRocketClassifier(n_jobs=threads)),
+        Contender("1-NN, DTW", KNeighborsTimeSeriesClassifier(distance="dtw", n_jobs=threads), random=False),
+    ]
+
+
+def print_series(options):
+    """A row for each set, and the means of all."""
+    contenders = series_contenders(options.threads)
+    means = []
+
+    def rows():
+        for name in SERIES[: 1 if options.quick else None]:
+            splits = [load_series(name, split) for split in ("TRAIN", "TEST")]
+            if None in splits:
+                continue
+            (X, y), (X_test, y_test) = splits
+            cells, of_set = [], []
+            for contender in contenders:
+                seeds = range(options.n_seeds if contender.random else 1)
+                scores, seconds = zip(
+                    *(fit_and_score(contender, X, y, X_test, y_test, seed) for seed in seeds), strict=True
+                )
+                of_set.append(np.mean(scores))
+                cells.append(f"{np.mean(scores):.3f} ({np.median(seconds):.1f} s)")
+            means.append(of_set)
+            yield name, f"{len(X)} x {' x '.join(map(str, X.shape[1:]))}", *cells
+        yield "mean", "", *(f"{mean:.3f}" for mean in np.mean(means, axis=0))
+
+    header = ["set", "series x channels x samples", *(contender.name for contender in contenders)]
+    print_table(header, rows())
+
+
 # ---- digits, by cross-validation ----
 
 
@@ -196,8 +248,15 @@ def print_digits(options):
     print_table(["program", "accuracy over the folds", "s a fit"], rows())
 
 
-SETS = {"mnist": print_mnist, "notebook": print_notebook, "digits": print_digits, "signals": print_signals}
+SETS = {
+    "mnist": print_mnist,
+    "notebook": print_notebook,
+    "digits": print_digits,
+    "signals": print_signals,
+    "series": print_series,
+}
 NEED_DATA = ("mnist", "notebook")
+NEED_MODULES = {"signals": "mnist1d", "series": "aeon"}
 
 
 def main(argv=None):
@@ -216,8 +275,8 @@ def main(argv=None):
     for name in options.sets:
         if name in NEED_DATA and not options.data:
             print(f"No --data: {name} is left out.\n")
-        elif name == "signals" and not are_installed(["mnist1d"]):
-            print("mnist1d is not installed: signals are left out.\n")
+        elif not are_installed([NEED_MODULES.get(name, "skcnn")]):
+            print(f"{NEED_MODULES[name]} is not installed: {name} are left out.\n")
         else:
             SETS[name](options)
 

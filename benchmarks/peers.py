@@ -2,9 +2,10 @@
 
 A twin is built from a `tasks.Task`. `arrange(rows)` readies the rows in their order, which is not timed; `epoch()`
 trains on them and returns the epoch's loss; `predict_proba()` returns the probabilities of `task.pixels_new`, and
-`predictions` are the ways to it that are timed, by name. The libraries are imported when a twin is built, after
-`machine.limit_threads` has had its say. `predict_batch` is how many images go through the network at once in
-prediction: the fastest, or close to it, of several numbers from 100 to all.
+`predictions` are the ways to it that are timed, by name; `normalizes` is whether it knows batch normalisation, over the
+whole batch. The libraries are imported when a twin is built, after `machine.limit_threads` has had its say.
+`predict_batch` is how many images go through the network at once in prediction: the fastest, or close to it, of several
+numbers from 100 to all.
 """
 
 from types import MappingProxyType
@@ -20,6 +21,7 @@ class TorchTwin:
 
     name = "PyTorch"
     modules = ("torch",)
+    normalizes = True
     predict_batch = 250
     fused = None
 
@@ -33,7 +35,9 @@ class TorchTwin:
         steps = []
         for stage in network.stages:
             layer = stage.convolution
-            steps += [torch.nn.Conv2d(layer.in_shape[2], layer.n_filters, layer.kernel_size, padding=layer.padding)]
+            shape = {"kernel_size": layer.kernel_size, "padding": layer.padding, "bias": not network.batch_norm}
+            steps += [torch.nn.Conv2d(layer.in_shape[2], layer.n_filters, **shape)]
+            steps += [torch.nn.BatchNorm2d(layer.n_filters)] if network.batch_norm else []
             steps += [torch.nn.ReLU() if network.activation == "relu" else torch.nn.Sigmoid()]
             steps += [torch.nn.MaxPool2d(stage.pool_size)] if stage.pooling else []
         dense = torch.nn.Linear(network.n_hidden, network.n_outputs)
@@ -57,6 +61,7 @@ class TorchTwin:
 
     def epoch(self):
         total = 0.0
+        self._model.train()
         for batch in self._rows.split(self._batch_size):
             self._optimizer.zero_grad()
             logits = self._model(self._X.index_select(0, batch))
@@ -73,6 +78,7 @@ class TorchTwin:
         return self._probabilities(self._torch.from_numpy(pixels).reshape(-1, *self._X.shape[1:]), self.predict_batch)
 
     def _probabilities(self, X, n_at_once):
+        self._model.eval()
         with self._torch.inference_mode():
             parts = [self._torch.sigmoid(self._model(images)) for images in X.split(n_at_once)]
         return to_classes(self._torch.cat(parts).numpy())
@@ -99,6 +105,7 @@ class JaxTwin:
 
     name = "JAX"
     modules = ("jax",)
+    normalizes = False
     predict_batch = 100
 
     def __init__(self, task, threads):  # threads: for the whole process, by machine.limit_threads

@@ -24,6 +24,7 @@ class KerasTwin:
 
     name = "Keras on TensorFlow"
     modules = ("keras", "tensorflow")
+    normalizes = False
     predict_batch = 1000
     whole_epoch_a_call = False
 

@@ -12,6 +12,7 @@ import warnings
 
 import numpy as np
 from machine import are_installed, make_parser, parse, print_header, print_table, stop
+from series import load_series
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -22,24 +23,15 @@ from sklearn.preprocessing import StandardScaler
 from skcnn import ConvSigmoidClassifier
 from skcnn.datasets import load_mnist_sample
 
-SIGNALS = {
-    "ArrowHead": "load_arrow_head",
-    "GunPoint": "load_gunpoint",
-    "OSULeaf": "load_osuleaf",
-    "ACSF1": "load_acsf1",
-    "BasicMotions": "load_basic_motions",
-}
+SIGNALS = ("ArrowHead", "GunPoint", "OSULeaf", "ACSF1", "BasicMotions")
 
 
 def signal_sets():
     """Those that this version of aeon has; several channels lie one behind the other."""
-    import aeon.datasets
-
-    for name, loader in SIGNALS.items():
-        if hasattr(aeon.datasets, loader):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)  # that it will not have some of them for ever
-                X, y = getattr(aeon.datasets, loader)(split="TRAIN")
+    for name in SIGNALS:
+        series = load_series(name, "TRAIN")
+        if series is not None:
+            X, y = series
             yield name, X.reshape(len(X), -1), y
 
 

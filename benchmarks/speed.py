@@ -29,6 +29,7 @@ from peers import PEERS
 from tasks import CONFIGS, Skcnn, add_data, check_threads, load_data, make_task
 
 N_CHECKED = 1000  # images on which everyone must agree: rounding has not yet led the networks apart
+GROUP = 16  # images that skcnn normalises together, and in batches of so many everyone
 
 # ---- checking ----
 
@@ -59,15 +60,21 @@ def make_contenders(data, config, peers, threads):
 
 
 def check_training(data, config, peers, threads):
-    """Leave the program unless everyone predicts the same before and after an epoch on some of the images."""
+    """Leave the program unless everyone predicts the same before and after an epoch on some of the images.
+
+    Networks that normalise predict by other statistics, which only some keep while they train: their losses count.
+    """
+    if config.batch_norm:
+        config = replace(config, batch_size=GROUP)
     some = replace(data, X=data.X[:N_CHECKED], digits=data.digits[:N_CHECKED])
     contenders = make_contenders(some, config, peers, threads)
     check_predictions(contenders, "initial probabilities", 1e-4)
     rows = np.random.RandomState(1).permutation(len(some.X))
     for contender in contenders:
         contender.arrange(rows)
-    check_losses(contenders, [contender.epoch() for contender in contenders], 1e-4)
-    check_predictions(contenders, "trained probabilities", 5e-3)
+    check_losses(contenders, [contender.epoch() for contender in contenders], 1e-3 if config.batch_norm else 1e-4)
+    if not config.batch_norm:
+        check_predictions(contenders, "trained probabilities", 1e-2)
 
 
 # ---- measuring ----
@@ -79,7 +86,7 @@ def measure_predictions(contenders, repeats):
     return dict(zip(ways, take_turns(list(ways.values()), repeats).T, strict=True))
 
 
-def measure_epochs(contenders, n_train, repeats):
+def measure_epochs(contenders, config, n_train, repeats):
     """Seconds of each contender's epochs, by name; the first one is not counted."""
     generator = np.random.RandomState(1)
     turns = []
@@ -89,7 +96,7 @@ def measure_epochs(contenders, n_train, repeats):
             contender.arrange(rows)
         seconds, losses = zip(*(rested(contender.epoch) for contender in contenders), strict=True)
         turns.append(seconds)
-        if turn == 0:
+        if turn == 0 and not config.batch_norm:
             check_losses(contenders, losses, 1e-2)
     return dict(zip((contender.name for contender in contenders), np.array(turns[1:]).T, strict=True))
 
@@ -142,14 +149,15 @@ def main(argv=None):
     print_header(options, options.threads, modules)
     print(f"{data.source}; medians of {options.repeats} turns (and the fastest), ratios to the first program\n")
     configs = [CONFIGS[name] for name in options.configs]
+    peers_of = {config: [peer for peer in peers if peer.normalizes or not config.batch_norm] for config in configs}
     for config in configs:
-        check_training(data, config, peers, options.threads)
+        check_training(data, config, peers_of[config], options.threads)
     results = {}
     for config in configs:
-        contenders = make_contenders(data, config, peers, options.threads)
+        contenders = make_contenders(data, config, peers_of[config], options.threads)
         results[str(config)] = {
             "predict": summarize(measure_predictions(contenders, options.repeats)),
-            "epoch": summarize(measure_epochs(contenders, len(data.X), options.repeats)),
+            "epoch": summarize(measure_epochs(contenders, config, len(data.X), options.repeats)),
         }
     print_summaries(results, "epoch", "s an epoch", 1, 3)
     print_summaries(results, "predict", f"ms to predict {len(data.X_new)}", 1e3, 1)

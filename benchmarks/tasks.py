@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skcnn import ConvSigmoidClassifier
 from skcnn.kernels import LOSSES
+from skcnn.model import Model
 from skcnn.network import Network
 from skcnn.plan import make_plan
 from skcnn.state import State, zero_moments
@@ -31,14 +32,18 @@ class Config:
     n_outputs: int
     batch_size: int
     padding: str = "valid"
-    pool: int = 1  # side of the pools
+    pool: int | tuple = 1  # side of the pools, or of each layer's
     activation: str = "sigmoid"
+    batch_norm: bool = False
 
     def __str__(self):
-        filters = " and ".join(map(str, self.n_filters))
+        filters = ", ".join(map(str, self.n_filters[:-1])) + " and " * (len(self.n_filters) > 1)
+        filters += str(self.n_filters[-1])
         outputs = "1 output" if self.n_outputs == 1 else f"{self.n_outputs} outputs"
         more = [] if self.activation == "sigmoid" else [self.activation]
-        more += [] if self.pool == 1 else [f"pool {self.pool}"]
+        more += ["normalised"] if self.batch_norm else []
+        pools = (self.pool,) if isinstance(self.pool, int) else self.pool
+        more += [] if self.pool == 1 else [f"pool {', '.join(map(str, pools))}"]
         return ", ".join([f"{filters} filters {self.side}x{self.side}", *more, outputs, f"batch {self.batch_size}"])
 
     @property
@@ -50,6 +55,7 @@ class Config:
             "padding": self.padding,
             "pool_size": self.pool,
             "activation": self.activation,
+            "batch_norm": self.batch_norm,
         }
 
 
@@ -58,6 +64,9 @@ CONFIGS = {
     "medium": Config((8,), 5, 10, 128),
     "large": Config((32,), 3, 10, 256),
     "stack": Config((16, 32), 3, 10, 64, "same", 2, "relu"),
+    "stack-norm": Config((16, 32), 3, 10, 64, "same", 2, "relu", batch_norm=True),
+    "three": Config((32, 64, 64), 3, 10, 64, "same", (2, 2, 1), "relu"),
+    "three-norm": Config((32, 64, 64), 3, 10, 64, "same", (2, 2, 1), "relu", batch_norm=True),
 }
 
 
@@ -126,14 +135,16 @@ def add_data(parser):
 
 def make_network(config, image_side):
     n_layers = len(config.n_filters)
+    pools = (config.pool,) * n_layers if isinstance(config.pool, int) else config.pool
     return Network(
         image_shape=(image_side, image_side, 1),
         n_filters=config.n_filters,
         kernel_size=((config.side, config.side),) * n_layers,
         n_outputs=config.n_outputs,
-        pool_size=((config.pool, config.pool),) * n_layers,
+        pool_size=tuple((pool, pool) for pool in pools),
         padding=config.padding,
         activation=config.activation,
+        batch_norm=config.batch_norm,
     )
 
 
@@ -209,7 +220,9 @@ class Skcnn:
 
     def _load(self):
         """Put the training loop's weights into the classifier."""
-        self._classifier._parameters[:] = self._state.parameters  # not their averages, which peers have none of
+        # Not their averages, which peers have none of.
+        model = Model(self._problem.network, self._state.parameters.copy(), self._problem.labels)
+        vars(self._classifier)["_model"] = model
 
     def arrange(self, rows):
         self._order = GivenOrder(rows)

@@ -29,10 +29,10 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         more, and cost time in proportion; a second layer sees larger shapes, made of those that the first one sees.
     kernel_size : "auto", int, or sequence of int or (kernel_height, kernel_width), default="auto"
         Size of a filter in pixels: about that of what should be noticed. "auto" is 5 for one layer and 3 for stacks of
-        several; of signals of up to 1000 samples a tenth, made odd, up to 25 and in stacks up to 9. An int is for all
-        layers, a sequence (tuples and lists mean the same) has one entry for each: (5, 3) is 5 x 5 pixels in the first
-        layer and 3 x 3 in the second, [(3, 5)] is one layer of 3 x 5. An int is clipped to the sides of what the layer
-        reads, a pair must fit.
+        several; of signals of up to 1000 samples, or of any length with `global_pool`, a tenth, made odd, up to 25 and
+        in stacks up to 9. An int is for all layers, a sequence (tuples and lists mean the same) has one entry for
+        each: (5, 3) is 5 x 5 pixels in the first layer and 3 x 3 in the second, [(3, 5)] is one layer of 3 x 5. An int
+        is clipped to the sides of what the layer reads, a pair must fit.
     image_shape : tuple of (height, width) or (height, width, n_channels), default=None
         What a row of X is, channels varying fastest; say it whenever rows are no square grey images. None takes X
         of three or four axes as the images it is, rows as square images if the number of features is a square

@@ -215,7 +215,7 @@ def make_network(estimator, n_features, n_outputs, given_shape=None, pixel_scale
     image_shape = check_image_shape(estimator.image_shape, n_features, given_shape)
     padding = choose_padding(estimator.padding, estimator.n_filters)
     n_filters, kernel_size, pool_size = layer_sizes(
-        image_shape, estimator.n_filters, estimator.kernel_size, estimator.pool_size, padding
+        image_shape, estimator.n_filters, estimator.kernel_size, estimator.pool_size, padding, estimator.global_pool
     )
     rescale, input_scale = pixel_scale
     return Network(

@@ -16,7 +16,9 @@ _POOL_SIDES = "pool_height", "pool_width"
 
 # "auto": of one layer, and of stacks.
 _KERNEL_SIZES = 5, 3
-_SIGNAL_PART, _LONGEST_SIGNAL = 10, 1000  # of a long signal a filter spans a tenth; longer rows gain nothing by it
+# Of a long signal a filter spans a tenth. Longer rows gain nothing by it: they are features, most likely, unless what a
+# filter finds may be anywhere.
+_SIGNAL_PART, _LONGEST_SIGNAL = 10, 1000
 _PADDINGS = "valid", "same"
 _ACTIVATIONS = "sigmoid", "relu"
 _POOL_SIZE = 2  # of one layer
@@ -37,11 +39,11 @@ def choose_activation(activation, n_filters):
     return _ACTIVATIONS[is_stack(n_filters)] if activation == "auto" else activation
 
 
-def choose_kernel(image_shape, n_filters):
+def choose_kernel(image_shape, n_filters, global_pool):
     """The side of kernels: longer for long signals, whose filters have no more taps than those for images even so."""
     side = _KERNEL_SIZES[is_stack(n_filters)]
     n_samples = max(image_shape[:2])
-    if min(image_shape[:2]) > 1 or n_samples > _LONGEST_SIGNAL:
+    if min(image_shape[:2]) > 1 or (n_samples > _LONGEST_SIGNAL and global_pool is None):
         return side
     return min(max(side, n_samples // _SIGNAL_PART | 1), side**2)  # odd
 
@@ -51,7 +53,7 @@ def choose_pool(shape):
     return tuple(2 if side // 2 >= _LEFT_TO_READ else 1 for side in shape[:2])
 
 
-def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding):
+def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding, global_pool=None):
     """Numbers of filters, kernel sizes and pool sizes by layer, from hyper-parameters that have passed their checks.
 
     Returns
@@ -68,7 +70,7 @@ def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding):
         a layer does not fit: then the message has the shapes up to there.
     """
     if is_auto(kernel_size):
-        kernel_size = choose_kernel(image_shape, n_filters)
+        kernel_size = choose_kernel(image_shape, n_filters, global_pool)
     if is_auto(pool_size) and not is_stack(n_filters):
         pool_size = _POOL_SIZE
     n_filters = tuple(int(n) for n in (n_filters if is_sequence(n_filters) else [n_filters]))

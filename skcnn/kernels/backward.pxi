@@ -1,5 +1,5 @@
-# The backward pass, part of _kernels.pyx: the strips of forward.pxi again, from the gradient of what a stage hands on to
-# that of what it reads, the last stage first.
+# The backward pass, part of _kernels.pyx: the strips of forward.pxi again, from the gradient of what a stage hands on
+# to that of what it reads, the last stage first.
 
 
 cdef inline void global_pool_backward(

@@ -2,9 +2,9 @@
 # interleaved in LANES lanes, and single images where a group would be nearly empty: their number of lanes, 1, is a
 # constant where the drivers are called, and each is compiled for both.
 #
-# Both passes go through a stage a strip at a time, all the way from what it reads to what it hands on: what one kernel stores,
-# the next finds in the cache. The strips of a group are a row of pools of a few filters, or all rows of these where
-# they are normalised; those of a single image are all its rows, as one long run costs least.
+# Both passes go through a stage a strip at a time, all the way from what it reads to what it hands on: what one kernel
+# stores, the next finds in the cache. The strips of a group are a row of pools of a few filters, or all rows of these
+# where they are normalised; those of a single image are all its rows, as one long run costs least.
 
 
 cdef inline void pool_and_activate(

@@ -44,6 +44,13 @@ def test_auto_of_one_layer(n_filters, image_shape, kernel, pool):
     assert choose_activation("auto", n_filters) == "sigmoid"
 
 
+@pytest.mark.parametrize(("n_filters", "side"), [(4, 25), ((4, 5), 9)])
+def test_kernels_for_long_signals_that_are_pooled_globally(n_filters, side):
+    """Rows of more than 1000 values are features, most likely, unless what a filter finds may be anywhere."""
+    _, kernels, _ = layer_sizes((1, 1500, 1), n_filters, "auto", 1, "same", "average")
+    assert set(kernels) == {(1, side)}
+
+
 @pytest.mark.parametrize(
     ("image_shape", "n_layers", "kernel", "pools"),
     [
