@@ -45,7 +45,8 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         Max-pooling after each layer: of every pool of that many pixels only the largest value goes on; what fills no
         pool at the end of rows and columns is dropped. 2 makes what comes next four times cheaper, and the network
         less sensitive to where things are; 1 is no pooling. "auto" is 2, and in stacks 1 along a side of which fewer
-        than 4 pixels would be left. Otherwise the same rules as for `kernel_size`.
+        than 4 pixels would be left; it is 4 for signals with `global_pool` of which 250 samples are left then.
+        Otherwise the same rules as for `kernel_size`.
     activation : {"auto", "sigmoid", "tanh", "relu"}, default="auto"
         Of the convolutional layers: 1 / (1 + exp(-c)), tanh(c) or max(c, 0). "auto" is "sigmoid" for one layer and
         "relu" for stacks.

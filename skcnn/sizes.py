@@ -22,8 +22,9 @@ _SIGNAL_PART, _LONGEST_SIGNAL = 10, 1000
 _PADDINGS = "valid", "same"
 _ACTIVATIONS = "sigmoid", "relu"
 _POOL_SIZE = 2  # of one layer
-# Stacks have pools of 2 along a side that has so many pixels left then.
+# Stacks have pools of 2 along a side that has so many pixels left then; of long signals that are pooled globally, 4.
 _LEFT_TO_READ = 4
+_LONG_POOL, _LEFT_OF_LONG = 4, 250
 
 
 def is_stack(n_filters):
@@ -48,8 +49,10 @@ def choose_kernel(image_shape, n_filters, global_pool):
     return min(max(side, n_samples // _SIGNAL_PART | 1), side**2)  # odd
 
 
-def choose_pool(shape):
+def choose_pool(shape, global_pool):
     """(height, width) of a stack's pool on feature maps of that shape."""
+    if global_pool and min(shape[:2]) == 1 and max(shape[:2]) // _LONG_POOL >= _LEFT_OF_LONG:
+        return tuple(min(side, _LONG_POOL) for side in shape[:2])
     return tuple(2 if side // 2 >= _LEFT_TO_READ else 1 for side in shape[:2])
 
 
@@ -84,7 +87,7 @@ def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding, global_
         layers.append(Convolution(shape, number, n, kernel, padding))
         pool_name, pool_given = pool
         shape = layers[-1].out_shape
-        pool = choose_pool(shape) if is_auto(pool_given) else fit_size(*pool, _POOL_SIDES, shape, layers)
+        pool = choose_pool(shape, global_pool) if is_auto(pool_given) else fit_size(*pool, _POOL_SIDES, shape, layers)
         if prod(pool) > MAX_POOL:
             raise ValueError(
                 f"{pool_name}={pool_given!r} makes pools of {pool[0]} x {pool[1]} values; they may have {MAX_POOL}."

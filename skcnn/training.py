@@ -138,8 +138,8 @@ def final_parameters(problem, state, plan):
     return settled_parameters(problem, state, plan)
 
 
-def settled_parameters(problem, state, plan, n_rows=None):
-    """Those learnt so far, with the statistics that they predict with, of `n_rows` of the training set at most.
+def settled_parameters(problem, state, plan, **rows):
+    """Those learnt so far, with the statistics that they predict with, measured on `n_rows` if that is given.
 
     Raises
     ------
@@ -148,10 +148,10 @@ def settled_parameters(problem, state, plan, n_rows=None):
     """
     network = problem.network
     if plan.incremental and network.batch_norm:
-        update_running(problem, state, plan, n_rows)
+        update_running(problem, state, plan, **rows)
     parameters = own(state.learnt_parameters(), state.parameters.dtype)
     if not plan.incremental:
-        recompute_statistics(problem, parameters, plan.n_scoring_threads, n_rows)
+        recompute_statistics(problem, parameters, plan.n_scoring_threads, **rows)
     if has_statistics(network):
         check_finite(0.0, parameters, plan)
     return parameters
@@ -160,7 +160,7 @@ def settled_parameters(problem, state, plan, n_rows=None):
 def interrupted_parameters(problem, state, plan):
     """Those of a model that has to be had at once; logits have running statistics, filters need some rows."""
     if problem.network.batch_norm:
-        return settled_parameters(problem, state, plan, _FEW_ROWS)
+        return settled_parameters(problem, state, plan, n_rows=_FEW_ROWS)
     return state.learnt_parameters()
 
 

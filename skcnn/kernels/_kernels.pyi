@@ -44,6 +44,7 @@ def forward(
 ) -> None: ...
 def measure_norms(
     network: CompiledNetwork,
+    number: int,
     X: Pixels,
     sample_weight: Floats,
     rows: Indices,

@@ -276,21 +276,26 @@ cdef int predict_rows(
 
 
 def measure_norms(
-    CompiledNetwork network not None, X, sample_weight, rows, parameters, Py_ssize_t n_threads, norms_out,
+    CompiledNetwork network not None, Py_ssize_t number, X, sample_weight, rows, parameters, Py_ssize_t n_threads,
+    norms_out,
 ):
-    """Means and variances of the convolutions of a network that normalises them, of rows of X in groups as in training.
+    """Mean and variance of each filter of a stage of a network that normalises, over rows of X.
+
+    The stages before are normalised by those among the parameters.
 
     Parameters
     ----------
     network : CompiledNetwork
+    number : int
+        Of the stage.
     X : ndarray of shape (n_samples, n_features), uint8, float32 or float64
     sample_weight : ndarray of shape (n_samples,), in the parameters' type
     rows : ndarray of shape (n_rows,), intp
-        One or more, in the order in which they make groups.
+        One or more.
     parameters : ndarray of shape (n_parameters,), float32 or float64
     n_threads : int
-    norms_out : ndarray of shape (n_norms, 2), float64
-        To be written to: the mean and the variance of each filter, of all layers.
+    norms_out : ndarray of shape (n_filters, 2), float64
+        To be written to: means and variances.
 
     Returns
     -------
@@ -313,20 +318,21 @@ def measure_norms(
     batch.sample_weight = views.take("sample_weight", sample_weight, type, batch.n_rows, ONE_AXIS, False)
     batch.rows = views.take_rows("rows", rows, batch.n_rows)
     batch.n_rows = batch.n_left = views.length
-    if not net.normalize or batch.n_rows == 0:
-        raise ValueError("There is nothing to measure: no row, or a network that does not normalise.")
-    norms = views.take("norms_out", norms_out, DOUBLES, net.n_norms, 2, True)
+    if not net.normalize or not 0 <= number < net.n_stages or batch.n_rows == 0:
+        raise ValueError("There is nothing to measure: no row, no such stage, or a network that does not normalise.")
+    cdef Py_ssize_t n_norms = net.stages[number].n_filters
+    norms = views.take("norms_out", norms_out, DOUBLES, n_norms, 2, True)
     cdef Py_ssize_t n_chunks = count_chunks(count_groups(batch.n_rows))
     cdef Memory workspace = Memory(workspace_size(net, LANES, n_threads, type, &at))
-    cdef Memory of_chunks = Memory(n_chunks * (sizeof(double) + net.n_norms * sizeof(Norm)))
+    cdef Memory of_chunks = Memory(n_chunks * (sizeof(double) + n_norms * sizeof(Norm)))
     cdef double* weights = <double*> of_chunks.data
     cdef double weight
     with nogil:
         if type == FLOATS:
-            weight = measure_chunks(&batch, &at, <float*> values, <float*> workspace.data, weights,
+            weight = measure_chunks(&batch, &at, number, <float*> values, <float*> workspace.data, weights,
                                     <Norm*> (weights + n_chunks), <Norm*> norms)
         else:
-            weight = measure_chunks(&batch, &at, <double*> values, <double*> workspace.data, weights,
+            weight = measure_chunks(&batch, &at, number, <double*> values, <double*> workspace.data, weights,
                                     <Norm*> (weights + n_chunks), <Norm*> norms)
     return weight
 

@@ -190,6 +190,8 @@ cdef int read_layout(Network* net, network) except -1:
         find_span(spans, f"filters_{number}", stage.n_filters * stage.n_taps, net.n_trainable, &stage.filters)
         if net.normalize:
             find_span(spans, f"scales_{number}", stage.n_filters, net.n_trainable, &stage.scales)
+            find_span(spans, f"means_{number}", stage.n_filters, end, &stage.means)
+            find_span(spans, f"variances_{number}", stage.n_filters, end, &stage.variances)
         name = f"shifts_{number}" if net.normalize else f"filter_intercepts_{number}"
         find_span(spans, name, stage.n_filters, net.n_trainable, &stage.intercepts)
     find_span(spans, "weights", net.n_outputs * net.n_hidden, net.n_trainable, &net.weights)

@@ -60,11 +60,10 @@ cdef void gather_group(
         x += at.image_stride
 
 
-cdef void forward_rows(
-    const Batch* batch, const Scratch* at, Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t n_lanes,
-    const floating* parameters, floating* thread,
+cdef void gather_rows(
+    const Batch* batch, const Scratch* at, Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t n_lanes, floating* thread,
 ) noexcept nogil:
-    """The logits of `n_rows` <= LANES rows of the batch, into at.logits; one by one if n_lanes is 1."""
+    """Put `n_rows` <= LANES rows of the batch where the first stage reads them."""
     cdef const Py_ssize_t* moves = NULL
     cdef Py_ssize_t rows[LANES]
     cdef Py_ssize_t i
@@ -78,6 +77,15 @@ cdef void forward_rows(
         gather_group(<const float*> batch.X, rows, moves, n_rows, n_lanes, at, thread)
     else:
         gather_group(<const double*> batch.X, rows, moves, n_rows, n_lanes, at, thread)
+
+
+cdef void forward_rows(
+    const Batch* batch, const Scratch* at, Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t n_lanes,
+    const floating* parameters, floating* thread,
+) noexcept nogil:
+    """The logits of `n_rows` <= LANES rows of the batch, into at.logits; one by one if n_lanes is 1."""
+    cdef Py_ssize_t i
+    gather_rows(batch, at, first, n_rows, n_lanes, thread)
     dense.dense_intercepts_forward(parameters + at.net.intercepts, at.net.n_outputs, thread + at.logits)
     if n_lanes == LANES:
         forward_group(at, parameters, thread)

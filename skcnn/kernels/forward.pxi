@@ -81,41 +81,77 @@ cdef inline void forward_stage(
         strip.filter += strip.n_filters
 
 
-cdef inline void forward_normalized_stage(
-    const Scratch* at, Py_ssize_t number, const floating* parameters, floating* thread,
+cdef inline void convolve_filters(
+    const Scratch* at, Py_ssize_t number, Py_ssize_t f, const floating* parameters, floating* thread, Strip* strip_out,
 ) noexcept nogil:
-    """The same of a group that is normalised: of a few filters first all of the convolution, which is kept."""
+    """The whole convolution of a group that is normalised, of a few filters from the f-th on."""
     cdef const Stage* stage = &at.net.stages[number]
-    cdef const floating* x = maps_of(at, number, LANES, 0, thread)
+    strip_out.stage, strip_out.number, strip_out.image = stage, number, 0
+    strip_out.filter, strip_out.row, strip_out.n_rows = f, 0, stage.pooled_height
+    strip_out.n_filters = convolution.even_part(stage.n_filters - f, <Py_ssize_t> TILE_FILTERS)
+    direct_forward(
+        strip_out, LANES, maps_of(at, number, LANES, 0, thread), parameters, convolved_of(at, stage, f, 0, thread))
+
+
+cdef inline void measure_filters(
+    const Scratch* at, const Strip* strip, floating* thread,
+) noexcept nogil:
+    """The group's norms of some filters' convolutions."""
+    cdef const Stage* stage = strip.stage
+    cdef Norm* norms = norms_of(at, stage, thread)
+    cdef Py_ssize_t f
+    for f in range(strip.filter, strip.filter + strip.n_filters):
+        norms[f] = normalization.measure(
+            convolved_of(at, stage, f, 0, thread), stage.out_height * stage.out_width, thread + at.weights)
+
+
+cdef inline void recall_norms(
+    const Scratch* at, const Strip* strip, const floating* parameters, floating* thread,
+) noexcept nogil:
+    """Those of the training set instead, as they are among the parameters."""
+    cdef const Stage* stage = strip.stage
+    cdef Norm* norms = norms_of(at, stage, thread)
+    cdef Py_ssize_t f
+    for f in range(strip.filter, strip.filter + strip.n_filters):
+        norms[f].mean, norms[f].variance = parameters[stage.means + f], parameters[stage.variances + f]
+
+
+cdef inline void forward_normalized_stage(
+    const Scratch* at, Py_ssize_t number, bint measured, const floating* parameters, floating* thread,
+) noexcept nogil:
+    """The same of a group that is normalised: of a few filters first all of the convolution, which is kept.
+
+    By its own norms or, if these are not measured, by those of the training set.
+    """
+    cdef const Stage* stage = &at.net.stages[number]
     cdef floating* rows = thread + at.strip
     cdef floating* convolved
-    cdef Py_ssize_t n_positions = stage.out_height * stage.out_width
     cdef Py_ssize_t n_values = stage.pool_height * stage.out_width * LANES
-    cdef Norm* norm
     cdef Strip strip, part
     cdef Py_ssize_t q
-    strip.stage, strip.number, strip.image, strip.filter = stage, number, 0, 0
-    while strip.filter < stage.n_filters:
-        strip.n_filters = convolution.even_part(stage.n_filters - strip.filter, <Py_ssize_t> TILE_FILTERS)
-        strip.row, strip.n_rows = 0, stage.pooled_height
-        direct_forward(&strip, LANES, x, parameters, convolved_of(at, stage, strip.filter, 0, thread))
+    cdef Py_ssize_t f = 0
+    while f < stage.n_filters:
+        convolve_filters(at, number, f, parameters, thread, &strip)
+        if measured:
+            measure_filters(at, &strip, thread)
+        else:
+            recall_norms(at, &strip, parameters, thread)
         for q in range(strip.n_filters):
             part = one_filter(&strip, q)
             part.n_rows = 1
             convolved = convolved_of(at, stage, part.filter, 0, thread)
-            norm = norms_of(at, stage, thread) + part.filter
-            norm[0] = normalization.measure(convolved, n_positions, thread + at.weights)
             while part.row < stage.pooled_height:
                 normalization.normalize(
-                    convolved + part.row * n_values, n_values, norm, stage.epsilon,
-                    parameters[stage.scales + part.filter], parameters[stage.intercepts + part.filter], rows)
+                    convolved + part.row * n_values, n_values, norms_of(at, stage, thread) + part.filter,
+                    stage.epsilon, parameters[stage.scales + part.filter], parameters[stage.intercepts + part.filter],
+                    rows)
                 pool_and_activate(at, &part, LANES, rows, thread)
                 part.row += 1
             if number == at.net.n_stages - 1 and not at.net.global_pool:
                 forward_dense_rows(at, stage, part.filter, 0, stage.pooled_height, parameters, thread)
         if number == at.net.n_stages - 1 and at.net.global_pool:
             pool_globally(at, &strip, LANES, thread)
-        strip.filter += strip.n_filters
+        f += strip.n_filters
 
 
 cdef inline void pool_globally(
@@ -158,7 +194,7 @@ cdef inline void forward_stages(
         if number:
             clear_padding(&at.net.stages[number], n_lanes, maps_of(at, number, n_lanes, image, thread))
         if n_lanes == LANES and at.net.normalize:
-            forward_normalized_stage(at, number, parameters, thread)
+            forward_normalized_stage(at, number, True, parameters, thread)
         else:
             forward_stage(at, number, n_lanes, image, parameters, thread)
     if n_lanes == 1:
@@ -175,6 +211,22 @@ cdef inline void forward_stages(
 
 cdef void forward_group(const Scratch* at, const floating* parameters, floating* thread) noexcept nogil:
     forward_stages(at, LANES, 0, parameters, thread)
+
+
+cdef void measure_group(
+    const Scratch* at, Py_ssize_t number, const floating* parameters, floating* thread,
+) noexcept nogil:
+    """A group's norms of a stage, those before it normalised by the training set's."""
+    cdef Py_ssize_t below
+    cdef Py_ssize_t f = 0
+    cdef Strip strip
+    for below in range(number):
+        forward_normalized_stage(at, below, False, parameters, thread)
+        clear_padding(&at.net.stages[below + 1], LANES, maps_of(at, below + 1, LANES, 0, thread))
+    while f < at.net.stages[number].n_filters:
+        convolve_filters(at, number, f, parameters, thread, &strip)
+        measure_filters(at, &strip, thread)
+        f += strip.n_filters
 
 
 cdef void forward_image(

@@ -38,7 +38,7 @@ cdef struct Stage:
     # Into the parameter vector (what normalisation shifts by are intercepts, too); and into scratch memory, to what it
     # reads, to the indices of the maxima in their pools, to the convolution before it is normalised (all in positions),
     # to its flipped filters, to the sums of its gradient (in partial sums), and to its filters' norms.
-    Py_ssize_t filters, scales, intercepts
+    Py_ssize_t filters, scales, intercepts, means, variances
     Py_ssize_t feature_maps, pool_indices, convolved, flipped, sums, norms
 
 # A part of the parameter vector: whether the penalty shrinks it, whether the solver moves it, and the factor of Adam's

@@ -1,4 +1,4 @@
-"""Means and variances of filters, measured over many groups of images, against plain NumPy."""
+"""Means and variances of filters over a training set, against plain NumPy."""
 
 import numpy as np
 import pytest
@@ -10,39 +10,42 @@ from tests.helpers.harness import assert_close, random_problem, read_only
 from tests.helpers.marks import every_dtype, every_shape, every_x_dtype
 from tests.helpers.threads import NUMBERS, assert_same_bits
 
-STACK = Network((6, 5, 2), (3, 7), ((3, 2), (2, 2)), 2, ((2, 2), (1, 1)), "same", "relu", batch_norm=True)
+STACK = Network(
+    (6, 5, 2), (3, 7, 2), ((3, 2), (2, 2), (3, 2)), 2, ((2, 2), (1, 1), (1, 2)), "same", "relu", batch_norm=True
+)
 
 
-def measure(network, parameters, X, sample_weight, rows=None, n_threads=1):
-    """The sum of the weights, and norms (n_norms, 2)."""
+def measure(network, number, parameters, X, sample_weight, rows=None, n_threads=1):
+    """The sum of the weights, and norms (n_filters, 2) of a stage."""
     rows = np.arange(len(X)) if rows is None else rows
-    norms = np.full((sum(network.n_filters), 2), np.nan)
+    norms = np.full((network.n_filters[number], 2), np.nan)
     arrays = map(read_only, (X, sample_weight, rows, parameters))
-    return measure_norms(network.compiled, *arrays, n_threads, norms), norms
+    return measure_norms(network.compiled, number, *arrays, n_threads, norms), norms
 
 
-def expected_norms(network, parameters, X, sample_weight):
-    """The same, each layer's input normalised group by group."""
+def expected_norms(network, number, parameters, X, sample_weight):
+    """The same; what comes before is folded."""
     views = network.views(parameters.astype(float))
+    folded = reference.fold(views)
     maps, weights = harness.images_of(network, X), sample_weight.astype(float)
-    norms = []
-    for number, stage in enumerate(network.stages):
-        layer = reference.layer_parameters(views, number)
-        how = network.activation, network.padding, stage.pool_size
-        maps, (_, convolved, _) = reference.layer_forward(maps, layer, *how, weights)
-        norms.append(np.transpose(reference.filter_statistics(convolved, weights)))
-    return weights.sum(), np.concatenate(norms)
+    for below, stage in enumerate(network.stages[:number]):
+        layer = reference.layer_parameters(folded, below)
+        maps, _ = reference.layer_forward(maps, layer, network.activation, network.padding, stage.pool_size)
+    layer, how = {"filters": views[f"filters_{number}"]}, (network.activation, network.padding)
+    _, (_, convolved, _) = reference.layer_forward(maps, layer, *how, network.stages[number].pool_size)
+    return weights.sum(), np.transpose(reference.filter_statistics(convolved, weights))
 
 
 @every_dtype
 @every_x_dtype
+@pytest.mark.parametrize("number", [0, 1, 2])
 @pytest.mark.parametrize("n_samples", [1, 5, 16, 17, 40, 300], ids="{} rows".format)
-def test_norms(n_samples, x_dtype, dtype):
+def test_norms(n_samples, number, x_dtype, dtype):
     problem = random_problem(STACK, n_samples, dtype, weighted=True)
     problem["X"] = np.random.default_rng(1).integers(256, size=problem["X"].shape).astype(x_dtype)
     del problem["targets"]
-    weight, norms = measure(STACK, **problem)
-    expected_weight, expected = expected_norms(STACK, **problem)
+    weight, norms = measure(STACK, number, **problem)
+    expected_weight, expected = expected_norms(STACK, number, **problem)
     assert weight == pytest.approx(expected_weight)
     assert_close(norms.astype(dtype), expected)
 
@@ -53,7 +56,7 @@ def test_every_shape(image_shape, kernel_size, dtype):
     network = Network(image_shape, (5,), (kernel_size,), 2, batch_norm=True)
     problem = random_problem(network, 20, dtype)
     del problem["targets"]
-    for actual, expected in zip(measure(network, **problem), expected_norms(network, **problem), strict=True):
+    for actual, expected in zip(measure(network, 0, **problem), expected_norms(network, 0, **problem), strict=True):
         assert_close(np.asarray(actual, dtype), expected)
 
 
@@ -64,8 +67,8 @@ def test_variances_of_values_far_from_zero(dtype):
     problem = random_problem(network, 40, dtype)
     problem["X"] += 1000
     del problem["targets"]
-    _, norms = measure(network, **problem)
-    _, expected = expected_norms(network, **problem)
+    _, norms = measure(network, 0, **problem)
+    _, expected = expected_norms(network, 0, **problem)
     np.testing.assert_allclose(norms, expected, rtol=1e-3 if dtype == "float32" else 1e-9)
 
 
@@ -75,14 +78,14 @@ def test_constant_images_have_no_variance(dtype):
     problem = random_problem(network, 24, dtype)
     problem["X"][:] = 0.1
     del problem["targets"]
-    assert not measure(network, **problem)[1][:, 1].any()
+    assert not measure(network, 0, **problem)[1][:, 1].any()
 
 
 def test_without_any_weight():
     problem = random_problem(STACK, 40)
     problem["sample_weight"][:] = 0
     del problem["targets"]
-    weight, norms = measure(STACK, **problem)
+    weight, norms = measure(STACK, 1, **problem)
     assert weight == 0
     assert not norms.any()
 
@@ -94,7 +97,7 @@ def test_rows(dtype):
     del problem["targets"]
     rows = np.random.default_rng(0).integers(40, size=55)
     some = {name: array if name == "parameters" else array[rows] for name, array in problem.items()}
-    assert_same_bits(measure(STACK, **problem, rows=rows)[1], measure(STACK, **some)[1])
+    assert_same_bits(measure(STACK, 1, **problem, rows=rows)[1], measure(STACK, 1, **some)[1])
 
 
 @every_dtype
@@ -102,21 +105,28 @@ def test_rows(dtype):
 def test_any_number_of_threads(n_samples, dtype):
     problem = random_problem(STACK, n_samples, dtype, weighted=True)
     del problem["targets"]
-    weight, norms = measure(STACK, **problem)
+    weight, norms = measure(STACK, 1, **problem)
     for n_threads in NUMBERS:
-        other_weight, other = measure(STACK, **problem, n_threads=n_threads)
+        other_weight, other = measure(STACK, 1, **problem, n_threads=n_threads)
         assert other_weight == weight
         assert_same_bits(other, norms)
+
+
+def problem_arrays(problem):
+    return problem["X"], problem["sample_weight"], np.arange(len(problem["X"])), problem["parameters"]
 
 
 def test_what_cannot_be_measured():
     problem = random_problem(STACK, 5)
     del problem["targets"]
     with pytest.raises(ValueError, match="There is nothing to measure"):
-        measure(STACK, **problem, rows=np.arange(0))
+        measure(STACK, 1, **problem, rows=np.arange(0))
     plain = problem | {"parameters": STACK.fold(problem["parameters"])}
     with pytest.raises(ValueError, match="There is nothing to measure"):
-        measure(STACK.folded, **plain)
+        measure(STACK.folded, 1, **plain)
+    for number in (-1, 3):
+        with pytest.raises(ValueError, match="There is nothing to measure"):
+            measure_norms(STACK.compiled, number, *problem_arrays(problem), 1, np.empty((7, 2)))
 
 
 def test_a_network_that_normalises_does_not_predict_by_itself():

@@ -52,6 +52,19 @@ def test_kernels_for_long_signals_that_are_pooled_globally(n_filters, side):
 
 
 @pytest.mark.parametrize(
+    ("image_shape", "pools"),
+    [
+        ((1, 999, 1), [(1, 2), (1, 2), (1, 2)]),
+        ((1, 1000, 1), [(1, 4), (1, 2), (1, 2)]),
+        ((4000, 1, 6), [(4, 1), (4, 1), (2, 1)]),
+        ((100, 2000, 1), [(2, 2), (2, 2), (2, 2)]),
+    ],
+)
+def test_pools_of_long_signals_that_are_pooled_globally(image_shape, pools):
+    assert layer_sizes(image_shape, (4, 5, 6), 3, "auto", "same", "max")[2] == tuple(pools)
+
+
+@pytest.mark.parametrize(
     ("image_shape", "n_layers", "kernel", "pools"),
     [
         ((8, 8, 1), 2, (3, 3), [2, 1]),
