@@ -1,6 +1,6 @@
 """How the defaults were chosen: the network, learning rate, batch size, penalty and initial weights on three tasks.
 
-    python benchmarks/defaults.py [--data mnist.npz] [--n-seeds 3]
+    python benchmarks/defaults.py [--data mnist.npz] [--n-seeds 3] [--only batch_norm]
 
 digits    scikit-learn's digits, X / 16, StratifiedKFold(5, shuffle=True, random_state=0), max_iter as by default
 mnist     ten epochs on the first 50 000 of MNIST's training images, accuracy on the last 10 000 (needs --data)
@@ -66,6 +66,10 @@ CHANGES = [
     STACK | {"learning_rate": "cosine"},
     STACK | {"average": False},
     STACK | {"label_smoothing": 0.05},
+    STACK | {"batch_norm": True},
+    STACK | {"batch_norm": True, "learning_rate": "cosine"},
+    STACK | {"batch_norm": True, "global_pool": "average"},
+    STACK | {"batch_norm": True, "global_pool": "max"},
 ]
 
 
@@ -119,6 +123,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", metavar="FILE", help="MNIST as an .npz laid out as Keras's")
     parser.add_argument("--n-seeds", type=int, default=3)
+    parser.add_argument("--only", metavar="TEXT", default="", help="the rows that have this in their first column")
     args = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     split = hold_out(load_npz(args.data)) if args.data else load_mnist_sample(as_split=True)
@@ -126,6 +131,8 @@ def main():
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for changes in CHANGES:
         name = ", ".join(f"{key}={value}" for key, value in changes.items()) or "none: the defaults"
+        if args.only not in name:
+            continue
         score, seconds, epochs = digits_task(args.n_seeds, **changes)
         row = f"| {name} | {score:.4f} | {seconds:.2f} | {epochs:.0f} "
         row += f"| {notebook_task(split, 10, **changes):.4f} "

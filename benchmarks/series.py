@@ -28,8 +28,8 @@ def load_series(name, split):
 
 
 def as_images(X):
-    """What ConvSigmoidClassifier takes: images of one row, with as many channels."""
-    return X.transpose(0, 2, 1)[:, np.newaxis]
+    """What ConvSigmoidClassifier takes: images of one row, with as many channels; float32 is the faster type."""
+    return X.transpose(0, 2, 1)[:, np.newaxis].astype(np.float32)
 
 
 class OfSeries(ClassifierMixin, BaseEstimator):

@@ -45,7 +45,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         Max-pooling after each layer: of every pool of that many pixels only the largest value goes on; what fills no
         pool at the end of rows and columns is dropped. 2 makes what comes next four times cheaper, and the network
         less sensitive to where things are; 1 is no pooling. "auto" is 2, and in stacks 1 along a side of which fewer
-        than 4 pixels would be left; it is 4 for signals with `global_pool` of which 250 samples are left then.
+        than 4 pixels would be left, and 4 for signals with `global_pool` of which 250 samples are left then.
         Otherwise the same rules as for `kernel_size`.
     activation : {"auto", "sigmoid", "tanh", "relu"}, default="auto"
         Of the convolutional layers: 1 / (1 + exp(-c)), tanh(c) or max(c, 0). "auto" is "sigmoid" for one layer and
@@ -54,7 +54,8 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         Whether what each filter makes of the images is normalised before the activation [7]_: over groups of up to 16
         images of a batch [8]_, with a scale and a shift that are learnt. Deep stacks and long signals learn by it what
         they do not learn without. Predictions use means and variances of the training set, measured at the end of
-        `fit`, or in `partial_fit` running ones; folded into the filters, they take no time.
+        `fit` and before each score of a validation set, or in `partial_fit` running ones; folded into the filters,
+        they take no time. Batches of one or two images do not suit it.
     global_pool : {None, "average", "max"}, default=None
         What the output layer reads of each of the last layer's feature maps: all of it, or only its average or its
         largest value, wherever that is. Then images and signals of any size have few weights.
@@ -75,7 +76,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
         averages of the batches' means and variances (momentum 0.9) stand in for a batch's own while training; `fit`
         ends by setting them to the training set's.
     fit_intercept : bool, default=True
-        Whether to learn intercepts. They stay 0 otherwise; there is rarely a reason.
+        Whether to learn intercepts, and with `batch_norm` shifts. They stay 0 otherwise; there is rarely a reason.
     init : {"auto", "glorot_uniform", "he_uniform", "uniform"}, default="auto"
         Where initial weights are drawn from: U(-b, b) with b = sqrt(6 / (fan_in + fan_out)) [2]_ or
         b = sqrt(6 / fan_in) [3]_, or U(0, 1), for comparisons only. "auto" is the second for filters before a relu,
@@ -86,7 +87,8 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
     solver : {"adam", "sgd"}, default="adam"
         Adam [1]_, which needs little tuning, or stochastic gradient descent with momentum.
     alpha : float, default=1e-3
-        Strength of the L2 penalty, alpha / 2 * ||weights||**2 over the batch's summed weight; intercepts are free.
+        Strength of the L2 penalty, alpha / 2 * ||weights||**2 over the batch's summed weight; intercepts, scales and
+        shifts are free.
         With "adam" the first filters count times the scale of X, 1 for pixels between 0 and 1, so that the unit of X
         makes no difference.
         Raise it when the training score is far above the validation score.
@@ -174,7 +176,8 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, Classif
     coefs_ : list of ndarray
         Filters of each layer (n_filters, n_channels, kernel_height, kernel_width), n_channels being the number of
         filters of the layer before; and output weights (n_hidden, n_outputs), whose rows are in the order (filter,
-        row, column). Views of the model's parameters.
+        row, column), or one for each filter with `global_pool`. Views of the model's parameters; with `batch_norm`
+        read-only ones of what it is folded into.
     intercepts_ : list of ndarray
         Of shape (n_filters,) of each layer, and (n_outputs,). Views too.
     filters_ : ndarray of shape (n_filters, kernel_height, kernel_width) or with n_channels as a last axis

@@ -57,8 +57,6 @@ class Network:
     n_trainable, n_parameters : int
         Values of the first, and all.
     compiled : CompiledNetwork
-    folded : Network
-        The same without normalisation, which predicts with what `fold` makes of the parameters.
 
     Raises
     ------
@@ -87,7 +85,7 @@ class Network:
     n_parameters: int = field(init=False, repr=False, compare=False)
     n_multiply_adds: int = field(init=False, repr=False, compare=False)
     compiled: CompiledNetwork = field(init=False, repr=False, compare=False)
-    folded: "Network" = field(init=False, repr=False, compare=False)
+    _folded: "Network | None" = field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
         layers = make_layers(**self.to_state())
@@ -106,7 +104,12 @@ class Network:
         work = sum(stage.n_multiply_adds for stage in self.stages) + self.n_hidden * self.n_outputs
         object.__setattr__(self, "n_multiply_adds", work)  # of one image's forward pass
         object.__setattr__(self, "compiled", CompiledNetwork(self))
-        object.__setattr__(self, "folded", replace(self, batch_norm=False) if self.batch_norm else self)
+        object.__setattr__(self, "_folded", replace(self, batch_norm=False) if self.batch_norm else None)
+
+    @property
+    def folded(self):
+        """The network that predicts with what `fold` makes of the parameters: the same without normalisation."""
+        return self._folded or self
 
     @property
     def n_features(self):
@@ -191,7 +194,7 @@ class Network:
         logits = np.empty((n_rows, self.n_outputs), dtype=parameters.dtype)
         hidden = np.empty((n_rows, self.n_hidden), dtype=parameters.dtype) if with_hidden else None
         n_threads = min(n_threads, -(-n_rows // LANES))
-        n_run = LANES * count_until_signals(LANES * self.n_multiply_adds)
+        n_run = LANES * n_threads * count_until_signals(LANES * self.n_multiply_adds)
         for start, stop in split_runs(n_rows, n_run):
             run = slice(start, stop)
             some = (X[run], None) if rows is None else (X, rows[run])

@@ -135,7 +135,8 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         hidden : ndarray of shape (n_samples, n_hidden)
-            What the last layer hands on, activated and pooled, in the order (filter, row, column).
+            What the last layer hands on, activated and pooled, in the order (filter, row, column); with
+            `global_pool` one value for each filter.
 
         Raises
         ------

@@ -131,7 +131,10 @@ def read_model(given):
         raise ValueError(f"The saved state does not fit together: {error}") from error
     for name, values in network.views(parameters).items():
         check("variances" not in name or (values >= 0).all(), f"{name} are negative")
-    return Model(network, own(parameters, parameters.dtype), labels)
+    with np.errstate(all="ignore"):
+        model = Model(network, own(parameters, parameters.dtype), labels)
+    check(np.isfinite(model.folded).all(), "its filters and their variances make values that are not finite")
+    return model
 
 
 def read_network(given):

@@ -30,6 +30,7 @@ class State:
     n_no_improvement: int = 0
     averages: np.ndarray | None = None  # (n_trainable,) of the parameters, if they are averaged
     n_averaged: int = 0  # steps in the averages
+    statistics: np.ndarray | None = None  # among the parameters when this call began
     final_parameters: np.ndarray | None = None  # of the model, once training has ended
 
     def learnt_parameters(self):

@@ -13,14 +13,14 @@ from skcnn.kernels import train_batches
 from skcnn.losses import constant_loss, mean_loss
 from skcnn.network import Network, count_until_signals, own
 from skcnn.notices import warn
-from skcnn.statistics import has_statistics, recompute_statistics, update_running
+from skcnn.statistics import has_statistics, recompute_statistics, some_rows, update_running
 from skcnn.targets import Labels
 
 # The loss of the best constant where no label ever changes, but for rounding.
 _ROUNDING = 1e-9
 
-# What normalisation is measured on when training is interrupted, and nobody wants to wait.
-_FEW_ROWS = 1024
+# Rows of the training set that a network that normalises is judged by.
+_LOOKED_AT = 4096
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ def fit_loop(problem, state, plan, generator, holdout=None, observer=None):
     ValueError
         If the loss or a parameter is no longer finite.
     """
+    state.statistics = state.parameters[problem.network.n_trainable :].copy()
     try:
         if state.best_parameters is not None:  # of an earlier fit, whose validation set may have been another
             _, state.best_score = holdout.evaluate(problem, state.best_parameters, plan.n_scoring_threads)
@@ -103,7 +104,8 @@ def warn_if_nothing_was_learnt(problem, state, plan):
 
     The last epoch's loss has the penalty besides, and is of parameters that were still improving: where it is small
     enough, so is that of its model, but not of one that early stopping kept. Standardised logits cannot be near a
-    constant: what their loss is worth is another matter.
+    constant: what their loss is worth is another matter. And where filters are normalised, by groups while they train,
+    the loss of training tells nothing of the model: some of the training set is looked at.
 
     Raises
     ------
@@ -112,10 +114,11 @@ def warn_if_nothing_was_learnt(problem, state, plan):
     """
     if problem.network.standardize:
         return
-    rows, objective = problem.rows, problem.objective["loss"]
+    batch_norm, objective = problem.network.batch_norm, problem.objective["loss"]
+    rows = some_rows(problem, _LOOKED_AT) if batch_norm else problem.rows
     targets, weights = problem.targets[rows], problem.sample_weight[rows]
     constant = constant_loss(targets, weights, objective)
-    if constant < _ROUNDING or (state.loss < constant and not plan.early_stopping):
+    if constant < _ROUNDING or (state.loss < constant and not plan.early_stopping and not batch_norm):
         return
     logits = problem.network.logits(problem.X, state.final_parameters, plan.n_scoring_threads, rows)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -138,8 +141,8 @@ def final_parameters(problem, state, plan):
     return settled_parameters(problem, state, plan)
 
 
-def settled_parameters(problem, state, plan, **rows):
-    """Those learnt so far, with the statistics that they predict with, measured on `n_rows` if that is given.
+def settled_parameters(problem, state, plan, *, promptly=False):
+    """Those learnt so far, with the statistics that they predict with, `promptly` those of some rows.
 
     Raises
     ------
@@ -148,10 +151,10 @@ def settled_parameters(problem, state, plan, **rows):
     """
     network = problem.network
     if plan.incremental and network.batch_norm:
-        update_running(problem, state, plan, **rows)
+        update_running(problem, state, plan, promptly=promptly)
     parameters = own(state.learnt_parameters(), state.parameters.dtype)
     if not plan.incremental:
-        recompute_statistics(problem, parameters, plan.n_scoring_threads, **rows)
+        recompute_statistics(problem, parameters, plan.n_scoring_threads, promptly=promptly)
     if has_statistics(network):
         check_finite(0.0, parameters, plan)
     return parameters
@@ -160,7 +163,7 @@ def settled_parameters(problem, state, plan, **rows):
 def interrupted_parameters(problem, state, plan):
     """Those of a model that has to be had at once; logits have running statistics, filters need some rows."""
     if problem.network.batch_norm:
-        return settled_parameters(problem, state, plan, n_rows=_FEW_ROWS)
+        return settled_parameters(problem, state, plan, promptly=True)
     return state.learnt_parameters()
 
 

@@ -184,6 +184,16 @@ cdef Py_ssize_t workspace_size(
     return count_bytes(at_out, sizeof(double))
 
 
+cdef Py_ssize_t measuring_size(const Network* net, Py_ssize_t n_threads, int values, Scratch* at_out) except -1:
+    """Bytes of scratch memory for measuring groups of rows, which go forward only."""
+    check_threads(n_threads)
+    if values == FLOATS:
+        at_out[0] = carve(net, LANES, n_threads, False, <float> 0)
+        return count_bytes(at_out, sizeof(float))
+    at_out[0] = carve(net, LANES, n_threads, False, <double> 0)
+    return count_bytes(at_out, sizeof(double))
+
+
 cdef Py_ssize_t count_bytes(const Scratch* at, Py_ssize_t itemsize) except -1:
     if <double> at.size * itemsize >= MOST_BYTES:
         raise MemoryError("This network needs more memory than can be addressed.")
@@ -241,9 +251,9 @@ def forward(
     cdef void* values = views.take("parameters", parameters, FLOATS | DOUBLES, net.n_parameters, ONE_AXIS, False)
     cdef int type = views.type
     cdef void* logits
+    cdef void* hidden = NULL
     if net.normalize:
         raise ValueError("A network that normalises does not predict: its folded network does.")
-    cdef void* hidden = NULL
     logits_out, hidden_out = outputs
     take_images(views, net, X, &batch)
     if rows is not None:
@@ -323,7 +333,7 @@ def measure_norms(
     cdef Py_ssize_t n_norms = net.stages[number].n_filters
     norms = views.take("norms_out", norms_out, DOUBLES, n_norms, 2, True)
     cdef Py_ssize_t n_chunks = count_chunks(count_groups(batch.n_rows))
-    cdef Memory workspace = Memory(workspace_size(net, LANES, n_threads, type, &at))
+    cdef Memory workspace = Memory(measuring_size(net, n_threads, type, &at))
     cdef Memory of_chunks = Memory(n_chunks * (sizeof(double) + n_norms * sizeof(Norm)))
     cdef double* weights = <double*> of_chunks.data
     cdef double weight

@@ -64,7 +64,7 @@ cdef inline void sum_squares(
 
 
 cdef inline Norm measure(const floating* values, Py_ssize_t n_positions, const floating* weights) noexcept nogil:
-    """Mean and variance of a filter's plane; 0 and 0 of a group without weight, which nothing depends on.
+    """Mean and variance of a filter's plane; 0 and 1 of a group without weight, whose values are to stay as they are.
 
     Each lane is measured from its first value, so that no digits are lost where all are far from 0.
     """
@@ -74,9 +74,10 @@ cdef inline Norm measure(const floating* values, Py_ssize_t n_positions, const f
     cdef Py_ssize_t p = 0
     cdef Py_ssize_t lane
     cdef Norm norm
-    norm.mean = norm.variance = 0
+    norm.mean, norm.variance = 0, 1
     if total == 0:
         return norm
+    norm.variance = 0
     for lane in range(LANES):
         sums[lane] = 0
         squares[lane] = 0

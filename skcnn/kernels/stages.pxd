@@ -1,11 +1,11 @@
 """What the passes know of a network: its stages, its dense layer, and how the parameter vector is divided.
 
 A stage is a convolution with the normalisation, the pooling and the activation behind it: they run fused, a few rows
-at a time, or filters where these are normalised. Every
-array between two stages is made of feature maps, planes of one channel each, in which an image's rows lie one after the
-other. Sizes are counted in positions: a group of images has a value in every lane at each, a single image has one. What
-a stage reads is surrounded by the zeros of its padding from the start, so that no convolution need know of padding; and
-the gradient of its convolution is surrounded by as many zeros as the backward pass needs.
+at a time, or filters where these are normalised. Every array between two stages is made of feature maps, planes of one
+channel each, in which an image's rows lie one after the other. Sizes are counted in positions: a group of images has a
+value in every lane at each, a single image has one. What a stage reads is surrounded by the zeros of its padding from
+the start, so that no convolution need know of padding; and the gradient of its convolution is surrounded by as many
+zeros as the backward pass needs.
 
 CompiledNetwork (_network.pyx) fills these in, and checks that all of it lies within the memory that is taken for it.
 """

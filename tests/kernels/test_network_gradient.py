@@ -154,6 +154,17 @@ def test_a_group_without_weight_is_left_out(weighted):
     assert_same_parts(network, gradient, expected[1])
 
 
+@every_dtype
+def test_a_group_without_weight_stays_finite(dtype):
+    """However many layers there are: its values are not multiplied."""
+    network = Network((4, 4, 1), (4,) * MAX_LAYERS, ((3, 3),) * MAX_LAYERS, 2, None, "same", "relu", batch_norm=True)
+    problem = random_problem(network, 32, dtype)
+    problem["sample_weight"][:16] = 0
+    value, gradient, _ = harness.batch_gradient(network, **problem, loss="log_loss")
+    assert np.isfinite(value)
+    assert np.isfinite(gradient).all()
+
+
 @every_activation
 @plain_or_standardize
 def test_differences_of_blank_images(activation, standardize):

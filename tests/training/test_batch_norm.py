@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from skcnn import ConvSigmoidClassifier
 from skcnn.fitting import fit
 from skcnn.training import Observer
 from tests.helpers import reference
-from tests.helpers.fits import fit_unconverged
+from tests.helpers.fits import fit_unconverged, fit_watched
 
 STACK = {"n_filters": (4, 6), "padding": "same", "activation": "relu", "pool_size": [2, 1], "batch_norm": True}
 
@@ -48,7 +49,7 @@ def test_statistics_are_those_of_the_training_set(quick, digits, weighted, avera
 
 def test_statistics_of_many_samples_are_those_of_some(quick, digits, monkeypatch):
     """And do not change from one to the next of what is followed."""
-    monkeypatch.setattr("skcnn.statistics.recompute_statistics.__defaults__", (100,))
+    monkeypatch.setattr("skcnn.statistics._MOST_ROWS", 100)
     X, y = digits
     clf = quick(**STACK).fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
     assert clf.score(X[200:], y[200:]) == clf.validation_scores_[-1]
@@ -181,7 +182,7 @@ def test_one_image_at_a_time(quick, digits):
 
 
 def test_running_statistics_forget(quick, digits):
-    """Of chunks of two batches the statistics are means at first, and then a fifth is the latest chunk's."""
+    """Of chunks of two batches the statistics are means at first, and then of momentum 0.9 a batch."""
     X, y = digits
     clf = quick(**STACK, batch_size=10, average=False, learning_rate_init=1e-12)  # the filters stay as they are
     measured = []
@@ -189,11 +190,28 @@ def test_running_statistics_forget(quick, digits):
         rows = slice(start, start + 20)
         clf.partial_fit(X[rows], y[rows], classes=np.arange(10))
         alone = quick(**STACK, batch_size=10, learning_rate_init=1e-12).partial_fit(X[rows], y[rows], None, range(10))
-        measured.append(alone._network.views(alone._parameters)["means_0"].copy())
-    expected = measured[0]
-    for number, one in enumerate(measured[1:], 2):
-        expected = expected + (one - expected) * max(1 / number, 0.2)
-    assert_allclose(clf._network.views(clf._parameters)["means_0"], expected, atol=1e-8)
+        views = alone._network.views(alone._parameters)
+        measured.append((views["means_0"].copy(), views["variances_0"].copy()))
+    means, variances = measured[0]
+    for number, (mean, variance) in enumerate(measured[1:], 2):
+        part = max(1 / number, 1 - 0.9**2)
+        variances = (1 - part) * variances + part * variance + part * (1 - part) * (mean - means) ** 2
+        means = (1 - part) * means + part * mean
+    views = clf._network.views(clf._parameters)
+    assert_allclose(views["means_0"], means, atol=1e-8)
+    assert_allclose(views["variances_0"], variances, atol=1e-8)
+
+
+def test_running_statistics_are_those_that_predict(quick, digits):
+    """Of later layers, too, and of standardised logits: those before are normalised by running ones."""
+    X, y = digits
+    clf = quick(**STACK, standardize=True, batch_size=10, average=False, learning_rate_init=1e-12)
+    for _ in range(2):  # the filters stay as they are, and so do the statistics
+        clf.partial_fit(X, y, classes=np.arange(10))
+    for number, maps in enumerate(normalized_maps(clf, X)):
+        views = clf._network.views(clf._parameters)
+        assert_allclose(statistics_of(maps, None)[0], views[f"shifts_{number}"], atol=1e-7)
+    assert_allclose(clf.decision_function(X).mean(axis=0), 0, atol=1e-6)
 
 
 def test_a_fit_goes_on_with_chunks(quick, digits):
@@ -207,6 +225,21 @@ def test_a_fit_goes_on_with_chunks(quick, digits):
 
 
 # ---- interrupts and errors ----
+
+
+def test_what_is_learnt_by_groups_and_useless_is_said(quick, digits):
+    """The loss of training tells nothing of a model that predicts by other statistics."""
+    X, y = digits
+    clf = quick(**STACK, max_iter=3)
+
+    def spoil(state):
+        if state.n_iter == 3:  # what predicts, but not what the last epoch's loss was
+            state.parameters[-10:] = 100.0
+            if state.averages is not None:
+                state.averages[-10:] = 100.0
+
+    with pytest.warns(ConvergenceWarning, match="The network learnt little or nothing"):
+        fit_watched(clf, X, y, spoil)
 
 
 class Interrupting(Observer):

@@ -275,6 +275,16 @@ def test_views_are_of_the_model(clf, digits):
     assert np.unique(clf.predict_proba(digits[0]), axis=0).shape == (1, 10)
 
 
+def test_parameters_that_fold_to_infinity(quick, digits):
+    """What predicts is checked, not only what it is made of."""
+    clf = quick(**STACK, batch_norm=True).fit(digits[0].astype(np.float32), digits[1])
+    state = clf.__getstate__()
+    clf._network.views(state["_model"]["parameters"])["scales_0"][:] = 3e38
+    clf._network.views(state["_model"]["parameters"])["variances_0"][:] = 0
+    with pytest.raises(ValueError, match="make values that are not finite"):
+        loaded(state)
+
+
 def test_views_of_what_is_folded_cannot_be_written_to(quick, digits):
     """They would be lost when it is saved, and nothing would go on from them."""
     clf = quick(**STACK, batch_norm=True).fit(*digits)
