@@ -80,9 +80,13 @@ def signal_contenders(threads):
     shape = {"n_filters": (32, 64, 64), "kernel_size": 5, "pool_size": 2, "image_shape": (1, 40)}
     more = {"random_shift": 2, "label_smoothing": 0.05, "alpha": 1e-2, "learning_rate_init": 2e-3}
     layers = ConvSigmoidClassifier(**shape, **more, n_jobs=threads, **epochs(150))
+    pooled = ConvSigmoidClassifier(
+        (32, 64, 64), batch_norm=True, global_pool="average", learning_rate="cosine", max_iter=50, n_jobs=threads
+    )
     contenders = [
         Contender("skcnn, as by default", ConvSigmoidClassifier(n_jobs=threads)),
         Contender("skcnn, 32, 64 and 64 filters, shifted, smoothed, 150 epochs", layers),
+        Contender("skcnn, 32, 64 and 64 filters, normalised, pooled, 50 epochs", pooled),
         Contender("LogisticRegression()", scaled(StandardScaler(), LogisticRegression()), random=False),
         Contender("MLPClassifier()", scaled(StandardScaler(), MLPClassifier(max_iter=500))),
         Contender("HistGradientBoostingClassifier()", HistGradientBoostingClassifier()),
