@@ -74,11 +74,12 @@ def test_variances_of_values_far_from_zero(dtype):
 
 @every_dtype
 def test_constant_images_have_no_variance(dtype):
+    """But for the last digits, in which sums of another tile may differ."""
     network = Network((3, 9, 1), (4,), ((3, 3),), 1, batch_norm=True)
     problem = random_problem(network, 24, dtype)
     problem["X"][:] = 0.1
     del problem["targets"]
-    assert not measure(network, 0, **problem)[1][:, 1].any()
+    assert (measure(network, 0, **problem)[1][:, 1] < 1e-12).all()
 
 
 def test_without_any_weight():
