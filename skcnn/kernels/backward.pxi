@@ -2,19 +2,42 @@
 # to that of what it reads, the last stage first.
 
 
-cdef inline void global_pool_backward(
+cdef void hidden_backward(
+    const Scratch* at, Py_ssize_t h, Py_ssize_t size, Py_ssize_t n_lanes, Py_ssize_t image, const floating* parameters,
+    floating* thread, floating* d_out,
+) noexcept nogil:
+    """The gradient of `size` hidden activations from the h-th on."""
+    dense.dense_backward_hidden(parameters + at.net.weights + h, thread + at.d_logits + image, at.net.n_hidden,
+                                at.net.n_outputs, size, n_lanes, d_out)
+
+
+cdef void weights_backward(
+    const Scratch* at, Py_ssize_t h, Py_ssize_t size, floating* thread, floating* gradient_out,
+) noexcept nogil:
+    """A group's share in the gradient of the weights of `size` hidden activations from the h-th on."""
+    dense.dense_backward_weights(
+        hidden_of(at, LANES, 0, thread) + h * LANES, thread + at.d_logits, at.net.n_hidden, size, at.net.n_outputs,
+        gradient_out + at.net.weights + h)
+
+
+cdef void global_pool_backward(
     const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, floating* thread, floating* d_out,
 ) noexcept nogil:
     """A filter's rows of the gradient of the last feature maps, from that of what is pooled of them."""
     cdef Py_ssize_t plane = strip.stage[1].plane
     cdef Py_ssize_t n_positions = strip.n_rows * strip.stage.pooled_width
     cdef const floating* d_hidden = thread + at.d_hidden + strip.filter * n_lanes
+    cdef Py_ssize_t first = strip.row * strip.stage.pooled_width
+    cdef const floating* maxima = maxima_of(at, n_lanes, strip.image, thread) + strip.filter * n_lanes
     if at.net.global_pool == GLOBAL_AVERAGE:
-        pooling.global_average_backward(d_hidden, plane, n_positions, n_lanes, d_out)
+        if n_lanes == LANES:
+            pooling.global_average_backward(d_hidden, plane, n_positions, LANES, d_out)
+        else:
+            pooling.global_average_backward(d_hidden, plane, n_positions, 1, d_out)
+    elif n_lanes == LANES:
+        pooling.global_max_backward(d_hidden, maxima, first, n_positions, LANES, d_out)
     else:
-        pooling.global_max_backward(
-            d_hidden, maxima_of(at, n_lanes, strip.image, thread) + strip.filter * n_lanes,
-            strip.row * strip.stage.pooled_width, n_positions, n_lanes, d_out)
+        pooling.global_max_backward(d_hidden, maxima, first, n_positions, 1, d_out)
 
 
 cdef inline void backward_strip(
@@ -37,8 +60,8 @@ cdef inline void backward_strip(
         global_pool_backward(at, strip, n_lanes, thread, d_pooled)
         activations.activate_backward(stage.activation, values, strip.n_rows * width, d_pooled, d_pooled)
     elif strip.number == net.n_stages - 1:
-        dense.dense_backward_hidden(parameters + net.weights + h, thread + at.d_logits + strip.image, net.n_hidden,
-                                    net.n_outputs, strip.n_rows * stage.pooled_width, n_lanes, d_pooled)
+        hidden_backward(
+            at, h, strip.n_rows * stage.pooled_width, n_lanes, strip.image, parameters, thread, d_pooled)
         activations.activate_backward(stage.activation, values, strip.n_rows * width, d_pooled, d_pooled)
     elif n_lanes == LANES or is_contiguous(stage):
         activations.activate_backward(stage.activation, values, strip.n_rows * width, d_output, d_pooled)
@@ -73,7 +96,7 @@ cdef inline void backward_strips(
             backward_strip(at, &part, n_lanes, parameters, thread, d_out + q * d_stride + i * d_row)
 
 
-cdef inline void normalize_strip_backward(
+cdef void normalize_strip_backward(
     const Scratch* at, const Strip* strip, const floating* parameters, const double* d_scales, const double* d_shifts,
     floating* thread, Py_ssize_t d_stride, floating* d_out,
 ) noexcept nogil:
@@ -89,7 +112,7 @@ cdef inline void normalize_strip_backward(
             d_out + q * d_stride)
 
 
-cdef inline void normalize_backward_sums(
+cdef void normalize_backward_sums(
     const Scratch* at, const Strip* strip, floating* thread, Py_ssize_t d_stride, const floating* d,
     double* d_scales_out, double* d_shifts_out, floating* gradient_out,
 ) noexcept nogil:
@@ -124,7 +147,6 @@ cdef inline void backward_stage(
     cdef bint normalized = n_lanes == LANES and at.net.normalize
     cdef double d_scales[SUM_FILTERS]
     cdef double d_shifts[SUM_FILTERS]
-    cdef Py_ssize_t h
     cdef floating* d
     cdef Strip strip
     if n_lanes == LANES:
@@ -137,11 +159,7 @@ cdef inline void backward_stage(
     while strip.filter < stage.n_filters:
         strip.n_filters = min(stage.n_filters - strip.filter, <Py_ssize_t> SUM_FILTERS)
         if n_lanes == LANES and number == at.net.n_stages - 1 and not at.net.global_pool:
-            h = strip.filter * stage.pooled_height * stage.pooled_width
-            dense.dense_backward_weights(
-                hidden_of(at, LANES, 0, thread) + h * LANES, thread + at.d_logits, at.net.n_hidden,
-                strip.n_filters * stage.pooled_height * stage.pooled_width, at.net.n_outputs,
-                gradient_out + at.net.weights + h)
+            weights_backward(at, strip.filter * stage[1].plane, strip.n_filters * stage[1].plane, thread, gradient_out)
         d = thread + at.d
         if number:
             d += strip.filter * d_stride + stage.d_start * n_lanes
@@ -174,11 +192,9 @@ cdef inline void backward_stages(
     cdef const Network* net = at.net
     cdef const Stage* stage
     if net.global_pool:
-        dense.dense_backward_hidden(parameters + net.weights, thread + at.d_logits + image, net.n_hidden,
-                                    net.n_outputs, net.n_hidden, n_lanes, thread + at.d_hidden)
+        hidden_backward(at, 0, net.n_hidden, n_lanes, image, parameters, thread, thread + at.d_hidden)
         if n_lanes == LANES:
-            dense.dense_backward_weights(hidden_of(at, LANES, 0, thread), thread + at.d_logits, net.n_hidden,
-                                         net.n_hidden, net.n_outputs, gradient_out + net.weights)
+            weights_backward(at, 0, net.n_hidden, thread, gradient_out)
     while True:
         stage = &at.net.stages[number]
         if number:

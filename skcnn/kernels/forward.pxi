@@ -75,13 +75,14 @@ cdef inline void forward_stage(
                 strip.row += strip.n_rows
             if n_lanes == LANES and number == at.net.n_stages - 1 and not at.net.global_pool:
                 for q in range(strip.n_filters):
-                    forward_dense_rows(at, stage, strip.filter + q, first, last, parameters, thread)
+                    forward_dense(at, ((strip.filter + q) * stage.pooled_height + first) * stage.pooled_width,
+                                  (last - first) * stage.pooled_width, parameters, thread)
         if number == at.net.n_stages - 1 and at.net.global_pool:
             pool_globally(at, &strip, n_lanes, thread)
         strip.filter += strip.n_filters
 
 
-cdef inline void convolve_filters(
+cdef void convolve_filters(
     const Scratch* at, Py_ssize_t number, Py_ssize_t f, const floating* parameters, floating* thread, Strip* strip_out,
 ) noexcept nogil:
     """The whole convolution of a group that is normalised, of a few filters from the f-th on."""
@@ -93,7 +94,7 @@ cdef inline void convolve_filters(
         strip_out, LANES, maps_of(at, number, LANES, 0, thread), parameters, convolved_of(at, stage, f, 0, thread))
 
 
-cdef inline void measure_filters(
+cdef void measure_filters(
     const Scratch* at, const Strip* strip, floating* thread,
 ) noexcept nogil:
     """The group's norms of some filters' convolutions."""
@@ -116,7 +117,7 @@ cdef inline void recall_norms(
         norms[f].mean, norms[f].variance = parameters[stage.means + f], parameters[stage.variances + f]
 
 
-cdef inline void forward_normalized_stage(
+cdef void forward_normalized_stage(
     const Scratch* at, Py_ssize_t number, bint measured, const floating* parameters, floating* thread,
 ) noexcept nogil:
     """The same of a group that is normalised: of a few filters first all of the convolution, which is kept.
@@ -148,13 +149,13 @@ cdef inline void forward_normalized_stage(
                 pool_and_activate(at, &part, LANES, rows, thread)
                 part.row += 1
             if number == at.net.n_stages - 1 and not at.net.global_pool:
-                forward_dense_rows(at, stage, part.filter, 0, stage.pooled_height, parameters, thread)
+                forward_dense(at, part.filter * stage[1].plane, stage[1].plane, parameters, thread)
         if number == at.net.n_stages - 1 and at.net.global_pool:
             pool_globally(at, &strip, LANES, thread)
         f += strip.n_filters
 
 
-cdef inline void pool_globally(
+cdef void pool_globally(
     const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, floating* thread,
 ) noexcept nogil:
     """Of some filters' whole feature maps, the hidden activations."""
@@ -165,21 +166,23 @@ cdef inline void pool_globally(
     cdef Py_ssize_t f
     for f in range(strip.filter, strip.filter + strip.n_filters):
         if at.net.global_pool == GLOBAL_AVERAGE:
-            pooling.global_average_forward(values + f * plane * n_lanes, plane, n_lanes, hidden + f * n_lanes)
-        else:
+            if n_lanes == LANES:
+                pooling.global_average_forward(values + f * plane * LANES, plane, LANES, hidden + f * LANES)
+            else:
+                pooling.global_average_forward(values + f * plane, plane, 1, hidden + f)
+        elif n_lanes == LANES:
             pooling.global_max_forward(
-                values + f * plane * n_lanes, plane, n_lanes, hidden + f * n_lanes, maxima + f * n_lanes)
+                values + f * plane * LANES, plane, LANES, hidden + f * LANES, maxima + f * LANES)
+        else:
+            pooling.global_max_forward(values + f * plane, plane, 1, hidden + f, maxima + f)
 
 
-cdef inline void forward_dense_rows(
-    const Scratch* at, const Stage* stage, Py_ssize_t f, Py_ssize_t first, Py_ssize_t last,
-    const floating* parameters, floating* thread,
+cdef void forward_dense(
+    const Scratch* at, Py_ssize_t h, Py_ssize_t size, const floating* parameters, floating* thread,
 ) noexcept nogil:
-    """What some rows of a filter's hidden activations add to a group's logits."""
-    cdef Py_ssize_t h = (f * stage.pooled_height + first) * stage.pooled_width
-    dense.dense_forward(
-        hidden_of(at, LANES, 0, thread) + h * LANES, parameters + at.net.weights + h, at.net.n_hidden,
-        (last - first) * stage.pooled_width, at.net.n_outputs, thread + at.logits)
+    """What `size` hidden activations from the h-th on add to a group's logits."""
+    dense.dense_forward(hidden_of(at, LANES, 0, thread) + h * LANES, parameters + at.net.weights + h, at.net.n_hidden,
+                        size, at.net.n_outputs, thread + at.logits)
 
 
 cdef inline void forward_stages(
@@ -201,8 +204,7 @@ cdef inline void forward_stages(
         dense.dense_image_forward(hidden_of(at, 1, image, thread), parameters + at.net.weights, at.net.n_hidden,
                                   at.net.n_outputs, thread + at.logits + image)
     elif at.net.global_pool:
-        dense.dense_forward(hidden_of(at, LANES, 0, thread), parameters + at.net.weights, at.net.n_hidden,
-                            at.net.n_hidden, at.net.n_outputs, thread + at.logits)
+        forward_dense(at, 0, at.net.n_hidden, parameters, thread)
 
 
 # Each is compiled once, whoever calls it: copies might order their sums differently, and one thread would come to other
