@@ -135,3 +135,28 @@ def test_a_network_that_normalises_does_not_predict_by_itself():
     outputs = np.empty((5, 2)), None
     with pytest.raises(ValueError, match="its folded network does"):
         harness.kernels.forward(STACK.compiled, problem["X"], None, problem["parameters"], outputs, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("X", lambda X: X[:, :-1].copy()),
+        ("X", lambda X: X.astype(int)),
+        ("sample_weight", lambda weights: weights[:-1].copy()),
+        ("sample_weight", lambda weights: weights.astype("float32")),
+        ("parameters", lambda parameters: parameters[:-1].copy()),
+        ("rows", lambda rows: rows + 1),
+        ("rows", lambda rows: rows - 1),
+        ("norms", lambda norms: norms[:-1].copy()),
+        ("norms", lambda norms: norms.astype("float32")),
+        ("norms", read_only),
+    ],
+)
+def test_arrays_that_do_not_fit(name, change):
+    problem = random_problem(STACK, 5)
+    del problem["targets"]
+    arrays = problem | {"rows": np.arange(5), "norms": np.empty((7, 2))}
+    arrays[name] = change(arrays[name])
+    order = (arrays[one] for one in ("X", "sample_weight", "rows", "parameters"))
+    with pytest.raises((ValueError, TypeError)):
+        measure_norms(STACK.compiled, 1, *order, 1, arrays["norms"])
