@@ -58,7 +58,7 @@ def main(folder):
     assert names == expected, f"missing: {expected - names}; not expected: {names - expected}"
     assert licences == {"LICENSE", "skcnn/data/LICENSE.txt"}, f"licences: {licences}"
     size = wheel.stat().st_size
-    assert size < 1.6e6, f"{wheel.name} has {size} bytes"
+    assert size < 1.8e6, f"{wheel.name} has {size} bytes"
     with tarfile.open(sdist) as archive:
         sources = {name.partition("/")[2] for name in archive.getnames()}
     for needed in ("LICENSE", "README.md", "meson.build", "skcnn/kernels/_kernels.pyx", "tests/helpers/reference.py"):

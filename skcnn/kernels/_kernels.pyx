@@ -4,9 +4,9 @@
 behind works without the GIL, and checks nothing.
 
 The included files are parts of this module for one reason: their functions are compiled once, while those of a .pxd are
-compiled into every caller. From the innermost: direct.pxi, the convolution; arrays.pxi, forward.pxi and backward.pxi, a
-network's passes; batches.pxi, a batch and a solver's step; norms.pxi, what normalised networks predict with; hooks.pxi,
-for the tests and the benchmarks.
+compiled into every caller. From the innermost: direct.pxi and winograd.pxi, the convolutions; arrays.pxi, forward.pxi
+and backward.pxi, a network's passes; batches.pxi, a batch and a solver's step; norms.pxi, what normalised networks
+predict with; hooks.pxi, for the tests and the benchmarks.
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -24,6 +24,7 @@ from skcnn.kernels cimport (
     pooling,
     solvers,
     standardization,
+    winograd,
 )
 from skcnn.kernels._buffers cimport (
     ANY_LENGTH,
@@ -39,6 +40,7 @@ from skcnn.kernels._buffers cimport (
 from skcnn.kernels._network cimport CompiledNetwork
 from skcnn.kernels.blocks cimport SUM_FILTERS, TILE_FILTERS
 from skcnn.kernels.chunks cimport Step, add, count_averaged, finish_gradient, step_spans
+from skcnn.kernels.convolution cimport Taps
 from skcnn.kernels.lanes cimport CACHE_LINE, LANES, floating, pixel
 from skcnn.kernels.normalization cimport Norm
 from skcnn.kernels.scratch cimport (
@@ -53,6 +55,7 @@ from skcnn.kernels.scratch cimport (
     group_lanes,
     group_size,
     group_start,
+    whole_lanes,
 )
 from skcnn.kernels.stages cimport GLOBAL_AVERAGE, MAX_POOL, Network, Stage, Strip
 from skcnn.kernels.subnormals cimport Mode, flush_subnormals, restore_subnormals
@@ -97,6 +100,7 @@ cdef struct Objective:
 
 
 include "direct.pxi"
+include "winograd.pxi"
 include "arrays.pxi"
 include "forward.pxi"
 include "backward.pxi"
@@ -167,6 +171,7 @@ cdef Scratch take_workspace(
     cdef Py_ssize_t n_bytes = workspace_size(net, n_rows, n_threads, values, &at)
     if workspace.n_bytes < n_bytes:
         raise ValueError(f"workspace has {workspace.n_bytes} bytes, and these batches need {n_bytes}.")
+    at.shared = workspace.data
     return at
 
 
@@ -280,7 +285,8 @@ cdef int predict_rows(
         raise MemoryError
     at.standardized = standardized and net.standardize
     with nogil:
-        predict_groups(batch, &at, parameters, <floating*> on_cache_line(memory), logits_out, hidden_out)
+        at.shared = on_cache_line(memory)
+        predict_groups(batch, &at, parameters, <floating*> at.shared, logits_out, hidden_out)
     PyMem_Free(memory)
     return 0
 
@@ -334,6 +340,7 @@ def measure_norms(
     norms = views.take("norms_out", norms_out, DOUBLES, n_norms, 2, True)
     cdef Py_ssize_t n_chunks = count_chunks(count_groups(batch.n_rows))
     cdef Memory workspace = Memory(measuring_size(net, n_threads, type, &at))
+    at.shared = workspace.data
     cdef Memory of_chunks = Memory(n_chunks * (sizeof(double) + n_norms * sizeof(Norm)))
     cdef double* weights = <double*> of_chunks.data
     cdef double weight

@@ -7,7 +7,9 @@ stage reads what the one before makes, and every part of the parameter vector li
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 
 from skcnn.kernels cimport activations, convolution
+from skcnn.kernels.convolution cimport Taps
 from skcnn.kernels.lanes cimport LANES
+from skcnn.kernels.winograd cimport POSITIONS, SIDE, TILE, apart
 from skcnn.kernels.stages cimport (
     GLOBAL_AVERAGE,
     GLOBAL_MAX,
@@ -32,9 +34,20 @@ cdef double LARGEST = 2.0**40
 # Positions in a map, where those of global maxima are numbers of float32.
 cdef double MOST_POSITIONS = 2.0**24
 
+# Of Winograd's convolution: what the transforms of a tile take of a channel and of a filter, in products at a position,
+# and tiles that are worth a strip.
+cdef double TRANSFORM_COST = 200.0
+cdef Py_ssize_t FEW_TILES = 4
+
 
 cdef class CompiledNetwork:
     """Made once of a skcnn.network.Network, and kept with it.
+
+    Parameters
+    ----------
+    network : skcnn.network.Network
+    winograd : bool, default=True
+        Whether convolutions may be Winograd's where that pays.
 
     Raises
     ------
@@ -44,7 +57,7 @@ cdef class CompiledNetwork:
         If there is not enough memory for it.
     """
 
-    def __cinit__(self, network):
+    def __cinit__(self, network, bint winograd=True):
         cdef Network* net = &self.net
         cdef Py_ssize_t n_offsets = 0
         cdef int number
@@ -55,6 +68,7 @@ cdef class CompiledNetwork:
         for number in range(net.n_stages):
             read_stage(&net.stages[number], number, stages[number])
             require((net.stages[number].epsilon > 0) == net.normalize, "some of its stages normalise, but not all")
+            divide_into_tiles(&net.stages[number], winograd and number > 0)
             place_stage(net, number)
             n_offsets += count_offsets(&net.stages[number])
         check_chain(net)
@@ -66,6 +80,12 @@ cdef class CompiledNetwork:
 
     def __dealloc__(self):
         PyMem_Free(self.offsets)
+
+    @property
+    def winograd(self):
+        """Of each stage, whether a group's convolution is Winograd's."""
+        cdef int number
+        return tuple([bool(self.net.stages[number].winograd) for number in range(self.net.n_stages)])
 
 
 cdef int require(bint fits, str what) except -1:
@@ -228,6 +248,9 @@ cdef void place_stage(Network* net, Py_ssize_t number) noexcept:
     if number:
         net.n_flipped += stage.n_filters * stage.n_taps + stage.n_channels
     net.n_sums += stage.n_filters * convolution.sums_taps(stage.n_taps)
+    if stage.winograd:
+        stage.transformed = net.n_transformed
+        net.n_transformed += POSITIONS * apart(stage.n_filters * padded_channels(stage))
 
 
 cdef Py_ssize_t padded_taps(const Stage* stage) noexcept:
@@ -236,7 +259,7 @@ cdef Py_ssize_t padded_taps(const Stage* stage) noexcept:
 
 
 cdef Py_ssize_t count_offsets(const Stage* stage) noexcept:
-    return 2 * (padded_taps(stage) + stage.n_filters * stage.kernel_size)
+    return 2 * (padded_taps(stage) + stage.n_filters * stage.kernel_size) + count_tile_offsets(stage)
 
 
 cdef void find_taps(Network* net, Py_ssize_t* offsets) noexcept:
@@ -249,22 +272,90 @@ cdef void find_taps(Network* net, Py_ssize_t* offsets) noexcept:
     cdef Py_ssize_t number
     for number in range(net.n_stages):
         stage = &net.stages[number]
-        stage.tap_offsets = offsets
-        stage.image_tap_offsets = stage.tap_offsets + padded_taps(stage)
-        stage.d_tap_offsets = stage.image_tap_offsets + padded_taps(stage)
-        stage.image_d_tap_offsets = stage.d_tap_offsets + stage.n_filters * stage.kernel_size
-        offsets += count_offsets(stage)
-        fill_offsets(stage, stage.n_channels, stage.plane, LANES, stage.tap_offsets)
-        fill_offsets(stage, stage.n_channels, stage.plane, 1, stage.image_tap_offsets)
-        fill_offsets(stage, stage.n_filters, stage.d_plane, LANES, stage.d_tap_offsets)
-        fill_offsets(stage, stage.n_filters, stage.d_plane, 1, stage.image_d_tap_offsets)
+        offsets = lay_taps(stage, stage.n_channels, stage.plane, LANES, padded_taps(stage), offsets, &stage.taps)
+        offsets = lay_taps(stage, stage.n_channels, stage.plane, 1, padded_taps(stage), offsets, &stage.image_taps)
+        offsets = lay_taps(stage, stage.n_filters, stage.d_plane, LANES, 0, offsets, &stage.d_taps)
+        offsets = lay_taps(stage, stage.n_filters, stage.d_plane, 1, 0, offsets, &stage.image_d_taps)
+        if stage.winograd:
+            offsets = lay_tile_taps(stage, offsets)
 
 
-cdef void fill_offsets(
-    const Stage* stage, Py_ssize_t n_planes, Py_ssize_t plane, Py_ssize_t n_lanes, Py_ssize_t* offsets_out,
+cdef Py_ssize_t* lay_taps(
+    const Stage* stage, Py_ssize_t n_planes, Py_ssize_t plane, Py_ssize_t n_lanes, Py_ssize_t n_offsets,
+    Py_ssize_t* offsets, Taps* taps_out,
 ) noexcept:
+    """A filter's taps on planes; the offsets behind its own, of `n_offsets` if there are more."""
     cdef Py_ssize_t n, t
+    taps_out.n_taps = n_planes * stage.kernel_size
+    taps_out.offsets = offsets
+    taps_out.filter_stride, taps_out.tap_stride = taps_out.n_taps, 1
     for n in range(n_planes):
         for t in range(stage.kernel_size):
-            offsets_out[n * stage.kernel_size + t] = n_lanes * (
+            offsets[n * stage.kernel_size + t] = n_lanes * (
                 n * plane + t // stage.kernel_width * stage.row + t % stage.kernel_width)
+    return offsets + max(n_offsets, taps_out.n_taps)
+
+
+# ---- Winograd's convolution ----
+
+
+cdef void divide_into_tiles(Stage* stage, bint allowed) noexcept:
+    """Whether a stage's convolution is Winograd's, and its strips: rows of pools that are whole tiles, or all rows.
+
+    By geometry alone. A product of a channel and a filter at one position counts as 1 here, the transforms of a tile as
+    measured. The first stage, whose gradient has no memory but for a few filters, has few channels.
+    """
+    cdef Py_ssize_t n_rows = TILE
+    cdef Py_ssize_t above, before
+    cdef double products, transforms
+    stage.n_tile_rows = (stage.out_height + TILE - 1) // TILE
+    stage.n_tile_columns = (stage.out_width + TILE - 1) // TILE
+    products = <double> stage.n_channels * stage.n_filters
+    transforms = TRANSFORM_COST * (<double> stage.n_channels + stage.n_filters)
+    stage.winograd = (
+        allowed and stage.kernel_width == SIDE and stage.kernel_size == SIDE * SIDE
+        and stage.n_tile_rows * stage.n_tile_columns * (POSITIONS * products + transforms)
+        < stage.out_height * stage.out_width * stage.kernel_size * products)
+    # A group's gradient of what it reads: as far as tiles reach, or without padding.
+    stage.d_x_row, stage.d_x_plane, stage.d_x_start = stage.width, stage.height * stage.width, 0
+    if not stage.winograd:
+        return
+    # Pooling may drop what tiles would reach.
+    above, before = stage.start // stage.row, stage.start % stage.row
+    stage.d_x_row = max(stage.n_tile_columns * TILE + SIDE - 1, before + stage.width)
+    stage.d_x_plane = max(stage.n_tile_rows * TILE + SIDE - 1, above + stage.height) * stage.d_x_row
+    stage.d_x_start = above * stage.d_x_row + before
+    while n_rows % stage.pool_height:
+        n_rows += TILE
+    while n_rows // TILE * stage.n_tile_columns < FEW_TILES and n_rows < stage.out_height:
+        n_rows *= 2
+    stage.tile_strip = min(n_rows // stage.pool_height, stage.pooled_height)
+    stage.tile_run = (stage.tile_strip * stage.pool_height + TILE - 1) // TILE * stage.n_tile_columns * LANES
+
+
+cdef Py_ssize_t padded_channels(const Stage* stage) noexcept:
+    return (stage.n_channels + LANES - 1) // LANES * LANES
+
+
+cdef Py_ssize_t count_tile_offsets(const Stage* stage) noexcept:
+    return stage.n_channels + stage.n_filters + stage.tile_run if stage.winograd else 0
+
+
+cdef Py_ssize_t* lay_regular_taps(
+    Py_ssize_t n_taps, Py_ssize_t stride, Py_ssize_t filter_stride, Py_ssize_t tap_stride, Py_ssize_t* offsets,
+    Taps* taps_out,
+) noexcept:
+    cdef Py_ssize_t t
+    taps_out.n_taps, taps_out.offsets = n_taps, offsets
+    taps_out.filter_stride, taps_out.tap_stride = filter_stride, tap_stride
+    for t in range(n_taps):
+        offsets[t] = t * stride
+    return offsets + n_taps
+
+
+cdef Py_ssize_t* lay_tile_taps(Stage* stage, Py_ssize_t* offsets) noexcept:
+    """Sums over channels, over filters, and over the pixels of a strip's tiles."""
+    cdef Py_ssize_t n_channels = padded_channels(stage)
+    offsets = lay_regular_taps(stage.n_channels, stage.tile_run, n_channels, 1, offsets, &stage.channel_taps)
+    offsets = lay_regular_taps(stage.n_filters, stage.tile_run, 1, n_channels, offsets, &stage.filter_taps)
+    return lay_regular_taps(stage.tile_run, n_channels, stage.tile_run, 1, offsets, &stage.pixel_taps)

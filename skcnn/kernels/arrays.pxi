@@ -38,6 +38,11 @@ cdef inline Norm* norms_of(const Scratch* at, const Stage* stage, floating* thre
     return <Norm*> (thread + at.norms) + stage.norms
 
 
+cdef inline floating* transformed_of(const Scratch* at, const Stage* stage, const floating* thread) noexcept nogil:
+    """A stage's transformed filters, which all threads share; of the type that `thread` is of."""
+    return <floating*> at.shared + at.transformed + stage.transformed
+
+
 cdef inline floating* output_row(
     const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, floating* thread,
 ) noexcept nogil:
@@ -50,6 +55,17 @@ cdef inline floating* output_row(
 cdef inline Py_ssize_t position(const Strip* strip) noexcept nogil:
     """The strip's first value among all that the stage hands on, where these are contiguous."""
     return (strip.filter * strip.stage.pooled_height + strip.row) * strip.stage.pooled_width
+
+
+cdef inline floating* d_output_row(
+    const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, floating* thread,
+) noexcept nogil:
+    """The strip's first row in the gradient of what the stage hands on."""
+    cdef const Stage* above = strip.stage + 1
+    if n_lanes == 1:
+        return thread + at.d_maps + position(strip)
+    return thread + at.d_maps + (
+        above.d_x_start + strip.filter * above.d_x_plane + strip.row * above.d_x_row) * LANES
 
 
 cdef inline uint16_t* indices_of(

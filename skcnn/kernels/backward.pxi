@@ -52,7 +52,7 @@ cdef inline void backward_strip(
     cdef Py_ssize_t above_row = stage[1].row * n_lanes
     cdef const floating* values = output_row(at, strip, n_lanes, thread)
     cdef const uint16_t* indices = indices_of(at, strip, n_lanes, thread)
-    cdef const floating* d_output = thread + at.d_maps + h * n_lanes
+    cdef const floating* d_output = d_output_row(at, strip, n_lanes, thread)
     # A group's row without pooling goes straight to where it belongs.
     cdef floating* d_pooled = thread + at.strip if stage.pooled or n_lanes == 1 else d_out
     cdef Py_ssize_t i
@@ -176,7 +176,8 @@ cdef inline void backward_stage(
                 if number == 0 and n_lanes == 1:
                     memset(d, 0, strip.n_filters * d_stride * sizeof(floating))
                 backward_strips(at, &strip, n_lanes, d_stride, parameters, thread, d)
-            direct_backward_weights(&strip, n_lanes, x, d, d_stride, sums)
+            if n_lanes == 1 or not stage.winograd:
+                direct_backward_weights(&strip, n_lanes, x, d, d_stride, sums)
             if number or normalized:
                 d += strip.n_rows * d_row
             strip.row += strip.n_rows
@@ -202,8 +203,14 @@ cdef inline void backward_stages(
         backward_stage(at, number, n_lanes, image, parameters, thread, gradient_out)
         if number == 0:
             break
-        direct_backward_data(
-            stage, n_lanes, thread + at.flipped + stage.flipped, thread + at.d, thread + at.strip, thread + at.d_maps)
+        if n_lanes == LANES and stage.winograd:
+            if not net.normalize:
+                sum_intercepts(stage, thread + at.d + stage.d_start * LANES, gradient_out)
+            winograd_backward(at, stage, maps_of(at, number, LANES, 0, thread), thread + at.d + stage.d_start * LANES,
+                              transformed_of(at, stage, thread), thread, thread + at.d_maps)
+        else:
+            direct_backward_data(stage, n_lanes, thread + at.flipped + stage.flipped, thread + at.d, thread + at.strip,
+                                 thread + at.d_maps)
         number -= 1
 
 

@@ -114,27 +114,50 @@ cdef void backward_rows(
 # ---- the chunks of a batch ----
 
 
+cdef void transform_filters(const Scratch* at, const floating* parameters, const floating* thread) noexcept nogil:
+    """Before the first group: those of all stages whose convolution is Winograd's."""
+    cdef const Stage* stage
+    cdef Py_ssize_t number
+    for number in range(at.net.n_stages):
+        stage = &at.net.stages[number]
+        if stage.winograd:
+            winograd_prepare(stage, parameters, transformed_of(at, stage, thread))
+
+
 cdef void begin_backward(
-    const Scratch* at, const floating* parameters, floating* thread, floating* gradient_out,
+    const Scratch* at, bint images, const floating* parameters, floating* thread, floating* gradient_out,
 ) noexcept nogil:
-    """Before the first group of a chunk: sums of nothing, and what the convolutions make of their filters."""
+    """Before the first group of a chunk: sums of nothing, and what the convolutions make of their filters.
+
+    `images` says whether some of the chunk's images go one by one.
+    """
+    cdef const Stage* stage
+    cdef Py_ssize_t width = convolution.sums_width(<floating> 0)
     cdef Py_ssize_t number
     memset(gradient_out, 0, at.net.n_trainable * sizeof(floating))
-    memset(thread + at.sums, 0, at.net.n_sums * convolution.sums_width(<floating> 0) * sizeof(floating))
-    for number in range(1, at.net.n_stages):
-        direct_prepare(&at.net.stages[number], parameters, thread + at.flipped + at.net.stages[number].flipped)
+    memset(thread + at.d_transformed, 0, (at.images - at.d_transformed) * sizeof(floating))
+    for number in range(at.net.n_stages):
+        stage = &at.net.stages[number]
+        if images or not stage.winograd:
+            memset(thread + at.sums + stage.sums * width, 0,
+                   convolution.sums_size(stage.n_filters, stage.n_taps, <floating> 0) * sizeof(floating))
+            if number:
+                direct_prepare(stage, parameters, thread + at.flipped + stage.flipped)
 
 
-cdef void end_backward(const Scratch* at, floating* thread, floating* gradient_out) noexcept nogil:
+cdef void end_backward(const Scratch* at, bint images, floating* thread, floating* gradient_out) noexcept nogil:
     """After a chunk's last group: add up the sums of the filters' gradients."""
     cdef const Stage* stage
     cdef Py_ssize_t number
     for number in range(at.net.n_stages):
         stage = &at.net.stages[number]
+        if stage.winograd and at.images > at.d_transformed:
+            winograd_finish(stage, thread + at.d_transformed + stage.transformed, gradient_out)
         # The convolution's own intercepts, which normalisation takes out again, are none of the parameters.
-        convolution.convolution_backward_sums(
-            thread + at.sums + stage.sums * convolution.sums_width(<floating> 0), stage.n_taps, stage.n_filters,
-            gradient_out + stage.filters, NULL if stage.epsilon else gradient_out + stage.intercepts)
+        if images or not stage.winograd:
+            convolution.convolution_backward_sums(
+                thread + at.sums + stage.sums * convolution.sums_width(<floating> 0), stage.n_taps, stage.n_filters,
+                gradient_out + stage.filters, NULL if stage.epsilon else gradient_out + stage.intercepts)
 
 
 cdef inline void prefetch_next_batch(const Batch* batch, Py_ssize_t first) noexcept nogil:
@@ -189,15 +212,17 @@ cdef double run_chunk(
     cdef floating* gradient = scratch + at.gradients + number * at.gradient_stride
     cdef Py_ssize_t g
     cdef double value = 0
+    cdef bint images = chunk == n_chunks - 1 and group_lanes(
+        at.net, group_size(at.net, batch.n_rows, n_groups - 1)) == 1
     cdef Mode mode = flush_subnormals()
     if passing != FORWARD:
-        begin_backward(at, parameters, thread, gradient)
+        begin_backward(at, images, parameters, thread, gradient)
     for g in range(chunk * n_groups // n_chunks, (chunk + 1) * n_groups // n_chunks):
         value += run_group(batch, at, passing, g, parameters, thread, scratch)
         if passing != FORWARD:
             backward_rows(at, group_size(at.net, batch.n_rows, g), parameters, thread, gradient)
     if passing != FORWARD:
-        end_backward(at, thread, gradient)
+        end_backward(at, images, thread, gradient)
         if at.n_threads == 1 and chunk:
             add(gradient, at.net.n_trainable, scratch + at.gradients)
     restore_subnormals(mode)
@@ -212,6 +237,8 @@ cdef double run_chunks(
     cdef Py_ssize_t chunk
     cdef double* partials = <double*> (scratch + at.partials)
     cdef double value = 0
+    if passing != BACKWARD and group_lanes(at.net, batch.n_rows) == LANES:
+        transform_filters(at, parameters, scratch)
     if at.n_threads == 1 or n_chunks == 1:
         for chunk in range(n_chunks):
             partials[chunk] = run_chunk(batch, at, passing, chunk, 0, parameters, scratch)
@@ -380,6 +407,8 @@ cdef void predict_groups(
     cdef Py_ssize_t n_groups = count_groups(batch.n_rows)
     cdef Py_ssize_t g
     cdef floating* threads = scratch + at.threads
+    if group_lanes(at.net, batch.n_rows) == LANES:
+        transform_filters(at, parameters, threads)
     if at.n_threads == 1 or n_groups == 1:
         for g in range(n_groups):
             predict_group(batch, at, g, parameters, threads, logits_out, hidden_out)

@@ -18,6 +18,12 @@ cdef enum:
     # Taps whose gradients are summed in one pass over a run.
     TAP_BLOCK = 5
 
+# The taps of some filters: where each reads x, and its weights, `filters[f * filter_stride + tap * tap_stride]`.
+cdef struct Taps:
+    Py_ssize_t n_taps
+    const Py_ssize_t* offsets
+    Py_ssize_t filter_stride, tap_stride
+
 
 cdef inline Py_ssize_t even_part(Py_ssize_t n_left, Py_ssize_t n_most) noexcept nogil:
     """The next part of `n_left` that are to be done in as few parts of at most `n_most` as may be, and as equal."""
@@ -26,17 +32,21 @@ cdef inline Py_ssize_t even_part(Py_ssize_t n_left, Py_ssize_t n_most) noexcept 
 
 
 cdef inline void convolution_tile(
-    const floating* x, const Py_ssize_t* offsets, Py_ssize_t n_taps, const floating* filters,
-    const floating* intercepts, Py_ssize_t n_filters, Py_ssize_t n_values, Py_ssize_t stride, floating* out,
+    const floating* x, const Taps* taps, const floating* filters, const floating* intercepts, Py_ssize_t n_filters,
+    Py_ssize_t n_values, Py_ssize_t stride, floating* out,
 ) noexcept nogil:
     """`n_values` neighbouring outputs of `n_filters` filters; all sums stay in registers while the taps go by.
 
     For that, both numbers must be known when this is compiled into its caller, and the loop over taps must have no
-    way around it (n_taps >= 1).
+    way around it (there is one at least).
     """
     cdef floating total[TILE_SUMS]
-    cdef floating weights[TILE_FILTERS]
-    cdef Py_ssize_t size = min(n_values, SUM_BYTES // <Py_ssize_t> sizeof(floating))  # of a register
+    cdef floating pixels[TILE_SUMS]
+    cdef floating weight
+    cdef Py_ssize_t size = min(n_values, sums_width(<floating> 0))
+    cdef Py_ssize_t filter_stride = taps.filter_stride
+    cdef Py_ssize_t tap_stride = taps.tap_stride
+    cdef Py_ssize_t n_taps = taps.n_taps
     cdef Py_ssize_t tap = 0
     cdef Py_ssize_t f, p, i
     cdef const floating* shifted
@@ -44,14 +54,16 @@ cdef inline void convolution_tile(
         for p in range(n_values):
             total[f * n_values + p] = intercepts[f]
     while True:
-        shifted = x + offsets[tap]
-        for f in range(n_filters):
-            weights[f] = filters[f * n_taps + tap]
-        # Register by register: so each is loaded once, and makes room for the next.
+        shifted = x + taps.offsets[tap]
         for p in range(n_values // size):
-            for f in range(n_filters):
+            for i in range(size):
+                pixels[p * size + i] = shifted[p * size + i]
+        for f in range(n_filters):
+            weight = filters[f * filter_stride]
+            for p in range(n_values // size):
                 for i in range(size):
-                    total[f * n_values + p * size + i] += weights[f] * shifted[p * size + i]
+                    total[f * n_values + p * size + i] += weight * pixels[p * size + i]
+        filters += tap_stride
         tap += 1
         if tap >= n_taps:
             break
@@ -61,28 +73,27 @@ cdef inline void convolution_tile(
 
 
 cdef inline void convolution_units(
-    const floating* x, const Py_ssize_t* offsets, Py_ssize_t n_taps, const floating* filters,
-    const floating* intercepts, Py_ssize_t n_filters, Py_ssize_t n_most, Py_ssize_t n_units, Py_ssize_t unit,
-    Py_ssize_t stride, floating* out,
+    const floating* x, const Taps* taps, const floating* filters, const floating* intercepts, Py_ssize_t n_filters,
+    Py_ssize_t n_most, Py_ssize_t n_units, Py_ssize_t unit, Py_ssize_t stride, floating* out,
 ) noexcept nogil:
     """A tile of `n_units` <= `n_most` units; all but n_units are constants."""
     if n_units == 1:
-        convolution_tile(x, offsets, n_taps, filters, intercepts, n_filters, unit, stride, out)
+        convolution_tile(x, taps, filters, intercepts, n_filters, unit, stride, out)
     elif n_most >= 2 and n_units == 2:
-        convolution_tile(x, offsets, n_taps, filters, intercepts, n_filters, 2 * unit, stride, out)
+        convolution_tile(x, taps, filters, intercepts, n_filters, 2 * unit, stride, out)
     elif n_most >= 3 and n_units == 3:
-        convolution_tile(x, offsets, n_taps, filters, intercepts, n_filters, 3 * unit, stride, out)
+        convolution_tile(x, taps, filters, intercepts, n_filters, 3 * unit, stride, out)
     elif n_most >= 4 and n_units == 4:
-        convolution_tile(x, offsets, n_taps, filters, intercepts, n_filters, 4 * unit, stride, out)
+        convolution_tile(x, taps, filters, intercepts, n_filters, 4 * unit, stride, out)
     elif n_most >= 5 and n_units == 5:
-        convolution_tile(x, offsets, n_taps, filters, intercepts, n_filters, 5 * unit, stride, out)
+        convolution_tile(x, taps, filters, intercepts, n_filters, 5 * unit, stride, out)
     elif n_most >= 6:
-        convolution_tile(x, offsets, n_taps, filters, intercepts, n_filters, 6 * unit, stride, out)
+        convolution_tile(x, taps, filters, intercepts, n_filters, 6 * unit, stride, out)
 
 
 cdef inline void convolution_block(
-    const floating* x, const Py_ssize_t* offsets, Py_ssize_t n_taps, const floating* filters,
-    const floating* intercepts, Py_ssize_t n_filters, Py_ssize_t run, Py_ssize_t stride, floating* out,
+    const floating* x, const Taps* taps, const floating* filters, const floating* intercepts, Py_ssize_t n_filters,
+    Py_ssize_t run, Py_ssize_t stride, floating* out,
 ) noexcept nogil:
     """A run of a block of filters, a constant number, in tiles as large as may be and as equal.
 
@@ -96,40 +107,40 @@ cdef inline void convolution_block(
     cdef Py_ssize_t n_left = run
     cdef Py_ssize_t n
     while n_units:
-        n = even_part(n_units, n_most)
-        convolution_units(x, offsets, n_taps, filters, intercepts, n_filters, n_most, n, unit, stride, out)
+        n = even_part(n_units, n_most) if n_most > 1 else 1
+        convolution_units(x, taps, filters, intercepts, n_filters, n_most, n, unit, stride, out)
         x += n * unit
         out += n * unit
         n_left -= n * unit
         n_units -= n
     if n_left and run >= unit:
         n_left -= unit
-        convolution_tile(x + n_left, offsets, n_taps, filters, intercepts, n_filters, unit, stride, out + n_left)
+        convolution_tile(x + n_left, taps, filters, intercepts, n_filters, unit, stride, out + n_left)
     elif n_left:  # one image, and a small one
         for n in range(n_left):
-            convolution_tile(x + n, offsets, n_taps, filters, intercepts, n_filters, 1, stride, out + n)
+            convolution_tile(x + n, taps, filters, intercepts, n_filters, 1, stride, out + n)
 
 
 cdef inline void convolution_forward(
-    const floating* x, const Py_ssize_t* offsets, Py_ssize_t n_taps, const floating* filters,
-    const floating* intercepts, Py_ssize_t n_filters, Py_ssize_t run, Py_ssize_t stride, floating* out,
+    const floating* x, const Taps* taps, const floating* filters, const floating* intercepts, Py_ssize_t n_filters,
+    Py_ssize_t run, Py_ssize_t stride, floating* out,
 ) noexcept nogil:
     """out[f, j] = intercepts[f] + sum over u, v, ch of x[ch, i + u, j + v] * filters[f, ch, u, v], in every lane.
 
     `x` begins at the pixel (0, i, 0), `out` at the output (0, i, 0); there are at most TILE_FILTERS filters.
     """
     if TILE_FILTERS >= 6 and n_filters == 6:
-        convolution_block(x, offsets, n_taps, filters, intercepts, 6, run, stride, out)
+        convolution_block(x, taps, filters, intercepts, 6, run, stride, out)
     elif TILE_FILTERS >= 5 and n_filters == 5:
-        convolution_block(x, offsets, n_taps, filters, intercepts, 5, run, stride, out)
+        convolution_block(x, taps, filters, intercepts, 5, run, stride, out)
     elif TILE_FILTERS >= 4 and n_filters == 4:
-        convolution_block(x, offsets, n_taps, filters, intercepts, 4, run, stride, out)
+        convolution_block(x, taps, filters, intercepts, 4, run, stride, out)
     elif n_filters == 3:
-        convolution_block(x, offsets, n_taps, filters, intercepts, 3, run, stride, out)
+        convolution_block(x, taps, filters, intercepts, 3, run, stride, out)
     elif n_filters == 2:
-        convolution_block(x, offsets, n_taps, filters, intercepts, 2, run, stride, out)
+        convolution_block(x, taps, filters, intercepts, 2, run, stride, out)
     else:
-        convolution_block(x, offsets, n_taps, filters, intercepts, 1, run, stride, out)
+        convolution_block(x, taps, filters, intercepts, 1, run, stride, out)
 
 
 # ---- the gradient of what a layer reads: a correlation again, of the gradient with the flipped filters ----

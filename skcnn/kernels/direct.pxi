@@ -1,8 +1,8 @@
-# The direct convolution: the products of all taps, summed in registers. Part of _kernels.pyx, because its two large
-# kernels are compiled once rather than into every caller.
+# The direct convolution: the products of all taps, summed in registers. Part of _kernels.pyx, because its large kernels
+# are compiled once rather than into every caller.
 #
 # These functions are what the passes ask of a convolution, on as many rows of as many filters as the caller likes;
-# another algorithm has functions like them:
+# Winograd's has others of its own (winograd.pxi):
 #
 #   prepare            the flipped filters, once for each chunk of a batch, where the input's gradient is asked for
 #   forward            rows of the convolution, `row` and `stride` say how they lie
@@ -13,11 +13,22 @@
 # output to the last; what it computes between two rows is never read.
 
 
-cdef void correlate(
-    const floating* x, const Py_ssize_t* offsets, Py_ssize_t n_taps, const floating* filters,
-    const floating* intercepts, Py_ssize_t n_filters, Py_ssize_t run, Py_ssize_t stride, floating* out,
+cdef void correlate_most(
+    const floating* x, const Taps* taps, const floating* filters, const floating* intercepts, Py_ssize_t run,
+    Py_ssize_t stride, floating* out,
 ) noexcept nogil:
-    convolution.convolution_forward(x, offsets, n_taps, filters, intercepts, n_filters, run, stride, out)
+    """The usual number of filters, by itself: it has all registers."""
+    convolution.convolution_block(x, taps, filters, intercepts, TILE_FILTERS, run, stride, out)
+
+
+cdef void correlate(
+    const floating* x, const Taps* taps, const floating* filters, const floating* intercepts, Py_ssize_t n_filters,
+    Py_ssize_t run, Py_ssize_t stride, floating* out,
+) noexcept nogil:
+    if n_filters == TILE_FILTERS:
+        correlate_most(x, taps, filters, intercepts, run, stride, out)
+    else:
+        convolution.convolution_forward(x, taps, filters, intercepts, n_filters, run, stride, out)
 
 
 cdef void correlate_backward(
@@ -65,11 +76,11 @@ cdef inline void direct_forward(
         intercepts = &zeros[0]
     x += strip.row * stage.pool_height * stage.row * n_lanes
     if n_lanes == 1:
-        correlate(x, stage.image_tap_offsets, stage.n_taps, filters, intercepts, strip.n_filters, stride, stride, out)
+        correlate(x, &stage.image_taps, filters, intercepts, strip.n_filters, stride, stride, out)
         return
     for i in range(strip.n_rows * stage.pool_height):
-        correlate(x + i * stage.row * LANES, stage.tap_offsets, stage.n_taps, filters, intercepts, strip.n_filters,
-                  run, stride, out + i * run)
+        correlate(x + i * stage.row * LANES, &stage.taps, filters, intercepts, strip.n_filters, run, stride,
+                  out + i * run)
 
 
 cdef inline void direct_backward_weights(
@@ -88,10 +99,10 @@ cdef inline void direct_backward_weights(
     x += strip.row * stage.pool_height * row
     sums_out += strip.filter * convolution.sums_size(1, stage.n_taps, <floating> 0)
     if n_lanes == 1:
-        correlate_backward(x, stage.image_tap_offsets, stage.n_taps, d, strip.n_filters, 1,
+        correlate_backward(x, stage.image_taps.offsets, stage.n_taps, d, strip.n_filters, 1,
                            (n_rows - 1) * row + stage.out_width, 0, 0, d_stride, sums_out)
     else:
-        correlate_backward(x, stage.tap_offsets, stage.n_taps, d, strip.n_filters, n_rows, stage.out_width * LANES,
+        correlate_backward(x, stage.taps.offsets, stage.n_taps, d, strip.n_filters, n_rows, stage.out_width * LANES,
                            row, row, d_stride, sums_out)
 
 
@@ -112,14 +123,14 @@ cdef inline void direct_backward_data(
     while ch < stage.n_channels:
         n = convolution.even_part(stage.n_channels - ch, <Py_ssize_t> TILE_FILTERS)
         if n_lanes == 1:
-            correlate(d, stage.image_d_tap_offsets, n_taps, flipped + ch * n_taps, zeros, n, run, run, strip_out)
+            correlate(d, &stage.image_d_taps, flipped + ch * n_taps, zeros, n, run, run, strip_out)
             for q in range(n):
                 for i in range(stage.height):
                     memcpy(d_x_out + ((ch + q) * stage.height + i) * stage.width,
                            strip_out + q * run + i * stage.row, stage.width * sizeof(floating))
         else:
             for i in range(stage.height):
-                correlate(d + i * stage.row * LANES, stage.d_tap_offsets, n_taps, flipped + ch * n_taps, zeros, n,
+                correlate(d + i * stage.row * LANES, &stage.d_taps, flipped + ch * n_taps, zeros, n,
                           stage.width * LANES, n_positions * LANES,
                           d_x_out + (ch * n_positions + i * stage.width) * LANES)
         ch += n

@@ -8,15 +8,14 @@
 
 
 cdef inline void pool_and_activate(
-    const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, floating* convolved, floating* thread,
+    const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, Py_ssize_t stride, floating* convolved, floating* thread,
 ) noexcept nogil:
-    """Pool and activate a strip of the convolution.
+    """Pool and activate a strip of the convolution, a single row of pools of a group; filters `stride` values apart.
 
     An activation never falls as its argument grows: the largest activation is that of the largest argument.
     """
     cdef const Stage* stage = strip.stage
     cdef const Stage* above = stage + 1
-    cdef Py_ssize_t stride = direct_stride(strip, n_lanes)
     cdef Py_ssize_t row = direct_row(stage, n_lanes)
     cdef Py_ssize_t width = stage.pooled_width * n_lanes
     cdef uint16_t* indices = indices_of(at, strip, n_lanes, thread)
@@ -71,7 +70,7 @@ cdef inline void forward_stage(
             last = min(stage.pooled_height, first + ROW_BLOCK) if n_lanes == LANES else stage.pooled_height
             while strip.row < last:
                 direct_forward(&strip, n_lanes, x, parameters, convolved)
-                pool_and_activate(at, &strip, n_lanes, convolved, thread)
+                pool_and_activate(at, &strip, n_lanes, direct_stride(&strip, n_lanes), convolved, thread)
                 strip.row += strip.n_rows
             if n_lanes == LANES and number == at.net.n_stages - 1 and not at.net.global_pool:
                 for q in range(strip.n_filters):
@@ -82,16 +81,85 @@ cdef inline void forward_stage(
         strip.filter += strip.n_filters
 
 
+cdef void forward_strip(
+    const Scratch* at, const Strip* strip, const floating* parameters, floating* thread,
+) noexcept nogil:
+    """A strip of Winograd's convolution, of a few filters, and what comes of it."""
+    cdef const Stage* stage = strip.stage
+    cdef floating* convolved = thread + at.strip
+    cdef Py_ssize_t stride = direct_stride(strip, LANES)
+    cdef Py_ssize_t i, q
+    cdef Strip row = strip[0]
+    winograd_forward(strip, thread + at.d_tiles, parameters, convolved, stride)
+    row.n_rows = 1
+    for i in range(strip.n_rows):
+        row.row = strip.row + i
+        pool_and_activate(
+            at, &row, LANES, stride, convolved + i * stage.pool_height * stage.out_width * LANES, thread)
+    if strip.number == at.net.n_stages - 1 and not at.net.global_pool:
+        for q in range(strip.n_filters):
+            forward_dense(at, ((strip.filter + q) * stage.pooled_height + strip.row) * stage.pooled_width,
+                          strip.n_rows * stage.pooled_width, parameters, thread)
+
+
+cdef void forward_tiled_stage(
+    const Scratch* at, Py_ssize_t number, const floating* parameters, floating* thread,
+) noexcept nogil:
+    """The same of a group, by Winograd's convolution."""
+    cdef const Stage* stage = &at.net.stages[number]
+    cdef Strip strip
+    strip.stage, strip.number, strip.image, strip.row = stage, number, 0, 0
+    while strip.row < stage.pooled_height:
+        strip.n_rows = min(stage.pooled_height - strip.row, stage.tile_strip)
+        winograd_read(&strip, maps_of(at, number, LANES, 0, thread), thread + at.tiles)
+        winograd_multiply(&strip, thread + at.tiles, transformed_of(at, stage, thread), thread + at.d_tiles)
+        strip.filter = 0
+        while strip.filter < stage.n_filters:
+            strip.n_filters = convolution.even_part(stage.n_filters - strip.filter, <Py_ssize_t> TILE_FILTERS)
+            forward_strip(at, &strip, parameters, thread)
+            strip.filter += strip.n_filters
+        strip.row += strip.n_rows
+    if number == at.net.n_stages - 1 and at.net.global_pool:
+        strip.filter, strip.n_filters = 0, stage.n_filters
+        pool_globally(at, &strip, LANES, thread)
+
+
+cdef void convolve_tiles(
+    const Scratch* at, Py_ssize_t number, const floating* parameters, floating* out, floating* thread,
+) noexcept nogil:
+    """All of a group's convolution by Winograd's: out[filter, row, column]."""
+    cdef const Stage* stage = &at.net.stages[number]
+    cdef Py_ssize_t plane = stage.out_height * stage.out_width * LANES
+    cdef Strip strip
+    strip.stage, strip.number, strip.image, strip.row = stage, number, 0, 0
+    while strip.row < stage.pooled_height:
+        strip.n_rows = min(stage.pooled_height - strip.row, stage.tile_strip)
+        winograd_read(&strip, maps_of(at, number, LANES, 0, thread), thread + at.tiles)
+        winograd_multiply(&strip, thread + at.tiles, transformed_of(at, stage, thread), thread + at.d_tiles)
+        strip.filter = 0
+        while strip.filter < stage.n_filters:
+            strip.n_filters = convolution.even_part(stage.n_filters - strip.filter, <Py_ssize_t> TILE_FILTERS)
+            winograd_forward(
+                &strip, thread + at.d_tiles, parameters,
+                out + strip.filter * plane + strip.row * stage.pool_height * stage.out_width * LANES, plane)
+            strip.filter += strip.n_filters
+        strip.row += strip.n_rows
+
+
 cdef void convolve_filters(
     const Scratch* at, Py_ssize_t number, Py_ssize_t f, const floating* parameters, floating* thread, Strip* strip_out,
 ) noexcept nogil:
-    """The whole convolution of a group that is normalised, of a few filters from the f-th on."""
+    """The convolution of a group that is normalised: of a few filters from the f-th on, or of all with the first ones.
+    """
     cdef const Stage* stage = &at.net.stages[number]
     strip_out.stage, strip_out.number, strip_out.image = stage, number, 0
     strip_out.filter, strip_out.row, strip_out.n_rows = f, 0, stage.pooled_height
     strip_out.n_filters = convolution.even_part(stage.n_filters - f, <Py_ssize_t> TILE_FILTERS)
-    direct_forward(
-        strip_out, LANES, maps_of(at, number, LANES, 0, thread), parameters, convolved_of(at, stage, f, 0, thread))
+    if not stage.winograd:
+        direct_forward(
+            strip_out, LANES, maps_of(at, number, LANES, 0, thread), parameters, convolved_of(at, stage, f, 0, thread))
+    elif f == 0:
+        convolve_tiles(at, number, parameters, convolved_of(at, stage, 0, 0, thread), thread)
 
 
 cdef void measure_filters(
@@ -146,7 +214,7 @@ cdef void forward_normalized_stage(
                     convolved + part.row * n_values, n_values, norms_of(at, stage, thread) + part.filter,
                     stage.epsilon, parameters[stage.scales + part.filter], parameters[stage.intercepts + part.filter],
                     rows)
-                pool_and_activate(at, &part, LANES, rows, thread)
+                pool_and_activate(at, &part, LANES, 0, rows, thread)
                 part.row += 1
             if number == at.net.n_stages - 1 and not at.net.global_pool:
                 forward_dense(at, part.filter * stage[1].plane, stage[1].plane, parameters, thread)
@@ -198,6 +266,8 @@ cdef inline void forward_stages(
             clear_padding(&at.net.stages[number], n_lanes, maps_of(at, number, n_lanes, image, thread))
         if n_lanes == LANES and at.net.normalize:
             forward_normalized_stage(at, number, True, parameters, thread)
+        elif n_lanes == LANES and at.net.stages[number].winograd:
+            forward_tiled_stage(at, number, parameters, thread)
         else:
             forward_stage(at, number, n_lanes, image, parameters, thread)
     if n_lanes == 1:

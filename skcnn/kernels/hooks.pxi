@@ -78,6 +78,7 @@ cdef class Laid:
         cdef Py_ssize_t itemsize = sizeof(float) if self.type == FLOATS else sizeof(double)
         self.memory = Memory(workspace_size(self.net, n_lanes, 1, self.type, &self.at)
                              + self.stage.n_filters * self.stage.d_plane * n_lanes * itemsize)
+        self.at.shared = self.memory.data
 
     cdef void* take_maps(self, str name, array, Py_ssize_t n_maps, Py_ssize_t n_positions, bint writable) except NULL:
         return self.views.take(name, array, self.type, n_maps * n_positions, self.n_lanes, writable)
@@ -100,6 +101,10 @@ cdef void spread_input(Laid laid, const floating* x, floating* thread) noexcept:
     clear_padding(stage, laid.n_lanes, maps)
     spread(x, stage.n_channels, stage.height, stage.width * laid.n_lanes, stage.row * laid.n_lanes,
            stage.plane * laid.n_lanes, maps + stage.start * laid.n_lanes)
+
+
+cdef bint is_tiled(Laid laid) noexcept:
+    return laid.stage.winograd and laid.n_lanes == LANES
 
 
 def convolution_forward(
@@ -129,6 +134,11 @@ cdef void convolve(
     cdef Py_ssize_t repeat, first, q, i
     cdef Strip strip
     spread_input(laid, x, thread)
+    if is_tiled(laid):
+        for repeat in range(n_repeats):
+            winograd_prepare(stage, parameters, transformed_of(&laid.at, stage, thread))
+            convolve_tiles(&laid.at, laid.number, parameters, out, thread)
+        return
     strip.stage, strip.number, strip.image = stage, laid.number, 0
     strip.n_rows = 1 if laid.n_lanes == LANES else stage.pooled_height
     for repeat in range(n_repeats):
@@ -186,6 +196,14 @@ cdef void sum_weights(
     cdef Strip strip
     spread_input(laid, x, thread)
     spread_gradient(laid, d, scratch + laid.at.size)
+    if is_tiled(laid):
+        for repeat in range(n_repeats):
+            memset(thread + laid.at.d_transformed, 0, (laid.at.images - laid.at.d_transformed) * sizeof(floating))
+            winograd_backward(&laid.at, stage, maps_of(&laid.at, laid.number, LANES, 0, thread),
+                              scratch + laid.at.size + stage.d_start * LANES, NULL, thread, NULL)
+        winograd_finish(stage, thread + laid.at.d_transformed + stage.transformed, gradient_out)
+        sum_intercepts(stage, scratch + laid.at.size + stage.d_start * LANES, gradient_out)
+        return
     if n_lanes == 1:
         most_rows = stage.pooled_height
     strip.stage, strip.number, strip.image = stage, laid.number, 0
@@ -229,11 +247,52 @@ cdef void convolve_back(
     cdef const Stage* stage = laid.stage
     cdef floating* thread = scratch + laid.at.threads
     cdef floating* flipped = thread + laid.at.flipped + stage.flipped
-    cdef Py_ssize_t repeat
+    cdef floating* d_maps = thread + laid.at.d_maps
+    cdef Py_ssize_t repeat, ch, i
     spread_gradient(laid, d, scratch + laid.at.size)
+    if is_tiled(laid):
+        for repeat in range(n_repeats):
+            winograd_prepare(
+                stage, <const floating*> laid.parameters, transformed_of(&laid.at, stage, thread))
+            winograd_backward(&laid.at, stage, NULL, scratch + laid.at.size + stage.d_start * LANES,
+                              transformed_of(&laid.at, stage, thread), thread, d_maps)
+        for ch in range(stage.n_channels):
+            for i in range(stage.height):
+                memcpy(d_x_out + (ch * stage.height + i) * stage.width * LANES,
+                       d_maps + (stage.d_x_start + ch * stage.d_x_plane + i * stage.d_x_row) * LANES,
+                       stage.width * LANES * sizeof(floating))
+        return
     direct_prepare(stage, <const floating*> laid.parameters, flipped)
     for repeat in range(n_repeats):
         direct_backward_data(stage, laid.n_lanes, flipped, scratch + laid.at.size, thread + laid.at.strip, d_x_out)
+
+
+# Of a tile, before and after each transform.
+SIZES = {"X": (6, 6), "D_X": (6, 6), "FILTERS": (3, 6), "D_FILTERS": (6, 3), "OUTPUTS": (6, 4), "D_OUTPUTS": (4, 6)}
+
+
+def winograd_transform(str name, const floating[:, :, ::1] tiles, floating[:, ::1] out):
+    """One of winograd.Transform, of LANES tiles (row, column, lane); out (row and column, lane)."""
+    expect(tiles.shape[0] == tiles.shape[1] == SIZES[name][0] and tiles.shape[2] == LANES, "tiles")
+    expect(out.shape[0] == SIZES[name][1] ** 2 and out.shape[1] == LANES, "out")
+    if name == "X":
+        transform_all(winograd.X, &tiles[0, 0, 0], &out[0, 0])
+    elif name == "D_X":
+        transform_all(winograd.D_X, &tiles[0, 0, 0], &out[0, 0])
+    elif name == "FILTERS":
+        transform_all(winograd.FILTERS, &tiles[0, 0, 0], &out[0, 0])
+    elif name == "D_FILTERS":
+        transform_all(winograd.D_FILTERS, &tiles[0, 0, 0], &out[0, 0])
+    elif name == "OUTPUTS":
+        transform_all(winograd.OUTPUTS, &tiles[0, 0, 0], &out[0, 0])
+    else:
+        transform_all(winograd.D_OUTPUTS, &tiles[0, 0, 0], &out[0, 0])
+
+
+cdef inline void transform_all(winograd.Transform transform, const floating* tiles, floating* out) noexcept nogil:
+    winograd.transform_tiles(
+        transform, tiles, winograd.size_before(transform) * LANES, LANES, <floating> 0, out,
+        winograd.size_after(transform) * LANES, LANES)
 
 
 # ---- the other kernels; dimensions are taken from the arrays ----

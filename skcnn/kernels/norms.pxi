@@ -38,6 +38,7 @@ cdef double measure_chunks(
     cdef Py_ssize_t chunk
     cdef floating* threads = scratch + at.threads
     cdef double weight = 0
+    transform_filters(at, parameters, threads)
     if at.n_threads == 1 or n_chunks == 1:
         for chunk in range(n_chunks):
             weights[chunk] = measure_chunk(batch, at, number, chunk, parameters, threads, norms + chunk * n_norms)

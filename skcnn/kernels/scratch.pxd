@@ -11,6 +11,7 @@ from skcnn.kernels.blocks cimport SUM_FILTERS, TILE_FILTERS
 from skcnn.kernels.lanes cimport LANES, floating
 from skcnn.kernels.normalization cimport Norm
 from skcnn.kernels.stages cimport Network, Stage
+from skcnn.kernels.winograd cimport POSITIONS, TILE, apart
 
 cdef enum:
     # Chunks of a batch: at least FEW_CHUNKS, as far as there are groups, at most MANY_CHUNKS, otherwise of CHUNK_GROUPS
@@ -30,19 +31,22 @@ cdef struct Scratch:
     const Network* net
     Py_ssize_t n_threads
     bint standardized  # whether the logits are, by the batch's statistics or by running ones
+    void* shared  # where all of it begins
     # Where each array begins, in values. First what all threads share: the gradient of each chunk of a batch
-    # (`gradient_stride` apart), partial sums of the loss (doubles), the batch's statistics and, to standardise, the
-    # outputs of all its groups.
-    Py_ssize_t gradients, gradient_stride, n_gradients, partials, statistics
+    # (`gradient_stride` apart), partial sums of the loss (doubles), the batch's statistics, transformed filters and, to
+    # standardise, the outputs of all its groups.
+    Py_ssize_t gradients, gradient_stride, n_gradients, partials, statistics, transformed
     Py_ssize_t batch_targets, batch_weights, batch_logits, batch_d_logits
     # Then, `thread_stride` apart, what each thread has for one group, from its own beginning: all feature maps, pixels
     # first and hidden activations last, and the indices of their maxima (a few single images have these
     # `image_stride` and n_pool_indices apart); convolutions that are normalised, and the norms of their filters; a
     # strip of a convolution, gradients of it, of what a stage reads and of the hidden activations, flipped filters,
-    # partial sums of the filters' gradient, shifted images, and the outputs.
+    # partial sums of the filters' gradient, for Winograd's convolution the tiles of a strip, transformed (of what it
+    # reads, and of its products or their gradient), what is read with channels as lanes, and transformed filters'
+    # gradient; shifted images, and the outputs.
     Py_ssize_t threads, thread_stride
     Py_ssize_t feature_maps, image_stride, pool_indices, convolved, norms, strip, d, d_maps, d_hidden, flipped, sums
-    Py_ssize_t images
+    Py_ssize_t tiles, d_tiles, swapped, d_transformed, images
     Py_ssize_t targets, weights, logits, d_logits
     Py_ssize_t size
 
@@ -122,6 +126,11 @@ cdef inline Py_ssize_t d_size(const Stage* stage, bint first, Py_ssize_t n_lanes
     return SUM_FILTERS * flat_run(stage)
 
 
+cdef inline Py_ssize_t swapped_size(const Stage* stage) noexcept nogil:
+    """What a stage reads, with channels as lanes and whole tiles."""
+    return whole_lanes(stage.n_channels) * LANES * (stage.n_tile_rows * TILE + 2) * (stage.n_tile_columns * TILE + 2)
+
+
 cdef inline Scratch carve(
     const Network* net, Py_ssize_t n_rows, Py_ssize_t n_threads, bint backward, floating zero,
 ) noexcept nogil:
@@ -139,13 +148,23 @@ cdef inline Scratch carve(
     cdef Py_ssize_t strip = 0
     cdef Py_ssize_t d = 0
     cdef Py_ssize_t d_maps = 0
+    cdef Py_ssize_t tiles = 0
+    cdef Py_ssize_t d_tiles = 0
+    cdef Py_ssize_t swapped = 0
     cdef Py_ssize_t i
     for i in range(net.n_stages):
         stage = &net.stages[i]
         strip = max(strip, strip_size(stage, 1), strip_size(stage, n_lanes))
         d = max(d, d_size(stage, i == 0, 1, zero), d_size(stage, i == 0, n_lanes, zero))
         if i:
-            d_maps = max(d_maps, stage.n_channels * stage.height * stage.width * max(n_lanes, <Py_ssize_t> 1))
+            d_maps = max(d_maps, stage.n_channels * stage.height * stage.width,
+                         stage.n_channels * stage.d_x_plane * n_lanes)
+        if stage.winograd and n_lanes:
+            tiles = max(tiles, POSITIONS * apart(whole_lanes(stage.n_channels) * stage.tile_run))
+            d_tiles = max(d_tiles, POSITIONS * apart(stage.n_filters * stage.tile_run))
+            swapped = max(swapped, swapped_size(stage))
+            strip = max(strip, TILE_FILTERS * stage.tile_strip * stage.pool_height * stage.out_width * n_lanes,
+                        TILE_FILTERS * whole_lanes(stage.n_channels))
     at.net = net
     at.n_threads = n_threads
     at.standardized = net.standardize
@@ -156,7 +175,8 @@ cdef inline Scratch carve(
     at.partials = at.gradients + (at.n_gradients * at.gradient_stride if backward else 0)
     at.statistics = at.partials + whole_lanes(
         (n_chunks + count_parameter_chunks(net.n_trainable)) * <Py_ssize_t> sizeof(double) // n_bytes)
-    at.batch_targets = at.statistics + whole_lanes(2 * net.n_outputs)
+    at.transformed = at.statistics + whole_lanes(2 * net.n_outputs)
+    at.batch_targets = at.transformed + (net.n_transformed if n_lanes else 0)
     at.batch_weights = at.batch_targets + kept * outputs
     at.batch_logits = at.batch_weights + kept * LANES
     at.batch_d_logits = at.batch_logits + kept * outputs
@@ -173,7 +193,11 @@ cdef inline Scratch carve(
     at.d_hidden = at.d_maps + (whole_lanes(d_maps) if backward else 0)
     at.flipped = at.d_hidden + (net.n_hidden * LANES if backward and net.global_pool else 0)
     at.sums = at.flipped + (whole_lanes(net.n_flipped) if backward else 0)
-    at.images = at.sums + (net.n_sums * convolution.sums_width(zero) if backward else 0)
+    at.tiles = at.sums + (net.n_sums * convolution.sums_width(zero) if backward else 0)
+    at.d_tiles = at.tiles + tiles
+    at.swapped = at.d_tiles + d_tiles
+    at.d_transformed = at.swapped + (swapped if backward else 0)
+    at.images = at.d_transformed + (net.n_transformed if backward and n_lanes else 0)
     # X may be of doubles where values are floats.
     at.targets = at.images + (LANES * net.n_features * <Py_ssize_t> sizeof(double) // n_bytes if backward else 0)
     at.weights = at.targets + outputs

@@ -10,6 +10,8 @@ zeros as the backward pass needs.
 CompiledNetwork (_network.pyx) fills these in, and checks that all of it lies within the memory that is taken for it.
 """
 
+from skcnn.kernels.convolution cimport Taps
+
 cdef enum GlobalPool:
     NO_GLOBAL_POOL = 0
     GLOBAL_AVERAGE = 1
@@ -27,19 +29,23 @@ cdef struct Stage:
     Py_ssize_t out_height, out_width  # of the convolution, as far as pooling takes it
     Py_ssize_t pool_height, pool_width, pooled_height, pooled_width
     Py_ssize_t d_plane, d_start  # in the convolution's gradient: to the next filter, to the first value
+    Py_ssize_t d_x_row, d_x_plane, d_x_start  # in a group's gradient of what it reads
     bint pooled
     int activation
     double epsilon  # of the normalisation, 0 for none
-    # Offset of each tap from the first, in values of a group and of a single image; d_ in the convolution's gradient.
-    Py_ssize_t* tap_offsets
-    Py_ssize_t* image_tap_offsets
-    Py_ssize_t* d_tap_offsets
-    Py_ssize_t* image_d_tap_offsets
+    # Of a group and of a single image: of its filters, and of the flipped ones in the convolution's gradient.
+    Taps taps, image_taps, d_taps, image_d_taps
+    # Winograd's convolution of a group, where it pays: tiles, rows of pools that are a strip, values of the tiles of a
+    # strip; and what its products sum over.
+    bint winograd
+    Py_ssize_t n_tile_rows, n_tile_columns, tile_strip, tile_run
+    Taps channel_taps, filter_taps, pixel_taps
     # Into the parameter vector (what normalisation shifts by are intercepts, too); and into scratch memory, to what it
     # reads, to the indices of the maxima in their pools, to the convolution before it is normalised (all in positions),
-    # to its flipped filters, to the sums of its gradient (in partial sums), and to its filters' norms.
+    # to its flipped filters, to the sums of its gradient (in partial sums), to its filters' norms, and to its
+    # transformed filters.
     Py_ssize_t filters, scales, intercepts, means, variances
-    Py_ssize_t feature_maps, pool_indices, convolved, flipped, sums, norms
+    Py_ssize_t feature_maps, pool_indices, convolved, flipped, sums, norms, transformed
 
 # A part of the parameter vector: whether the penalty shrinks it, whether the solver moves it, and the factor of Adam's
 # learning rate.
@@ -50,7 +56,7 @@ cdef struct Span:
 
 cdef struct Network:
     Stage stages[MAX_STAGES + 1]  # past the last one, what that makes: feature_maps, row, plane and start
-    Py_ssize_t n_stages, n_feature_maps, n_pool_indices, n_convolved, n_flipped, n_sums, n_norms
+    Py_ssize_t n_stages, n_feature_maps, n_pool_indices, n_convolved, n_flipped, n_sums, n_norms, n_transformed
     Py_ssize_t n_features, n_hidden, n_outputs
     int global_pool
     # What the dense layer reads, among the feature maps; and behind it, where in its map a global maximum is.

@@ -1,0 +1,159 @@
+"""Winograd's convolution: where a stage's geometry has it, its outputs and gradients are those of plain sums.
+
+Of a stage with many channels and filters of 3 x 3; test_convolution.py has the direct loop, and the passes as a whole
+are in test_network_gradient.py and test_forward.py.
+"""
+
+import numpy as np
+import pytest
+
+from skcnn.kernels import LANES
+from skcnn.kernels import compiled as _kernels
+from skcnn.kernels._network import CompiledNetwork
+from skcnn.network import Network
+from tests.helpers import reference
+from tests.helpers.arrays import doubles, from_lanes, random_arrays
+from tests.helpers.differences import STEP, TOLERANCE
+from tests.helpers.harness import assert_close, batch_gradient, random_problem, read_only
+from tests.helpers.marks import every_dtype, every_padding
+from tests.kernels.test_convolution import STAGE, arrays, correlate_padded, flat, planes, vector_of
+
+POINTS = [0, 3 / 4, -3 / 4, 3 / 2, -3 / 2]
+TILE, SIDE = 4, 3
+
+# Sides of the outputs: whole tiles, and some of a tile left over; channels and filters that fill lanes, or do not.
+every_shape = pytest.mark.parametrize(("height", "width"), [(4, 4), (3, 9), (8, 5), (13, 14), (6, 23), (17, 3)])
+every_size = pytest.mark.parametrize(("n_channels", "n_filters"), [(16, 16), (12, 21), (35, 10)])
+
+
+def matrices():
+    """B', G and A', of the points' powers and of Lagrange's polynomials (Lavin and Gray, 2016)."""
+    n_points = len(POINTS) + 1
+    outputs = np.zeros((TILE, n_points))
+    outputs[:, :-1] = np.vander(POINTS, TILE, increasing=True).T
+    outputs[-1, -1] = 1
+    distances = [np.prod([p - q for q in POINTS if q != p]) for p in POINTS]
+    filters = np.zeros((n_points, SIDE))
+    filters[:-1] = np.vander(POINTS, SIDE, increasing=True) / np.reshape(distances, (-1, 1))
+    filters[-1, -1] = 1
+    pixels = np.zeros((n_points, n_points))
+    for i, p in enumerate(POINTS):
+        pixels[i, :-1] = np.poly([q for q in POINTS if q != p])[::-1]
+    pixels[-1] = np.poly(POINTS)[::-1]
+    return {"X": pixels, "FILTERS": filters, "OUTPUTS": outputs}
+
+
+def make_network(height, width, n_channels, n_filters, padding):
+    if padding == "valid":
+        height, width = height + SIDE - 1, width + SIDE - 1
+    return Network((height, width, 1), (n_channels, n_filters), ((1, 1), (SIDE, SIDE)), 1, padding=padding)
+
+
+def winograd_of(image_shape, n_filters, *kernel_size):
+    return Network(image_shape, n_filters, kernel_size, 1, padding="same").compiled.winograd
+
+
+def test_matrices():
+    """They are what the formula says: a correlation."""
+    of = matrices()
+    x, w = random_arrays("float64", (TILE + SIDE - 1,), (SIDE,))
+    assert_close(of["OUTPUTS"] @ ((of["FILTERS"] @ w) * (of["X"] @ x)), np.correlate(x, w, "valid"))
+
+
+@every_dtype
+@pytest.mark.parametrize("name", matrices())
+@pytest.mark.parametrize("gradient", [False, True], ids=["", "gradient"])
+def test_transforms(name, gradient, dtype, new_output):
+    matrix = matrices()[name].T if gradient else matrices()[name]
+    (tiles,) = random_arrays(dtype, (matrix.shape[1], matrix.shape[1], LANES))
+    n = len(matrix)
+    out = new_output(dtype, n * n, LANES)
+    before = out.copy()
+    if name == "X" and gradient:  # tiles overlap there: they are added up
+        out[:] = 0.5
+        before = np.full_like(out, 0.5)
+    _kernels.winograd_transform("D_" * gradient + name, read_only(tiles), out)
+    expected = np.einsum("ai,bj,ijl->abl", matrix, matrix, tiles.astype(float)).reshape(n * n, LANES)
+    assert_close(out, expected + np.nan_to_num(before))
+
+
+# ---- the convolution of a group ----
+
+
+@every_shape
+@every_size
+@every_padding
+@every_dtype
+def test_convolution(height, width, n_channels, n_filters, padding, dtype, new_output):
+    network = make_network(height, width, n_channels, n_filters, padding)
+    assert network.compiled.winograd == (False, True)
+    images, filters, intercepts, d = arrays(dtype, network, LANES)
+    fixed = network.compiled, STAGE, vector_of(network, filters, intercepts)
+
+    out = new_output(dtype, d[0].size, LANES)
+    _kernels.convolution_forward(*fixed, planes(images), LANES, out)
+    assert_close(from_lanes(out).reshape(d.shape), correlate_padded(*doubles(images, filters, intercepts), padding))
+
+    gradient = new_output(dtype, network.n_parameters, fill=0.5)
+    _kernels.convolution_backward_weights(*fixed, planes(images), flat(d), LANES, gradient)
+    whole = reference.pad_same(images, SIDE, SIDE) if padding == "same" else images
+    d_filters, d_intercepts = reference.correlate_backward(*doubles(whole, d, filters))
+    views = network.views(gradient)
+    assert_close(views.pop(f"filters_{STAGE}"), 0.5 + d_filters)
+    assert_close(views.pop(f"filter_intercepts_{STAGE}"), 0.5 + d_intercepts)
+    assert all((view == 0.5).all() for view in views.values())
+
+    d_x = new_output(dtype, images[0].size, LANES)
+    _kernels.convolution_backward_data(*fixed, flat(d), LANES, d_x)
+    d_images = reference.correlate_backward_images(*doubles(d, filters))
+    if padding == "same":
+        d_images = reference.crop_same(d_images, SIDE, SIDE)
+    assert_close(from_lanes(d_x).reshape(np.moveaxis(images, -1, 1).shape), np.moveaxis(d_images, -1, 1))
+
+
+def test_where_it_is_chosen():
+    """By geometry: not of the first stage, of few pixels, of few channels or filters, or of other kernels."""
+    square = (SIDE, SIDE)
+    network = Network((12, 12, 3), (16, 16, 16), (square,) * 3, 1, padding="same")
+    assert network.compiled.winograd == (False, True, True)
+    assert CompiledNetwork(network, winograd=False).winograd == (False, False, False)
+    assert winograd_of((12, 12, 16), (16, 16), square, (5, 5)) == (False, False)
+    assert winograd_of((2, 3, 1), (64, 64), (1, 1), (1, 3)) == (False, False)
+    assert winograd_of((12, 12, 1), (2, 16), square, square) == (False, False)
+    assert winograd_of((1, 99, 1), (16, 16), (1, 3), (1, 3)) == (False, False)
+
+
+# ---- in a network ----
+
+
+@every_padding
+@pytest.mark.parametrize("pool_size", [(1, 1), (2, 2), (3, 2), (4, 1)], ids="pools of {}".format)
+@pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch_norm"])
+@pytest.mark.parametrize(
+    ("global_pool", "n_rows"), [("average", 13), (None, 19)], ids=["global, a group", "and images"]
+)
+def test_gradient_of_a_network(padding, pool_size, batch_norm, global_pool, n_rows):
+    """Along random directions, by central differences: of a group with idle lanes, and of one with three images.
+
+    Pools drop rows and columns that are left over.
+    """
+    pools, kernels = ((1, 1), pool_size, (1, 1)), ((SIDE, SIDE),) * 3
+    options = {"pool_size": pools, "batch_norm": batch_norm, "global_pool": global_pool, "activation": "tanh"}
+    side = 13 if padding == "same" else 17
+    network = Network((side, side - 1, 2), (12, 14, 16), kernels, 2, padding=padding, **options)
+    assert network.compiled.winograd[:2] == (False, True)
+    problem = random_problem(network, n_rows, weighted=True)
+    trainable = problem["parameters"][: network.n_trainable]
+    options = {"loss": "log_loss", "alpha": 0.1}
+    _, gradient, _ = batch_gradient(network, **problem, **options)
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        direction = rng.normal(size=trainable.size)
+        direction /= np.linalg.norm(direction)
+        values = []
+        for step in (STEP, -STEP):
+            trainable += step * direction
+            values.append(batch_gradient(network, **problem, **options)[0])
+            trainable -= step * direction
+        slope = (values[0] - values[1]) / (2 * STEP)
+        assert abs(gradient @ direction - slope) <= TOLERANCE * np.linalg.norm(gradient)
