@@ -63,13 +63,8 @@ def arrays(dtype, network, n_lanes):
     return map(read_only, (images, filters, intercepts, d + 1))
 
 
-@every_shape
-@every_padding
-@some_n_filters
-@every_n_lanes
-@every_dtype
-def test_convolution(image_shape, kernel_size, padding, n_filters, n_lanes, dtype, new_output):
-    network = make_network(image_shape, n_filters, kernel_size, padding)
+def assert_same_convolution(network, kernel_size, padding, n_lanes, dtype, new_output):
+    """The stage's outputs, and both of its gradients, are those of plain sums."""
     images, filters, intercepts, d = arrays(dtype, network, n_lanes)
     fixed = network.compiled, STAGE, vector_of(network, filters, intercepts)
     expected = correlate_padded(*doubles(images, filters, intercepts), padding)
@@ -93,7 +88,17 @@ def test_convolution(image_shape, kernel_size, padding, n_filters, n_lanes, dtyp
     d_images = reference.correlate_backward_images(*doubles(d, filters))
     if padding == "same":
         d_images = reference.crop_same(d_images, *kernel_size)
-    assert_close(from_lanes(d_x).reshape(n_lanes, image_shape[2], *image_shape[:2]), np.moveaxis(d_images, -1, 1))
+    assert_close(from_lanes(d_x).reshape(np.moveaxis(images, -1, 1).shape), np.moveaxis(d_images, -1, 1))
+
+
+@every_shape
+@every_padding
+@some_n_filters
+@every_n_lanes
+@every_dtype
+def test_convolution(image_shape, kernel_size, padding, n_filters, n_lanes, dtype, new_output):
+    network = make_network(image_shape, n_filters, kernel_size, padding)
+    assert_same_convolution(network, kernel_size, padding, n_lanes, dtype, new_output)
 
 
 @every_shape

@@ -11,12 +11,11 @@ from skcnn.kernels import LANES
 from skcnn.kernels import compiled as _kernels
 from skcnn.kernels._network import CompiledNetwork
 from skcnn.network import Network
-from tests.helpers import reference
-from tests.helpers.arrays import doubles, from_lanes, random_arrays
+from tests.helpers.arrays import random_arrays
 from tests.helpers.differences import STEP, TOLERANCE
 from tests.helpers.harness import assert_close, batch_gradient, random_problem, read_only
 from tests.helpers.marks import every_dtype, every_padding
-from tests.kernels.test_convolution import STAGE, arrays, correlate_padded, flat, planes, vector_of
+from tests.kernels.test_convolution import assert_same_convolution
 
 POINTS = [0, 3 / 4, -3 / 4, 3 / 2, -3 / 2]
 TILE, SIDE = 4, 3
@@ -87,28 +86,7 @@ def test_transforms(name, gradient, dtype, new_output):
 def test_convolution(height, width, n_channels, n_filters, padding, dtype, new_output):
     network = make_network(height, width, n_channels, n_filters, padding)
     assert network.compiled.winograd == (False, True)
-    images, filters, intercepts, d = arrays(dtype, network, LANES)
-    fixed = network.compiled, STAGE, vector_of(network, filters, intercepts)
-
-    out = new_output(dtype, d[0].size, LANES)
-    _kernels.convolution_forward(*fixed, planes(images), LANES, out)
-    assert_close(from_lanes(out).reshape(d.shape), correlate_padded(*doubles(images, filters, intercepts), padding))
-
-    gradient = new_output(dtype, network.n_parameters, fill=0.5)
-    _kernels.convolution_backward_weights(*fixed, planes(images), flat(d), LANES, gradient)
-    whole = reference.pad_same(images, SIDE, SIDE) if padding == "same" else images
-    d_filters, d_intercepts = reference.correlate_backward(*doubles(whole, d, filters))
-    views = network.views(gradient)
-    assert_close(views.pop(f"filters_{STAGE}"), 0.5 + d_filters)
-    assert_close(views.pop(f"filter_intercepts_{STAGE}"), 0.5 + d_intercepts)
-    assert all((view == 0.5).all() for view in views.values())
-
-    d_x = new_output(dtype, images[0].size, LANES)
-    _kernels.convolution_backward_data(*fixed, flat(d), LANES, d_x)
-    d_images = reference.correlate_backward_images(*doubles(d, filters))
-    if padding == "same":
-        d_images = reference.crop_same(d_images, SIDE, SIDE)
-    assert_close(from_lanes(d_x).reshape(np.moveaxis(images, -1, 1).shape), np.moveaxis(d_images, -1, 1))
+    assert_same_convolution(network, (SIDE, SIDE), padding, LANES, dtype, new_output)
 
 
 def test_where_it_is_chosen():
