@@ -319,11 +319,12 @@ def test_images_by_themselves_of_any_width(n_filters, dtype, height):
     """Forward and back, an image is one run: of every length up to that of two whole tiles."""
     for width, padding in product(range(3, 36), ["valid", "same"]):
         kernels = (min(height, 2), 3), (1, 1 + width % 3 if width > 5 else 1)
-        network = Network((height, width, 1), n_filters, kernels, 1, None, padding, "tanh")
+        # Held against the largest of all parts, and of several outputs: sums that nearly cancel are no test of float32.
+        network = Network((height, width, 1), n_filters, kernels, 3, None, padding, "tanh")
         problem = random_problem(network, 1, dtype)
         _, gradient, _ = harness.batch_gradient(network, **problem, loss="log_loss")
         _, expected, _ = harness.expected_batch_gradient(network, **problem, loss="log_loss")
-        assert_same_parts(network, gradient, expected.astype(dtype))
+        assert_close(gradient, expected.astype(dtype), factor=10)
 
 
 def test_as_many_layers_as_there_may_be():

@@ -49,7 +49,7 @@ def test_runs_cover_every_row_once(n_run):
 @pytest.mark.parametrize("n_threads", [1, 2], ids="{} threads".format)
 @every_dtype
 def test_every_row_is_predicted(network, n_groups, n_threads, dtype, monkeypatch, poisoned_memory):
-    """1 to 400 rows, by themselves and by their numbers, logits and hidden activations: the bits of single groups."""
+    """Rows by themselves and by their numbers, logits and hidden activations: the bits of single groups."""
     problem = random_problem(network, 400, dtype)
     X, parameters = read_only(problem["X"]), problem["parameters"]
     order = np.random.default_rng(0).permutation(400).astype(np.intp)
@@ -58,7 +58,7 @@ def test_every_row_is_predicted(network, n_groups, n_threads, dtype, monkeypatch
     assert not any(np.isnan(array).any() for array in expected)
     work = n_groups * LANES * network.n_multiply_adds
     monkeypatch.setattr("skcnn.network._RUN_WORK", work)
-    for n_rows in range(LANES, 401):
+    for n_rows in (*range(LANES, 7 * LANES + 1), *range(385, 401)):
         for rows in (None, order[:n_rows]):
             given = X[:n_rows] if rows is None else X
             wanted = slice(n_rows) if rows is None else rows
