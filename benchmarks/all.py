@@ -40,6 +40,7 @@ def list_programs(threads, folder):
     return [
         *programs,
         Program("How time grows", "scaling.py", (*most, *plot), reads_data=True),
+        Program("Threads on a busy machine", "busy.py", most, reads_data=True),
         Program("Memory, and the import", "memory.py"),
         Program("The kernels and the peak", "kernels.py"),
         Program("Accuracy against seconds", "accuracy.py", most, reads_data=True),

@@ -63,6 +63,7 @@ CONFIGS = {
     "small": Config((3,), 5, 1, 32),
     "medium": Config((8,), 5, 10, 128),
     "large": Config((32,), 3, 10, 256),
+    "default": Config((16,), 5, 10, 32, pool=2),
     "stack": Config((16, 32), 3, 10, 64, "same", 2, "relu"),
     "stack-norm": Config((16, 32), 3, 10, 64, "same", 2, "relu", batch_norm=True),
     "three": Config((32, 64, 64), 3, 10, 64, "same", (2, 2, 1), "relu"),

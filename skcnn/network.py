@@ -11,8 +11,8 @@ from skcnn.kernels import LANES, CompiledNetwork, Memory, forward, make_workspac
 from skcnn.layers import BatchNormalization, group_stages, make_layers
 from skcnn.sizes import choose_activation, choose_padding, layer_sizes
 
-# Multiply-adds of a thread that go by before Python has a look at signals: some 0.05 s on slow CPUs.
-_RUN_WORK = 5e8
+# Multiply-adds of a thread that go by before Python has a look at signals: some 0.2 s on slow CPUs.
+_RUN_WORK = 2e9
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 from skcnn.kernels.lanes cimport CACHE_LINE
 from skcnn.kernels.stages cimport Stage
+from skcnn.kernels.team cimport History
 
 cdef enum:
     # Types of arrays, as bits.
@@ -21,6 +22,7 @@ cdef class Memory:
     cdef char* allocated
     cdef char* data
     cdef readonly Py_ssize_t n_bytes
+    cdef History history  # of the threads that worked in it
 
 
 cdef class Views:

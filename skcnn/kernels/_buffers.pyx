@@ -33,6 +33,15 @@ cdef class Memory:
     def __dealloc__(self):
         PyMem_Free(self.allocated)
 
+    @property
+    def alone_until(self):
+        """When threads that work in it may share again; the tests set it."""
+        return self.history.alone_until
+
+    @alone_until.setter
+    def alone_until(self, double seconds):
+        self.history.alone_until = seconds
+
     # Without a __releasebuffer__, NumPy keeps this object itself, not a memoryview that could be released.
     def __getbuffer__(self, Py_buffer* view, int flags):
         PyBuffer_FillInfo(view, self, self.data, self.n_bytes, 0, flags)

@@ -5,8 +5,9 @@ behind works without the GIL, and checks nothing.
 
 The included files are parts of this module for one reason: their functions are compiled once, while those of a .pxd are
 compiled into every caller. From the innermost: direct.pxi and winograd.pxi, the convolutions; arrays.pxi, forward.pxi
-and backward.pxi, a network's passes; batches.pxi, a batch and a solver's step; norms.pxi, what normalised networks
-predict with; hooks.pxi, for the tests and the benchmarks.
+and backward.pxi, a network's passes; batches.pxi, the groups of a batch; training.pxi, runs of batches by several
+threads; norms.pxi, what normalised networks predict with; hooks.pxi and hooks_convolution.pxi, for the tests and the
+benchmarks.
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -24,6 +25,7 @@ from skcnn.kernels cimport (
     pooling,
     solvers,
     standardization,
+    team,
     winograd,
 )
 from skcnn.kernels._buffers cimport (
@@ -59,6 +61,7 @@ from skcnn.kernels.scratch cimport (
 )
 from skcnn.kernels.stages cimport GLOBAL_AVERAGE, MAX_POOL, Network, Stage, Strip
 from skcnn.kernels.subnormals cimport Mode, flush_subnormals, restore_subnormals
+from skcnn.kernels.team cimport History, Team
 
 cdef extern from *:
     """
@@ -105,6 +108,7 @@ include "arrays.pxi"
 include "forward.pxi"
 include "backward.pxi"
 include "batches.pxi"
+include "training.pxi"
 include "norms.pxi"
 
 
@@ -404,6 +408,7 @@ def train_batches(problem, order, solvers.Solver solver, state, Memory workspace
     cdef Network* net = &network.net
     cdef Batch batch
     cdef Scratch at
+    cdef Work work
     cdef void* values = views.take("parameters", parameters, FLOATS | DOUBLES, net.n_parameters, ONE_AXIS, True)
     cdef int type = views.type
     cdef Py_ssize_t n_moments = 2 if solver.kind == solvers.ADAM else 1
@@ -418,13 +423,15 @@ def train_batches(problem, order, solvers.Solver solver, state, Memory workspace
     if step.averaging_weights != NULL:
         step.averages = views.take("averages", averages, type, net.n_trainable, ONE_AXIS, True)
     at = take_workspace(net, min(batch_size, batch.n_rows), n_threads, type, workspace)
+    work.batch, work.at, work.step, work.history = &batch, &at, &step, &workspace.history
     with nogil:
         if type == FLOATS:
-            run_batches(&batch, batch_size, &at, &step, <float*> values, <float*> workspace.data)
+            run_batches(&work, batch_size, <float*> values, <float*> workspace.data)
         else:
-            run_batches(&batch, batch_size, &at, &step, <double*> values, <double*> workspace.data)
+            run_batches(&work, batch_size, <double*> values, <double*> workspace.data)
     state.n_steps, state.n_batches, state.n_averaged = step.number, step.n_batches, step.n_averaged
     return step.loss, step.weight
 
 
 include "hooks.pxi"
+include "hooks_convolution.pxi"

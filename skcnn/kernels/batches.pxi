@@ -1,10 +1,11 @@
-# One batch, from rows of X to new parameters, and prediction; part of _kernels.pyx.
+# The groups of a batch, forward and back, and prediction; part of _kernels.pyx.
 
 
 cdef enum Pass:
     BOTH
     FORWARD
     BACKWARD
+    SOLVE  # over the parameters, not the groups
 
 # What is learnt from, or predicted. Arrays of values are of the type that the network computes in.
 cdef struct Batch:
@@ -227,143 +228,6 @@ cdef double run_chunk(
             add(gradient, at.net.n_trainable, scratch + at.gradients)
     restore_subnormals(mode)
     return value
-
-
-cdef double run_chunks(
-    const Batch* batch, const Scratch* at, Pass passing, const floating* parameters, floating* scratch,
-) noexcept nogil:
-    """All chunks of a batch; the loss. Their gradients are left in scratch memory, added up if there is one thread."""
-    cdef Py_ssize_t n_chunks = count_chunks(count_groups(batch.n_rows))
-    cdef Py_ssize_t chunk
-    cdef double* partials = <double*> (scratch + at.partials)
-    cdef double value = 0
-    if passing != BACKWARD and group_lanes(at.net, batch.n_rows) == LANES:
-        transform_filters(at, parameters, scratch)
-    if at.n_threads == 1 or n_chunks == 1:
-        for chunk in range(n_chunks):
-            partials[chunk] = run_chunk(batch, at, passing, chunk, 0, parameters, scratch)
-    else:
-        for chunk in prange(n_chunks, schedule="static", num_threads=<int> at.n_threads):
-            partials[chunk] = run_chunk(batch, at, passing, chunk, threadid(), parameters, scratch)
-    for chunk in range(n_chunks):
-        value += partials[chunk]
-    return value
-
-
-cdef double run_batch(
-    const Batch* batch, const Scratch* at, const floating* parameters, floating* scratch,
-) noexcept nogil:
-    """Loss of a batch; the chunks' gradients are left in scratch memory, and its statistics, if it is standardised.
-
-    Without standardisation each group goes forward and straight backward. With it, all logits are needed before any
-    gradient, so the groups go forward twice: activations are computed again rather than kept for the whole batch,
-    however large it is.
-    """
-    cdef Py_ssize_t n_groups = count_groups(batch.n_rows)
-    cdef Py_ssize_t n_outputs = at.net.n_outputs
-    cdef floating* weights = scratch + at.batch_weights
-    cdef floating* logits = scratch + at.batch_logits
-    cdef floating* d_logits = scratch + at.batch_d_logits
-    cdef floating* statistics = scratch + at.statistics
-    cdef Py_ssize_t g, kept
-    cdef double value = 0
-    if not at.net.standardize:
-        return run_chunks(batch, at, BOTH, parameters, scratch)
-    run_chunks(batch, at, FORWARD, parameters, scratch)
-    standardization.standardize_batch(weights, n_groups, n_outputs, logits, statistics, statistics + n_outputs)
-    for g in range(n_groups):
-        kept = g * n_outputs * LANES
-        value += losses.loss_and_gradient(logits + kept, scratch + at.batch_targets + kept, weights + g * LANES,
-                                          n_outputs, batch.loss, batch.total_weight, d_logits + kept)
-    standardization.standardize_backward(logits, weights, statistics + n_outputs, n_groups, n_outputs, d_logits)
-    run_chunks(batch, at, BACKWARD, parameters, scratch)
-    return value
-
-
-# ---- from the chunks' gradients to new parameters, a chunk of these at a time ----
-
-
-cdef inline Py_ssize_t left_gradients(const Batch* batch, const Scratch* at) noexcept nogil:
-    """Gradients that run_chunks leaves in scratch memory."""
-    return 1 if at.n_threads == 1 else count_chunks(count_groups(batch.n_rows))
-
-
-cdef double step_chunk(
-    const Batch* batch, const Scratch* at, const Step* step, Py_ssize_t chunk, floating* scratch,
-    floating* parameters_out,
-) noexcept nogil:
-    """Finish the gradient of a chunk of the parameters and take the solver's step along it; the chunk's penalty."""
-    cdef Py_ssize_t start = chunk * PARAMETER_CHUNK
-    cdef Py_ssize_t stop = min(start + PARAMETER_CHUNK, at.net.n_trainable)
-    cdef Mode mode = flush_subnormals()
-    cdef double value = finish_gradient(at, step.solver.kind, batch.alpha / batch.total_weight, start, stop,
-                                        left_gradients(batch, at), parameters_out, scratch + at.gradients)
-    step_spans(at, step, start, stop, scratch + at.gradients, parameters_out)
-    restore_subnormals(mode)
-    return value
-
-
-cdef double take_step(
-    const Batch* batch, const Scratch* at, const Step* step, floating* scratch, floating* parameters_out,
-) noexcept nogil:
-    """The solver's step after a batch; the L2 penalty."""
-    cdef Py_ssize_t n_chunks = count_parameter_chunks(at.net.n_trainable)
-    cdef Py_ssize_t chunk
-    cdef double* partials = <double*> (scratch + at.partials)
-    cdef double value = 0
-    if at.n_threads == 1 or n_chunks == 1:
-        for chunk in range(n_chunks):
-            partials[chunk] = step_chunk(batch, at, step, chunk, scratch, parameters_out)
-    else:
-        for chunk in prange(n_chunks, schedule="static", num_threads=<int> at.n_threads):
-            partials[chunk] = step_chunk(batch, at, step, chunk, scratch, parameters_out)
-    for chunk in range(n_chunks):
-        value += partials[chunk]
-    return value
-
-
-cdef double weigh(const Batch* batch, const floating* sample_weight, Py_ssize_t* n_weighted_out) noexcept nogil:
-    """The sum of the batch's weights, and the number of rows that have any: a single one has no deviation."""
-    cdef double total = 0
-    cdef Py_ssize_t i
-    n_weighted_out[0] = 0
-    for i in range(batch.n_rows):
-        total += sample_weight[batch.rows[i]]
-        n_weighted_out[0] += sample_weight[batch.rows[i]] > 0
-    return total
-
-
-cdef void run_batches(
-    Batch* batch, Py_ssize_t batch_size, const Scratch* at, Step* step, floating* parameters, floating* scratch,
-) noexcept nogil:
-    """A solver step for each `batch_size` rows of the n_left that `batch` has, in their order; `step` counts on."""
-    cdef const Network* net = at.net
-    cdef Py_ssize_t n_weighted
-    cdef double loss
-    cdef Mode mode = flush_subnormals()
-    while batch.n_left:
-        batch.n_rows = min(batch_size, batch.n_left)
-        batch.total_weight = weigh(batch, <const floating*> batch.sample_weight, &n_weighted)
-        if batch.total_weight > 0:
-            loss = run_batch(batch, at, parameters, scratch)
-            if net.standardize and n_weighted > 1:
-                standardization.update_running(
-                    scratch + at.statistics, 2 * net.n_outputs, step.n_batches, parameters + net.running_means)
-                step.n_batches += 1
-            step.number += 1
-            if step.averages != NULL:
-                count_averaged(step)
-            loss += take_step(batch, at, step, scratch, parameters)
-            step.loss += loss * batch.total_weight
-            step.weight += batch.total_weight
-        batch.rows += batch.n_rows
-        if batch.moves != NULL:
-            batch.moves += MOVE_SIZE * batch.n_rows
-        step.learning_rates += 1
-        if step.averages != NULL:
-            step.averaging_weights += 1
-        batch.n_left -= batch.n_rows
-    restore_subnormals(mode)
 
 
 # ---- prediction ----

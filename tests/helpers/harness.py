@@ -108,10 +108,11 @@ def assert_close(actual, expected, factor=1):
 # ---- as the kernels take it ----
 
 
-def fenced_workspace(network, n_rows, n_threads, dtype, fill=np.nan):
+def fenced_workspace(network, n_rows, n_threads, dtype, fill=np.nan, alone_until=0.0):
     """Scratch memory full of a value; and what is behind it, NaN, which nothing may write to."""
     size = network.workspace(n_rows, n_threads, dtype).n_bytes
     workspace = kernels.Memory(size + 16384)
+    workspace.alone_until = alone_until
     whole = np.frombuffer(workspace, dtype)
     whole[:] = np.nan
     whole[: size // whole.itemsize] = fill
@@ -249,6 +250,7 @@ def train_batches(
     alpha=0.0,
     moves=None,
     n_threads=1,
+    alone_until=0.0,
 ):
     """Parameters and their averages after an epoch in each of `orders`; the sums of loss times weight and of weight;
     number of steps.
@@ -259,7 +261,7 @@ def train_batches(
     averages = np.full(network.n_trainable, np.nan, parameters.dtype)
     state = State(parameters.copy(), moments, averages=averages)
     problem = problem_of_kernels(network, X, targets, sample_weight, loss, alpha)
-    workspace, fence = fenced_workspace(network, batch_size, n_threads, parameters.dtype)
+    workspace, fence = fenced_workspace(network, batch_size, n_threads, parameters.dtype, alone_until=alone_until)
     total_loss = total_weight = 0
     for epoch, (rows, own) in enumerate(zip(orders, moves or [None] * len(orders), strict=True)):
         n_batches = -(-len(rows) // batch_size)

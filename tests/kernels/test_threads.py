@@ -7,7 +7,8 @@ from skcnn.network import Network
 from tests.helpers import harness
 from tests.helpers.harness import SMALL, SOLVER, random_moves, random_problem
 from tests.helpers.marks import every_dtype, every_loss, every_x_dtype, plain_or_standardize
-from tests.helpers.threads import NUMBERS, assert_same_bits
+from tests.helpers.scripts import run_script
+from tests.helpers.threads import NUMBERS, assert_same_bits, needs_openmp
 
 # One chunk of the parameter vector, and four of them, the last one incomplete.
 NETWORKS = {
@@ -36,9 +37,11 @@ def assert_same_training_for_any_threads(network, **options):
     parameters, *sums = harness.train_batches(network, **options)
     assert np.isfinite(parameters).all()
     for n_threads in NUMBERS:
-        other, *other_sums = harness.train_batches(network, **options, n_threads=n_threads)
-        assert_same_bits(other, parameters)
-        assert other_sums == sums
+        for alone_until in (0.0, np.inf):  # the leader shares, or works alone
+            choice = {"n_threads": n_threads, "alone_until": alone_until}
+            other, *other_sums = harness.train_batches(network, **options, **choice)
+            assert_same_bits(other, parameters)
+            assert other_sums == sums
 
 
 def assert_same_prediction_for_any_threads(network, parameters, X):
@@ -132,3 +135,39 @@ def test_train_batches_of_stacks(network, dtype, moved, batch_size):
 def test_forward_of_stacks(network, dtype):
     problem = random_problem(network, 133, dtype)
     assert_same_prediction_for_any_threads(network, problem["parameters"], problem["X"])
+
+
+# ---- threads that wait and sleep, or are not there ----
+
+FIT = """
+import sys, warnings
+import numpy as np
+from skcnn import ConvSigmoidClassifier
+warnings.simplefilter("ignore")
+X, y = np.random.default_rng(0).integers(256, size=(400, 400), dtype=np.uint8), np.arange(400) % 3
+clf = ConvSigmoidClassifier(16, kernel_size=3, max_iter=3, random_state=0, n_jobs=int(sys.argv[1]), rescale=1 / 255)
+print(clf.fit(X, y).loss_curve_)
+"""
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 16], ids="{} threads".format)
+@pytest.mark.parametrize("batch_size", [17, 80], ids="batches of {}".format)
+def test_thousands_of_batches(n_threads, batch_size):
+    """With more threads than processors, some are asleep when there is work; none may miss it, or wait for ever."""
+    network = Network(**SMALL)
+    problem = random_problem(network, 400, "float32")
+    generator = np.random.default_rng(0)
+    orders = [generator.integers(400, size=1000 * batch_size) for _ in range(3)]
+    options = {"orders": orders, "batch_size": batch_size, "solver": SOLVER | {"learning_rate": 1e-4}}
+    expected, *sums = harness.train_batches(network, **problem, **options, loss="log_loss")
+    actual, *other_sums = harness.train_batches(network, **problem, **options, loss="log_loss", n_threads=n_threads)
+    assert_same_bits(actual, expected)
+    assert other_sums == sums
+
+
+@needs_openmp
+def test_fewer_threads_than_asked_for():
+    """Whoever leads needs nobody's help."""
+    alone = run_script(FIT, 1)
+    assert run_script(FIT, 3, OMP_NUM_THREADS="3", OMP_THREAD_LIMIT="2") == alone
+    assert run_script(FIT, 3, OMP_NUM_THREADS="3", OMP_THREAD_LIMIT="1") == alone
