@@ -42,7 +42,7 @@ cdef double gradient_of_batch(
     batch.total_weight = weigh(batch, <const floating*> batch.sample_weight, &n_weighted)
     cdef Work work
     cdef History history
-    history.alone_until = history.pause = 0
+    history.alone_until = history.pause_factor = 0
     work.batch, work.at, work.step, work.history = batch, at, NULL, &history
     run_batches(&work, 0, parameters, scratch)
     cdef double value = work.loss

@@ -86,11 +86,12 @@ cdef extern from *:
 # took longer than the leader would have taken alone, it works alone for a while: for some times what was lost, and for
 # longer each time that sharing does not pay again.
 cdef enum:
-    LONGEST_PAUSE = 64
+    MIN_PAUSE_FACTOR = 4
+    MAX_PAUSE_FACTOR = 64
 
 cdef struct History:
     double alone_until  # by `seconds`
-    double pause  # times what was lost: doubled where sharing did not pay, halved where it did
+    double pause_factor  # times what was lost: doubled where sharing did not pay, halved where it did
 
 
 cdef inline void judge(History* history, double start, double alone) noexcept nogil:
@@ -98,10 +99,10 @@ cdef inline void judge(History* history, double start, double alone) noexcept no
     cdef double now = seconds()
     cdef double lost = now - start - alone
     if lost <= 0:
-        history.pause /= 2
+        history.pause_factor /= 2
         return
-    history.pause = min(<double> LONGEST_PAUSE, max(4.0, 2 * history.pause))
-    history.alone_until = now + history.pause * lost
+    history.pause_factor = min(<double> MAX_PAUSE_FACTOR, max(<double> MIN_PAUSE_FACTOR, 2 * history.pause_factor))
+    history.alone_until = now + history.pause_factor * lost
 
 
 cdef enum:
