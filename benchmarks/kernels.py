@@ -4,7 +4,7 @@
 
 The peak is measured, not looked up: see peak.py. It is the kernels' limit only if --c-args names the vector flags that
 they were built with; those of the level in use are the default. Every kernel works on one group of images through its
-hook in skcnn.kernels. What a call of the hook costs, half a microsecond to two, is measured with a network of one pixel
+hook in skcnn.kernels. GFLOP/s count the products that plain sums take, so Winograd's may be more than the peak. What a call of the hook costs, half a microsecond to two, is measured with a network of one pixel
 and taken off; the convolutions' hooks lay out memory besides, and repeat the kernel instead, less its first run.
 """
 
@@ -21,6 +21,7 @@ from tasks import CONFIGS, Config, Skcnn, make_network, make_task, random_data
 
 from skcnn.kernels import ACTIVATIONS, LANES, LEVEL, LOSSES, SOLVERS
 from skcnn.kernels import compiled as _kernels
+from skcnn.kernels._network import CompiledNetwork
 from skcnn.network import Network, own
 
 SOLVER = {
@@ -78,8 +79,11 @@ class Arrays:
         return aligned(np.zeros(shape), self.dtype)
 
 
-def stage_cases(network, number, dtype):
-    """The kernels of a convolution with its activation and pooling, by name; nothing asks for the pixels' gradient."""
+def stage_cases(network, number, dtype, compiled=None):
+    """The kernels of a convolution with its activation and pooling, by name; nothing asks for the pixels' gradient.
+
+    `compiled` is another CompiledNetwork than the network's own.
+    """
     make = Arrays(dtype)
     stage = network.stages[number]
     (height, width, n_channels), n_filters = stage.convolution.in_shape, stage.convolution.n_filters
@@ -91,7 +95,7 @@ def stage_cases(network, number, dtype):
     flat, flat_out = maps.reshape(-1, LANES), maps_out.reshape(-1, LANES)
     parameters, gradient = make.uniform(network.n_parameters), make.zeros(network.n_parameters)
     code, n_flop = ACTIVATIONS[stage.activation.function], 2 * maps.size * stage.convolution.n_taps
-    fixed = network.compiled, number, parameters
+    fixed = compiled or network.compiled, number, parameters
 
     def pool():
         for f in range(n_filters):
@@ -232,16 +236,27 @@ def print_kernels(dtype, library, repeats):
         n_chains, peak = measure_peak(library, dtype, repeats)
         print(f"{dtype}. Peak: {peak:.1f} GFLOP/s ({n_chains} chains of {8 * library.vector_bytes()}-bit vectors)\n")
     header = ["kernel", "µs", "µs of a call, taken off", "ns a value", "GFLOP/s", "of the peak"]
-    network = make_network(CONFIGS["medium"], 28)
+    network = make_network(CONFIGS["medium"])
     cases = make_cases(network, dtype) | {"NumPy's 1 / (1 + exp(-x))": [numpy_sigmoid(network.n_hidden * LANES, dtype)]}
     print(f"{dtype}, one group of {LANES} images 28x28: {CONFIGS['medium']}\n")
     print_table(header, kernel_rows(cases, dtype, peak, repeats))
-    network = make_network(CONFIGS["stack"], 28)
-    for number, stage in enumerate(network.stages):
-        height, width, n_channels = stage.convolution.in_shape
-        cases = stage_cases(network, number, dtype)
-        print(f"{dtype}, one group: {n_channels} to {stage.convolution.n_filters} channels, {height}x{width}, 3x3\n")
-        print_table(header, kernel_rows({name: [cases[name]] for name in NAMES if name in cases}, dtype, peak, repeats))
+    for network in map(make_network, (CONFIGS["stack"], CONFIGS["signals"])):
+        for number in range(2):
+            layer = network.stages[number].convolution
+            (height, width, n_channels), (kernel_height, kernel_width) = layer.in_shape, layer.kernel_size
+            print(f"{dtype}, one group: {n_channels} to {layer.n_filters} channels, {height}x{width}, ", end="")
+            print(f"{kernel_height}x{kernel_width}\n")
+            print_table(header, kernel_rows(both_algorithms(network, number, dtype), dtype, peak, repeats))
+
+
+def both_algorithms(network, number, dtype):
+    """The kernels of a stage by name, those of the direct algorithm behind Winograd's."""
+    cases = stage_cases(network, number, dtype)
+    named = {name: [cases[name]] for name in NAMES if name in cases}
+    if network.compiled.winograd[number]:
+        direct = stage_cases(network, number, dtype, CompiledNetwork(network, winograd=False))
+        named |= {f"{name}, direct": [direct[name]] for name in (FORWARD, D_FILTERS, D_INPUT)}
+    return named
 
 
 # ---- an epoch ----
@@ -268,7 +283,7 @@ def count_flop(network):
 
 def measure_epoch(config, n_rows, library, repeats):
     """An epoch of random images beside its kernels and the peak, all in turns."""
-    task = make_task(random_data(n_rows, 100), config)
+    task = make_task(random_data(n_rows, 100, config.image_shape or (28, 28, 1)), config)
     contender = Skcnn(task, 1)
     contender.arrange(np.random.RandomState(0).permutation(n_rows))
     cases, costs = make_cases(task.network, "float32"), call_costs("float32", repeats)

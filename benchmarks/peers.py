@@ -2,12 +2,12 @@
 
 A twin is built from a `tasks.Task`. `arrange(rows)` readies the rows in their order, which is not timed; `epoch()`
 trains on them and returns the epoch's loss; `predict_proba()` returns the probabilities of `task.pixels_new`, and
-`predictions` are the ways to it that are timed, by name; `normalizes` is whether it knows batch normalisation, over the
-whole batch. The libraries are imported when a twin is built, after `machine.limit_threads` has had its say.
-`predict_batch` is how many images go through the network at once in prediction: the fastest, or close to it, of several
-numbers from 100 to all.
+`predictions` are the ways to it that are timed, by name; `knows(config)` is whether it takes part. The libraries are imported when a twin is built, after `machine.limit_threads` has had its say.
+`predict_batch` is how many images go through the network at once in prediction, `predict_batches` several such numbers:
+the fastest, or close to it, of those from 50 to all.
 """
 
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -21,9 +21,13 @@ class TorchTwin:
 
     name = "PyTorch"
     modules = ("torch",)
-    normalizes = True
-    predict_batch = 250
+    predict_batches = (50, 250)
     fused = None
+    channels_last = False
+
+    @staticmethod
+    def knows(config):
+        return True
 
     def __init__(self, task, threads):
         import torch
@@ -31,7 +35,6 @@ class TorchTwin:
         self._torch = torch
         torch.set_num_threads(threads)
         network = task.network
-        height, width, n_channels = network.image_shape
         steps = []
         for stage in network.stages:
             layer = stage.convolution
@@ -41,10 +44,12 @@ class TorchTwin:
             steps += [torch.nn.ReLU() if network.activation == "relu" else torch.nn.Sigmoid()]
             steps += [torch.nn.MaxPool2d(stage.pool_size)] if stage.pooling else []
         dense = torch.nn.Linear(network.n_hidden, network.n_outputs)
+        self._format = torch.channels_last if self.channels_last else torch.contiguous_format
         self._model = torch.nn.Sequential(*steps, torch.nn.Flatten(), dense)
         with torch.no_grad():
             for own, initial in zip(self._model.parameters(), task.initial.values(), strict=False):
                 own.copy_(torch.from_numpy(initial))
+        self._model.to(memory_format=self._format)
         self._criterion = torch.nn.BCEWithLogitsLoss(reduction="sum")
         groups = [
             {"params": [own], "lr": one.learning_rate(task.learning_rate)}
@@ -52,9 +57,15 @@ class TorchTwin:
         ]
         self._optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), fused=self.fused)
         self._batch_size = task.batch_size
-        self._X = torch.from_numpy(task.pixels).reshape(-1, n_channels, height, width)
-        self._X_new = torch.from_numpy(task.pixels_new).reshape(-1, n_channels, height, width)
+        self._channels_first = task.channels_first
+        self._X, self._X_new = self._images(task.pixels), self._images(task.pixels_new)
         self._targets = torch.from_numpy(task.targets)
+
+    def _images(self, rows):
+        return self._torch.from_numpy(self._channels_first(rows)).contiguous(memory_format=self._format)
+
+    def _take(self, rows):
+        return self._X.index_select(0, rows)
 
     def arrange(self, rows):
         self._rows = self._torch.from_numpy(rows)
@@ -64,7 +75,7 @@ class TorchTwin:
         self._model.train()
         for batch in self._rows.split(self._batch_size):
             self._optimizer.zero_grad()
-            logits = self._model(self._X.index_select(0, batch))
+            logits = self._model(self._take(batch))
             loss = self._criterion(logits, self._targets.index_select(0, batch)) / len(batch)
             loss.backward()
             self._optimizer.step()
@@ -72,10 +83,10 @@ class TorchTwin:
         return total / len(self._rows)
 
     def predict_proba(self, n_at_once=None):
-        return self._probabilities(self._X_new, n_at_once or self.predict_batch)
+        return self._probabilities(self._X_new, n_at_once or self.predict_batches[-1])
 
     def predict_proba_of(self, pixels):
-        return self._probabilities(self._torch.from_numpy(pixels).reshape(-1, *self._X.shape[1:]), self.predict_batch)
+        return self._probabilities(self._images(pixels), self.predict_batches[-1])
 
     def _probabilities(self, X, n_at_once):
         self._model.eval()
@@ -85,10 +96,9 @@ class TorchTwin:
 
     @property
     def predictions(self):
-        n_new = len(self._X_new)
         return {
-            f"PyTorch, {self.predict_batch} at once": self.predict_proba,
-            f"PyTorch, all {n_new} at once": lambda: self.predict_proba(n_new),
+            f"{self.name}, {n} at once": partial(self.predict_proba, n)
+            for n in (*self.predict_batches, len(self._X_new))
         }
 
 
@@ -100,27 +110,38 @@ class FusedTorchTwin(TorchTwin):
     predictions = MappingProxyType({})  # the same as without
 
 
+class ChannelsLastTorchTwin(TorchTwin):
+    """With Adam(fused=True) and with images, filters and maps in PyTorch's channels_last."""
+
+    name = "PyTorch, fused Adam, channels last"
+    fused = True
+    channels_last = True
+
+    def _take(self, rows):
+        return self._X[rows]  # index_select would put channels first
+
+
 class JaxTwin:
     """A whole epoch in one compiled function: a scan over batches, its state donated, the data as arguments."""
 
     name = "JAX"
     modules = ("jax",)
-    normalizes = False
     predict_batch = 100
+
+    @staticmethod
+    def knows(config):
+        """Its epochs of three layers take minutes."""
+        return not config.batch_norm and len(config.n_filters) < 3
 
     def __init__(self, task, threads):  # threads: for the whole process, by machine.limit_threads
         import jax
 
         self._jax = jax
-        height, width, n_channels = task.network.image_shape
-        if n_channels != 1:
-            raise ValueError("The twin in JAX is for images of one channel.")
         self._stages = task.network.stages
         self._activation = jax.nn.relu if task.network.activation == "relu" else jax.nn.sigmoid
         self._batch_size = task.batch_size
         self._learning_rates = {one.name: one.learning_rate(task.learning_rate) for one, *_ in task.network.layout}
-        self._X = jax.device_put(task.pixels.reshape(-1, 1, height, width))
-        self._X_new = jax.device_put(task.pixels_new.reshape(-1, 1, height, width))
+        self._X, self._X_new = (jax.device_put(task.channels_first(rows)) for rows in (task.pixels, task.pixels_new))
         self._targets = jax.device_put(task.targets)
         parameters = {k: v for k, v in task.initial.items() if not k.startswith("running")}
         zeros = {name: np.zeros_like(value) for name, value in parameters.items()}
@@ -250,6 +271,7 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):
 PEERS = {
     "torch": TorchTwin,
     "torch-fused": FusedTorchTwin,
+    "torch-channels-last": ChannelsLastTorchTwin,
     "jax": JaxTwin,
     "jax-patches": PatchesJaxTwin,
     "keras": KerasTwin,

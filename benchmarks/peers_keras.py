@@ -24,9 +24,12 @@ class KerasTwin:
 
     name = "Keras on TensorFlow"
     modules = ("keras", "tensorflow")
-    normalizes = False
     predict_batch = 1000
     whole_epoch_a_call = False
+
+    @staticmethod
+    def knows(config):
+        return not config.batch_norm
 
     def __init__(self, task, threads):  # threads: for the whole process, by machine.limit_threads
         import keras

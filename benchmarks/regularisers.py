@@ -94,7 +94,7 @@ def mnist_images(file):
     data = load_data(file, None)
     if len(data.X) < N_LEARNT + N_HELD:
         stop(f"{data.source} has {len(data.X)} images to train on; this takes {N_LEARNT + N_HELD}")
-    X = torch.tensor(data.X.reshape(-1, 1, data.side, data.side) / 255, dtype=torch.float32)
+    X = torch.tensor(data.X.reshape(-1, 1, *data.image_shape[:2]) / 255, dtype=torch.float32)
     rows = np.arange(len(X))
     return Images(X, torch.tensor(data.digits).long(), (2, 2), 64), [(rows[:N_LEARNT], rows[-N_HELD:])]
 

@@ -39,7 +39,7 @@ def growth_contenders(quick, threads):
     share = 10 if quick else 1
 
     def contender(n_samples=BASE_SAMPLES, n_filters=medium.n_filters[0], image_side=28):
-        data = random_data(n_samples // share, 100, image_side)
+        data = random_data(n_samples // share, 100, (image_side, image_side, 1))
         return make_contender(data, replace(medium, n_filters=(n_filters,)), threads)
 
     return {

@@ -26,7 +26,7 @@ from machine import (
     take_turns,
 )
 from peers import PEERS
-from tasks import CONFIGS, Skcnn, add_data, check_threads, load_data, make_task
+from tasks import CONFIGS, Skcnn, add_data, check_threads, data_for, load_data, make_task
 
 N_CHECKED = 1000  # images on which everyone must agree: rounding has not yet led the networks apart
 GROUP = 16  # images that skcnn normalises together, and in batches of so many everyone
@@ -56,7 +56,7 @@ def check_predictions(contenders, what, tolerance):
 def make_contenders(data, config, peers, threads):
     task = make_task(data, config)
     twins = [peer(task, threads) for peer in peers]
-    return [Skcnn(task, threads), Skcnn(task, threads, "float32"), *twins]
+    return [*(Skcnn(task, threads, kind) for kind in ("uint8", "float32", "float64")), *twins]
 
 
 def check_training(data, config, peers, threads):
@@ -151,15 +151,16 @@ def main(argv=None):
     print_header(options, options.threads, modules)
     print(f"{data.source}; medians of {options.repeats} turns (and the fastest), ratios to the first program\n")
     configs = [CONFIGS[name] for name in options.configs]
-    peers_of = {config: [peer for peer in peers if peer.normalizes or not config.batch_norm] for config in configs}
+    peers_of = {config: [peer for peer in peers if peer.knows(config)] for config in configs}
     for config in configs:
-        check_training(data, config, peers_of[config], options.threads)
+        check_training(data_for(config, data), config, peers_of[config], options.threads)
     results = {}
     for config in configs:
-        contenders = make_contenders(data, config, peers_of[config], options.threads)
+        own = data_for(config, data)
+        contenders = make_contenders(own, config, peers_of[config], options.threads)
         results[str(config)] = {
             "predict": summarize(measure_predictions(contenders, options.repeats)),
-            "epoch": summarize(measure_epochs(contenders, config, len(data.X), options.repeats)),
+            "epoch": summarize(measure_epochs(contenders, config, len(own.X), options.repeats)),
         }
     print_summaries(results, "epoch", "s an epoch", 1, 3)
     print_summaries(results, "predict", f"ms to predict {len(data.X_new)}", 1e3, 1)

@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skcnn import ConvSigmoidClassifier
 from skcnn.kernels import LOSSES
 from skcnn.model import Model
-from skcnn.network import Network
+from skcnn.network import Network, own
 from skcnn.plan import make_plan
 from skcnn.state import State, zero_moments
 from skcnn.targets import Labels
@@ -21,11 +22,12 @@ from skcnn.training import Problem, run_epoch
 
 LEARNING_RATE = 2e-3
 N_NEW = 10_000
+N_RANDOM = 10_000  # images to train on, of shapes that the data have not
 
 
 @dataclass(frozen=True)
 class Config:
-    """A network on square grey images, and its batches."""
+    """A network and its batches; sides are of squares, or the samples of a signal."""
 
     n_filters: tuple
     side: int  # of the kernels
@@ -35,25 +37,44 @@ class Config:
     pool: int | tuple = 1  # side of the pools, or of each layer's
     activation: str = "sigmoid"
     batch_norm: bool = False
+    image_shape: tuple | None = None  # of random images, (height, width, n_channels); the data's, if it is None
 
     def __str__(self):
         filters = ", ".join(map(str, self.n_filters[:-1])) + " and " * (len(self.n_filters) > 1)
         filters += str(self.n_filters[-1])
+        kernels = " filters " + "x".join(map(str, self.square(self.side)))
         outputs = "1 output" if self.n_outputs == 1 else f"{self.n_outputs} outputs"
         more = [] if self.activation == "sigmoid" else [self.activation]
         more += ["normalised"] if self.batch_norm else []
         pools = (self.pool,) if isinstance(self.pool, int) else self.pool
         more += [] if self.pool == 1 else [f"pool {', '.join(map(str, pools))}"]
-        return ", ".join([f"{filters} filters {self.side}x{self.side}", *more, outputs, f"batch {self.batch_size}"])
+        shape = [] if self.image_shape is None else ["images " + "x".join(map(str, self.image_shape))]
+        return ", ".join([filters + kernels, *more, outputs, f"batch {self.batch_size}", *shape])
+
+    def square(self, side):
+        """A square of a side, or its one row for signals."""
+        return (1 if self.image_shape and self.image_shape[0] == 1 else side, side)
+
+    @property
+    def kernel_sizes(self):
+        """Of each layer."""
+        return (self.square(self.side),) * len(self.n_filters)
+
+    @property
+    def pool_sizes(self):
+        """Of each layer."""
+        pools = (self.pool,) * len(self.n_filters) if isinstance(self.pool, int) else self.pool
+        return tuple(map(self.square, pools))
 
     @property
     def parameters(self):
         """Those of ConvSigmoidClassifier that make this network."""
         return {
             "n_filters": self.n_filters,
-            "kernel_size": self.side,
+            "image_shape": self.image_shape,
+            "kernel_size": self.kernel_sizes,
             "padding": self.padding,
-            "pool_size": self.pool,
+            "pool_size": self.pool_sizes,
             "activation": self.activation,
             "batch_norm": self.batch_norm,
         }
@@ -68,20 +89,20 @@ CONFIGS = {
     "stack-norm": Config((16, 32), 3, 10, 64, "same", 2, "relu", batch_norm=True),
     "three": Config((32, 64, 64), 3, 10, 64, "same", (2, 2, 1), "relu"),
     "three-norm": Config((32, 64, 64), 3, 10, 64, "same", (2, 2, 1), "relu", batch_norm=True),
+    "colour": Config((32, 64, 128), 3, 10, 64, "same", 2, "relu", image_shape=(32, 32, 3)),
+    "signals": Config((32, 32, 32), 5, 10, 64, "same", 2, "relu", image_shape=(1, 500, 1)),
+    "digits": Config((16, 32), 3, 10, 32, "same", (1, 2), "relu", image_shape=(8, 8, 1)),
 }
 
 
 @dataclass(frozen=True)
 class Data:
     source: str
-    X: np.ndarray  # (n_train, side * side), uint8
+    X: np.ndarray  # (n_train, height * width * n_channels), uint8
     digits: np.ndarray
     X_new: np.ndarray  # uint8
     digits_new: np.ndarray
-
-    @property
-    def side(self):
-        return round(self.X.shape[1] ** 0.5)
+    image_shape: tuple = (28, 28, 1)  # height, width, n_channels
 
 
 @dataclass(frozen=True)
@@ -105,16 +126,20 @@ class Task:
     def pixels_new(self):
         return self.X_new.astype(np.float32) / 255
 
+    def channels_first(self, rows):
+        """(n_images, n_channels, height, width) of rows, whose channels are last."""
+        return np.ascontiguousarray(rows.reshape(-1, *self.network.image_shape).transpose(0, 3, 1, 2))
+
     @property
     def initial(self):
         return self.network.views(self.parameters)
 
 
-def random_data(n_train, n_new=N_NEW, side=28):
+def random_data(n_train, n_new=N_NEW, image_shape=(28, 28, 1)):
     generator = np.random.RandomState(0)
-    images, new = (generator.randint(256, size=(n, side * side), dtype=np.uint8) for n in (n_train, n_new))
-    source = f"SYNTHETIC random images, {n_train} to train on"
-    return Data(source, images, generator.randint(10, size=n_train), new, generator.randint(10, size=n_new))
+    images, new = (generator.randint(256, size=(n, prod(image_shape)), dtype=np.uint8) for n in (n_train, n_new))
+    digits, digits_new = (generator.randint(10, size=n) for n in (n_train, n_new))
+    return Data(f"SYNTHETIC random images, {n_train} to train on", images, digits, new, digits_new, image_shape)
 
 
 def load_data(file, n_train=None):
@@ -124,25 +149,30 @@ def load_data(file, n_train=None):
     with np.load(file) as arrays:
         X, digits = arrays["x_train"], arrays["y_train"]
         new, digits_new = arrays["x_test"], arrays["y_test"]
+    image_shape = (*X.shape[1:], 1)[:3]
     X, new = X.reshape(len(X), -1)[:n_train], new.reshape(len(new), -1)
     repeated = np.arange(N_NEW) % len(new)
     source = f"{Path(file).name}, {len(X)} images to train on"
-    return Data(source, X, digits[:n_train], new[repeated], digits_new[repeated])
+    return Data(source, X, digits[:n_train], new[repeated], digits_new[repeated], image_shape)
+
+
+def data_for(config, data):
+    """The data, or random images of the shape that the network is for."""
+    shape = config.image_shape
+    return data if shape is None else random_data(min(len(data.X), N_RANDOM), image_shape=shape)
 
 
 def add_data(parser):
     parser.add_argument("--data", metavar="FILE", help="an .npz laid out as Keras's mnist.npz; random images without")
 
 
-def make_network(config, image_side):
-    n_layers = len(config.n_filters)
-    pools = (config.pool,) * n_layers if isinstance(config.pool, int) else config.pool
+def make_network(config, image_shape=(28, 28, 1)):
     return Network(
-        image_shape=(image_side, image_side, 1),
+        image_shape=config.image_shape or image_shape,
         n_filters=config.n_filters,
-        kernel_size=((config.side, config.side),) * n_layers,
+        kernel_size=config.kernel_sizes,
         n_outputs=config.n_outputs,
-        pool_size=tuple((pool, pool) for pool in pools),
+        pool_size=config.pool_sizes,
         padding=config.padding,
         activation=config.activation,
         batch_norm=config.batch_norm,
@@ -150,7 +180,7 @@ def make_network(config, image_side):
 
 
 def make_task(data, config, generator=None):
-    network = make_network(config, data.side)
+    network = make_network(config, data.image_shape)
     digits = data.digits[:, np.newaxis]
     targets = digits > 4 if config.n_outputs == 1 else digits == np.arange(config.n_outputs)
     return Task(
@@ -181,12 +211,13 @@ class GivenOrder:
 
 
 class Skcnn:
-    """The estimator's own training loop, on bytes or on float32; otherwise as the twins of peers.py."""
+    """The estimator's own training loop, on bytes, float32 or float64; otherwise as the twins of peers.py."""
 
-    def __init__(self, task, threads, dtype="uint8"):
-        self.name = f"skcnn, {dtype}"
-        as_bytes = dtype == "uint8"
-        self._X_new = task.X_new if as_bytes else task.pixels_new
+    def __init__(self, task, threads, kind="uint8"):
+        self.name = f"skcnn, {kind}"
+        as_bytes = kind == "uint8"
+        dtype = np.float64 if kind == "float64" else np.float32
+        self._X_new = task.X_new if as_bytes else task.pixels_new.astype(dtype)
         self._classifier = ConvSigmoidClassifier(
             **task.config.parameters,
             rescale=1 / 255 if as_bytes else 1.0,
@@ -198,21 +229,19 @@ class Skcnn:
         )
         network = replace(task.network, rescale=self._classifier.rescale)
         self._problem = Problem(
-            X=task.X if as_bytes else task.pixels,
-            targets=task.targets,
-            sample_weight=np.ones(len(task.X), dtype=np.float32),
+            X=task.X if as_bytes else task.pixels.astype(dtype),
+            targets=task.targets.astype(dtype),
+            sample_weight=np.ones(len(task.X), dtype=dtype),
             rows=np.arange(len(task.X), dtype=np.intp),
             labels=Labels(np.arange(max(2, network.n_outputs)), False),
             network=network,
             objective={"loss": LOSSES["log_loss"], "alpha": 0.0},
         )
         self._plan = make_plan(self._classifier, network, len(task.X), threads, incremental=False)
-        self._state = State(
-            task.parameters.copy(),
-            zero_moments(network, "adam", np.float32),
-            averages=task.parameters[: network.n_trainable].copy(),
-        )
-        self._workspace = network.workspace(self._plan.batch_size, self._plan.n_threads, np.float32)
+        parameters = own(task.parameters, dtype)
+        averages = parameters[: network.n_trainable].copy()
+        self._state = State(parameters, zero_moments(network, "adam", dtype), averages=averages)
+        self._workspace = network.workspace(self._plan.batch_size, self._plan.n_threads, dtype)
         n_classes = max(2, network.n_outputs)
         with warnings.catch_warnings():  # a fit to a handful of images, whatever they show, for _load to write over
             warnings.simplefilter("ignore", ConvergenceWarning)

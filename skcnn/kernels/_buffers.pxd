@@ -1,5 +1,5 @@
 from skcnn.kernels.lanes cimport CACHE_LINE
-from skcnn.kernels.stages cimport Stage
+from skcnn.kernels.stages cimport Network
 from skcnn.kernels.team cimport History
 
 cdef enum:
@@ -37,7 +37,7 @@ cdef class Views:
     ) except NULL
     cdef Py_ssize_t* take_indices(self, str name, array, Py_ssize_t n_rows, Py_ssize_t n_columns) except NULL
     cdef const Py_ssize_t* take_rows(self, str name, array, Py_ssize_t n_samples) except NULL
-    cdef const Py_ssize_t* take_moves(self, str name, array, Py_ssize_t n_rows, const Stage* stage) except NULL
+    cdef const Py_ssize_t* take_moves(self, str name, array, Py_ssize_t n_rows, const Network* net) except NULL
 
 
 cdef inline char* on_cache_line(char* memory) noexcept nogil:

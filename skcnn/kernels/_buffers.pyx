@@ -110,18 +110,18 @@ cdef class Views:
             raise ValueError(f"{name} must be numbers of the {n_samples} rows; they go from {least} to {most}.")
         return rows
 
-    cdef const Py_ssize_t* take_moves(self, str name, array, Py_ssize_t n_rows, const Stage* stage) except NULL:
+    cdef const Py_ssize_t* take_moves(self, str name, array, Py_ssize_t n_rows, const Network* net) except NULL:
         """Rows and columns to move images by, so that a column of each stays, and whether to mirror them (0 or 1)."""
         cdef const Py_ssize_t* moves = self.take_indices(name, array, n_rows, MOVE_SIZE)
-        cdef Py_ssize_t height = stage.height + 1
+        cdef Py_ssize_t height = net.height + 1
         cdef bint fits = True
         cdef Py_ssize_t _i
         for _i in range(n_rows):
-            fits &= (-height <= moves[0] <= height) and (-stage.width < moves[1] < stage.width)
+            fits &= (-height <= moves[0] <= height) and (-net.width < moves[1] < net.width)
             fits &= moves[2] in (0, 1)
             moves += MOVE_SIZE
         if not fits:
-            raise ValueError(f"{name} must leave a part of images of {stage.height} x {stage.width} in sight, and "
+            raise ValueError(f"{name} must leave a part of images of {net.height} x {net.width} in sight, and "
                              "mirror it or not.")
         return moves - n_rows * MOVE_SIZE
 

@@ -57,11 +57,13 @@ from skcnn.kernels.scratch cimport (
     group_lanes,
     group_size,
     group_start,
+    strip_rows,
     whole_lanes,
 )
 from skcnn.kernels.stages cimport GLOBAL_AVERAGE, MAX_POOL, Network, Stage, Strip
 from skcnn.kernels.subnormals cimport Mode, flush_subnormals, restore_subnormals
 from skcnn.kernels.team cimport History, Team
+from skcnn.kernels.winograd cimport Tiles
 
 cdef extern from *:
     """
@@ -104,6 +106,7 @@ cdef struct Objective:
 
 include "direct.pxi"
 include "winograd.pxi"
+include "winograd_backward.pxi"
 include "arrays.pxi"
 include "forward.pxi"
 include "backward.pxi"
@@ -145,7 +148,7 @@ cdef int take_problem(
     batch.rows = views.take_rows("rows", rows, n_samples)
     batch.n_rows = batch.n_left = views.length
     if moves is not None:
-        batch.moves = views.take_moves("moves", moves, batch.n_rows, &net.stages[0])
+        batch.moves = views.take_moves("moves", moves, batch.n_rows, net)
     batch.loss, batch.alpha = objective.loss, objective.alpha
     return 0
 

@@ -9,7 +9,6 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from skcnn.kernels cimport activations, convolution
 from skcnn.kernels.convolution cimport Taps
 from skcnn.kernels.lanes cimport LANES
-from skcnn.kernels.winograd cimport POSITIONS, SIDE, TILE, apart
 from skcnn.kernels.stages cimport (
     GLOBAL_AVERAGE,
     GLOBAL_MAX,
@@ -20,6 +19,18 @@ from skcnn.kernels.stages cimport (
     Network,
     Span,
     Stage,
+)
+from skcnn.kernels.winograd cimport (
+    COLUMNS,
+    NO_TILES,
+    SIDE,
+    SQUARES,
+    TILE,
+    Tiles,
+    apart,
+    tile_points,
+    tile_positions,
+    tile_width,
 )
 
 # What Python calls these constants.
@@ -35,9 +46,13 @@ cdef double LARGEST = 2.0**40
 cdef double MOST_POSITIONS = 2.0**24
 
 # Of Winograd's convolution: what the transforms of a tile take of a channel and of a filter, in products at a position,
-# and tiles that are worth a strip.
-cdef double TRANSFORM_COST = 200.0
+# and tiles that are worth a strip, squares and columns.
+cdef double SQUARE_COST = 200.0
+cdef double COLUMN_COST = 60.0
 cdef Py_ssize_t FEW_TILES = 4
+cdef Py_ssize_t FEW_COLUMNS = 8
+
+include "tiles.pxi"
 
 
 cdef class CompiledNetwork:
@@ -65,8 +80,9 @@ cdef class CompiledNetwork:
         require(0 < len(stages) <= MAX_STAGES, f"it has {len(stages)} stages, and may have {MAX_STAGES}")
         net.n_stages = len(stages)
         read_sizes(net, network)
+        net.height, net.width = stages[0].convolution.in_shape[:2]
         for number in range(net.n_stages):
-            read_stage(&net.stages[number], number, stages[number])
+            read_stage(&net.stages[number], number, stages[number], net.height)
             require((net.stages[number].epsilon > 0) == net.normalize, "some of its stages normalise, but not all")
             divide_into_tiles(&net.stages[number], winograd and number > 0)
             place_stage(net, number)
@@ -85,7 +101,7 @@ cdef class CompiledNetwork:
     def winograd(self):
         """Of each stage, whether a group's convolution is Winograd's."""
         cdef int number
-        return tuple([bool(self.net.stages[number].winograd) for number in range(self.net.n_stages)])
+        return tuple([bool(self.net.stages[number].tiles) for number in range(self.net.n_stages)])
 
 
 cdef int require(bint fits, str what) except -1:
@@ -106,7 +122,7 @@ cdef int read_sizes(Network* net, network) except -1:
     return require(1 <= net.n_outputs < LARGEST, f"it has {net.n_outputs} outputs")
 
 
-cdef int read_stage(Stage* stage, int number, given) except -1:
+cdef int read_stage(Stage* stage, int number, given, Py_ssize_t net_height) except -1:
     """A stage's shapes; that its windows and pools lie within what it reads."""
     cdef Py_ssize_t kernel_height, kernel_width, above, below, before, behind
     convolution_layer = given.convolution
@@ -116,6 +132,13 @@ cdef int read_stage(Stage* stage, int number, given) except -1:
     (above, below), (before, behind) = convolution_layer.pads
     stage.pool_height, stage.pool_width = given.pool_size
     stage.pooled_height, stage.pooled_width, n_filters = given.out_shape
+    if net_height == 1:
+        # A signal lies in memory as its one column does, and rows are what the passes divide.
+        stage.height, stage.width = stage.width, stage.height
+        kernel_height, kernel_width = kernel_width, kernel_height
+        above, below, before, behind = before, behind, above, below
+        stage.pool_height, stage.pool_width = stage.pool_width, stage.pool_height
+        stage.pooled_height, stage.pooled_width = stage.pooled_width, stage.pooled_height
     function = given.activation.function
     require(function in ACTIVATIONS, f"stage {number} has the activation {function!r}")
     stage.activation = ACTIVATIONS[function]
@@ -248,9 +271,10 @@ cdef void place_stage(Network* net, Py_ssize_t number) noexcept:
     if number:
         net.n_flipped += stage.n_filters * stage.n_taps + stage.n_channels
     net.n_sums += stage.n_filters * convolution.sums_taps(stage.n_taps)
-    if stage.winograd:
+    if stage.tiles:
         stage.transformed = net.n_transformed
-        net.n_transformed += POSITIONS * apart(stage.n_filters * padded_channels(stage))
+        net.n_transformed += tile_positions(stage.tiles) * apart(
+            stage.n_filters * stage.n_segments * padded_channels(stage))
 
 
 cdef Py_ssize_t padded_taps(const Stage* stage) noexcept:
@@ -276,7 +300,7 @@ cdef void find_taps(Network* net, Py_ssize_t* offsets) noexcept:
         offsets = lay_taps(stage, stage.n_channels, stage.plane, 1, padded_taps(stage), offsets, &stage.image_taps)
         offsets = lay_taps(stage, stage.n_filters, stage.d_plane, LANES, 0, offsets, &stage.d_taps)
         offsets = lay_taps(stage, stage.n_filters, stage.d_plane, 1, 0, offsets, &stage.image_d_taps)
-        if stage.winograd:
+        if stage.tiles:
             offsets = lay_tile_taps(stage, offsets)
 
 
@@ -294,68 +318,3 @@ cdef Py_ssize_t* lay_taps(
             offsets[n * stage.kernel_size + t] = n_lanes * (
                 n * plane + t // stage.kernel_width * stage.row + t % stage.kernel_width)
     return offsets + max(n_offsets, taps_out.n_taps)
-
-
-# ---- Winograd's convolution ----
-
-
-cdef void divide_into_tiles(Stage* stage, bint allowed) noexcept:
-    """Whether a stage's convolution is Winograd's, and its strips: rows of pools that are whole tiles, or all rows.
-
-    By geometry alone. A product of a channel and a filter at one position counts as 1 here, the transforms of a tile as
-    measured. The first stage, whose gradient has no memory but for a few filters, has few channels.
-    """
-    cdef Py_ssize_t n_rows = TILE
-    cdef Py_ssize_t above, before
-    cdef double products, transforms
-    stage.n_tile_rows = (stage.out_height + TILE - 1) // TILE
-    stage.n_tile_columns = (stage.out_width + TILE - 1) // TILE
-    products = <double> stage.n_channels * stage.n_filters
-    transforms = TRANSFORM_COST * (<double> stage.n_channels + stage.n_filters)
-    stage.winograd = (
-        allowed and stage.kernel_width == SIDE and stage.kernel_size == SIDE * SIDE
-        and stage.n_tile_rows * stage.n_tile_columns * (POSITIONS * products + transforms)
-        < stage.out_height * stage.out_width * stage.kernel_size * products)
-    # A group's gradient of what it reads: as far as tiles reach, or without padding.
-    stage.d_x_row, stage.d_x_plane, stage.d_x_start = stage.width, stage.height * stage.width, 0
-    if not stage.winograd:
-        return
-    # Pooling may drop what tiles would reach.
-    above, before = stage.start // stage.row, stage.start % stage.row
-    stage.d_x_row = max(stage.n_tile_columns * TILE + SIDE - 1, before + stage.width)
-    stage.d_x_plane = max(stage.n_tile_rows * TILE + SIDE - 1, above + stage.height) * stage.d_x_row
-    stage.d_x_start = above * stage.d_x_row + before
-    while n_rows % stage.pool_height:
-        n_rows += TILE
-    while n_rows // TILE * stage.n_tile_columns < FEW_TILES and n_rows < stage.out_height:
-        n_rows *= 2
-    stage.tile_strip = min(n_rows // stage.pool_height, stage.pooled_height)
-    stage.tile_run = (stage.tile_strip * stage.pool_height + TILE - 1) // TILE * stage.n_tile_columns * LANES
-
-
-cdef Py_ssize_t padded_channels(const Stage* stage) noexcept:
-    return (stage.n_channels + LANES - 1) // LANES * LANES
-
-
-cdef Py_ssize_t count_tile_offsets(const Stage* stage) noexcept:
-    return stage.n_channels + stage.n_filters + stage.tile_run if stage.winograd else 0
-
-
-cdef Py_ssize_t* lay_regular_taps(
-    Py_ssize_t n_taps, Py_ssize_t stride, Py_ssize_t filter_stride, Py_ssize_t tap_stride, Py_ssize_t* offsets,
-    Taps* taps_out,
-) noexcept:
-    cdef Py_ssize_t t
-    taps_out.n_taps, taps_out.offsets = n_taps, offsets
-    taps_out.filter_stride, taps_out.tap_stride = filter_stride, tap_stride
-    for t in range(n_taps):
-        offsets[t] = t * stride
-    return offsets + n_taps
-
-
-cdef Py_ssize_t* lay_tile_taps(Stage* stage, Py_ssize_t* offsets) noexcept:
-    """Sums over channels, over filters, and over the pixels of a strip's tiles."""
-    cdef Py_ssize_t n_channels = padded_channels(stage)
-    offsets = lay_regular_taps(stage.n_channels, stage.tile_run, n_channels, 1, offsets, &stage.channel_taps)
-    offsets = lay_regular_taps(stage.n_filters, stage.tile_run, 1, n_channels, offsets, &stage.filter_taps)
-    return lay_regular_taps(stage.tile_run, n_channels, stage.tile_run, 1, offsets, &stage.pixel_taps)

@@ -89,6 +89,26 @@ cdef inline bint is_contiguous(const Stage* stage) noexcept nogil:
     return stage[1].plane == stage.pooled_height * stage.pooled_width
 
 
+# ---- rows of pools ----
+
+
+# The rows of pools of a strip: pools of a row, and what they are made of.
+cdef struct PoolRows:
+    Py_ssize_t n_rows, n_pools, pool_height, pool_width
+
+
+cdef inline PoolRows pool_rows(const Strip* strip) noexcept nogil:
+    """What is a column from the network's first stage to its last, as a signal is, makes one row."""
+    cdef const Stage* stage = strip.stage
+    cdef PoolRows rows
+    rows.n_rows, rows.n_pools = strip.n_rows, stage.pooled_width
+    rows.pool_height, rows.pool_width = stage.pool_height, stage.pool_width
+    if stage.row == 1:
+        rows.n_rows, rows.n_pools = 1, strip.n_rows
+        rows.pool_height, rows.pool_width = 1, stage.pool_height
+    return rows
+
+
 # ---- zeros around what is read ----
 
 

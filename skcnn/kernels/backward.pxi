@@ -48,7 +48,8 @@ cdef inline void backward_strip(
     cdef const Stage* stage = strip.stage
     cdef const Network* net = at.net
     cdef Py_ssize_t h = position(strip)
-    cdef Py_ssize_t width = stage.pooled_width * n_lanes
+    cdef PoolRows rows = pool_rows(strip)
+    cdef Py_ssize_t width = rows.n_pools * n_lanes
     cdef Py_ssize_t above_row = stage[1].row * n_lanes
     cdef const floating* values = output_row(at, strip, n_lanes, thread)
     cdef const uint16_t* indices = indices_of(at, strip, n_lanes, thread)
@@ -58,22 +59,22 @@ cdef inline void backward_strip(
     cdef Py_ssize_t i
     if strip.number == net.n_stages - 1 and net.global_pool:
         global_pool_backward(at, strip, n_lanes, thread, d_pooled)
-        activations.activate_backward(stage.activation, values, strip.n_rows * width, d_pooled, d_pooled)
+        activations.activate_backward(stage.activation, values, rows.n_rows * width, d_pooled, d_pooled)
     elif strip.number == net.n_stages - 1:
         hidden_backward(
             at, h, strip.n_rows * stage.pooled_width, n_lanes, strip.image, parameters, thread, d_pooled)
-        activations.activate_backward(stage.activation, values, strip.n_rows * width, d_pooled, d_pooled)
+        activations.activate_backward(stage.activation, values, rows.n_rows * width, d_pooled, d_pooled)
     elif n_lanes == LANES or is_contiguous(stage):
-        activations.activate_backward(stage.activation, values, strip.n_rows * width, d_output, d_pooled)
+        activations.activate_backward(stage.activation, values, rows.n_rows * width, d_output, d_pooled)
     else:
-        for i in range(strip.n_rows):
+        for i in range(rows.n_rows):
             activations.activate_backward(
                 stage.activation, values + i * above_row, width, d_output + i * width, d_pooled + i * width)
-    for i in range(strip.n_rows):
+    for i in range(rows.n_rows):
         if stage.pooled:
             pooling.max_pool_backward(
-                d_pooled + i * width, indices + i * width, stage.row * n_lanes, stage.pool_height, stage.pool_width,
-                stage.pooled_width, n_lanes, d_out + i * stage.pool_height * stage.row * n_lanes)
+                d_pooled + i * width, indices + i * width, stage.row * n_lanes, rows.pool_height, rows.pool_width,
+                rows.n_pools, n_lanes, d_out + i * rows.pool_height * stage.row * n_lanes)
         elif n_lanes == 1:
             memcpy(d_out + i * stage.row, d_pooled + i * width, width * sizeof(floating))
 
@@ -176,7 +177,7 @@ cdef inline void backward_stage(
                 if number == 0 and n_lanes == 1:
                     memset(d, 0, strip.n_filters * d_stride * sizeof(floating))
                 backward_strips(at, &strip, n_lanes, d_stride, parameters, thread, d)
-            if n_lanes == 1 or not stage.winograd:
+            if n_lanes == 1 or not stage.tiles:
                 direct_backward_weights(&strip, n_lanes, x, d, d_stride, sums)
             if number or normalized:
                 d += strip.n_rows * d_row
@@ -203,7 +204,7 @@ cdef inline void backward_stages(
         backward_stage(at, number, n_lanes, image, parameters, thread, gradient_out)
         if number == 0:
             break
-        if n_lanes == LANES and stage.winograd:
+        if n_lanes == LANES and stage.tiles:
             if not net.normalize:
                 sum_intercepts(stage, thread + at.d + stage.d_start * LANES, gradient_out)
             winograd_backward(at, stage, maps_of(at, number, LANES, 0, thread), thread + at.d + stage.d_start * LANES,

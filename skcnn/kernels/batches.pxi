@@ -25,12 +25,12 @@ cdef struct Batch:
 
 
 cdef inline void move_image(
-    const pixel* image, const Stage* stage, const Py_ssize_t* move, pixel* out,
+    const pixel* image, const Network* net, const Py_ssize_t* move, pixel* out,
 ) noexcept nogil:
     """Shift an image, then mirror it, if it is to be."""
-    lanes.shift_image(image, stage.height, stage.width, stage.n_channels, move[0], move[1], out)
+    lanes.shift_image(image, net.height, net.width, net.stages[0].n_channels, move[0], move[1], out)
     if move[2]:
-        lanes.mirror_image(out, stage.height, stage.width, stage.n_channels)
+        lanes.mirror_image(out, net.height, net.width, net.stages[0].n_channels)
 
 
 cdef void gather_group(
@@ -47,7 +47,7 @@ cdef void gather_group(
     if moves != NULL:
         for i in range(n_rows):
             order[i] = i
-            move_image(X + rows[i] * net.n_features, stage, moves + MOVE_SIZE * i, images + i * net.n_features)
+            move_image(X + rows[i] * net.n_features, net, moves + MOVE_SIZE * i, images + i * net.n_features)
         X, rows = images, order
     if n_lanes == LANES:
         clear_padding(stage, LANES, x)
@@ -121,7 +121,7 @@ cdef void transform_filters(const Scratch* at, const floating* parameters, const
     cdef Py_ssize_t number
     for number in range(at.net.n_stages):
         stage = &at.net.stages[number]
-        if stage.winograd:
+        if stage.tiles:
             winograd_prepare(stage, parameters, transformed_of(at, stage, thread))
 
 
@@ -139,7 +139,7 @@ cdef void begin_backward(
     memset(thread + at.d_transformed, 0, (at.images - at.d_transformed) * sizeof(floating))
     for number in range(at.net.n_stages):
         stage = &at.net.stages[number]
-        if images or not stage.winograd:
+        if images or not stage.tiles:
             memset(thread + at.sums + stage.sums * width, 0,
                    convolution.sums_size(stage.n_filters, stage.n_taps, <floating> 0) * sizeof(floating))
             if number:
@@ -152,10 +152,10 @@ cdef void end_backward(const Scratch* at, bint images, floating* thread, floatin
     cdef Py_ssize_t number
     for number in range(at.net.n_stages):
         stage = &at.net.stages[number]
-        if stage.winograd and at.images > at.d_transformed:
+        if stage.tiles and at.images > at.d_transformed:
             winograd_finish(stage, thread + at.d_transformed + stage.transformed, gradient_out)
         # The convolution's own intercepts, which normalisation takes out again, are none of the parameters.
-        if images or not stage.winograd:
+        if images or not stage.tiles:
             convolution.convolution_backward_sums(
                 thread + at.sums + stage.sums * convolution.sums_width(<floating> 0), stage.n_taps, stage.n_filters,
                 gradient_out + stage.filters, NULL if stage.epsilon else gradient_out + stage.intercepts)

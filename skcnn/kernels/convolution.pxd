@@ -11,12 +11,13 @@ row of outputs and the beginning of the next being of no use.
 
 from libc.string cimport memset
 
-from skcnn.kernels.blocks cimport SUM_BYTES, SUM_FILTERS, TILE_BYTES, TILE_FILTERS, TILE_SUMS
+from skcnn.kernels.blocks cimport SUM_BYTES, SUM_FILTERS, SUM_TAPS, TILE_BYTES, TILE_FILTERS, TILE_SUMS
 from skcnn.kernels.lanes cimport LANES, floating
 
 cdef enum:
-    # Taps whose gradients are summed in one pass over a run.
-    TAP_BLOCK = 5
+    # Taps are filled up to a multiple of this: whole blocks of sum_taps.
+    TAP_BLOCK = 15
+    MOST_TAPS = 5  # in such a block
 
 # The taps of some filters: where each reads x, and its weights, `filters[f * filter_stride + tap * tap_stride]`.
 cdef struct Taps:
@@ -177,6 +178,21 @@ cdef inline Py_ssize_t sums_width(floating zero) noexcept nogil:
     return max(<Py_ssize_t> 8, SUM_BYTES // <Py_ssize_t> sizeof(floating))
 
 
+cdef inline Py_ssize_t sum_vectors(floating zero) noexcept nogil:
+    """Vectors that the partial sums of a gradient are."""
+    return sums_width(zero) * <Py_ssize_t> sizeof(floating) // SUM_BYTES
+
+
+cdef inline Py_ssize_t sum_filters(floating zero) noexcept nogil:
+    """Filters whose gradients are summed in one pass over a run, a constant for each float type."""
+    return SUM_FILTERS if sum_vectors(zero) == 1 else 1
+
+
+cdef inline Py_ssize_t sum_taps(floating zero) noexcept nogil:
+    """And taps."""
+    return SUM_TAPS if sum_vectors(zero) == 1 else 5 if sum_vectors(zero) == 2 else 3
+
+
 cdef inline Py_ssize_t sums_taps(Py_ssize_t n_taps) noexcept nogil:
     """Gradients of a filter: of its taps, filled up to whole blocks, and of its intercept."""
     return (n_taps + TAP_BLOCK - 1) // TAP_BLOCK * TAP_BLOCK + 1
@@ -190,31 +206,32 @@ cdef inline void convolution_backward_taps(
     const floating* x, const Py_ssize_t* offsets, const floating* d_out, Py_ssize_t n_filters, Py_ssize_t n_rows,
     Py_ssize_t run, Py_ssize_t x_row, Py_ssize_t d_row, Py_ssize_t d_stride, Py_ssize_t sums_stride, floating* sums_out,
 ) noexcept nogil:
-    """The runs' share in TAP_BLOCK taps of `n_filters` filters, a constant."""
+    """The runs' share in a block of taps of `n_filters` filters, a constant."""
     cdef Py_ssize_t width = sums_width(<floating> 0)
-    cdef floating total[SUM_FILTERS * TAP_BLOCK * LANES]
+    cdef Py_ssize_t n_taps = sum_taps(<floating> 0)
+    cdef floating total[SUM_FILTERS * MOST_TAPS * LANES]
     cdef floating d[SUM_FILTERS * LANES]
     cdef floating pixels[LANES]
-    cdef const floating* shifted[TAP_BLOCK]
+    cdef const floating* shifted[MOST_TAPS]
     cdef Py_ssize_t p, f, t, i
-    for t in range(TAP_BLOCK):
+    for t in range(n_taps):
         shifted[t] = x + offsets[t]
     for f in range(n_filters):
-        for t in range(TAP_BLOCK):
+        for t in range(n_taps):
             for i in range(width):
-                total[(f * TAP_BLOCK + t) * width + i] = sums_out[f * sums_stride + t * width + i]
+                total[(f * n_taps + t) * width + i] = sums_out[f * sums_stride + t * width + i]
     while True:
         p = 0
         while True:
             for f in range(n_filters):
                 for i in range(width):
                     d[f * width + i] = d_out[f * d_stride + p + i]
-            for t in range(TAP_BLOCK):
+            for t in range(n_taps):
                 for i in range(width):
                     pixels[i] = shifted[t][p + i]
                 for f in range(n_filters):
                     for i in range(width):
-                        total[(f * TAP_BLOCK + t) * width + i] += d[f * width + i] * pixels[i]
+                        total[(f * n_taps + t) * width + i] += d[f * width + i] * pixels[i]
             p += width
             if p + width > run:
                 break
@@ -222,12 +239,12 @@ cdef inline void convolution_backward_taps(
         if n_rows == 0:
             break
         d_out += d_row
-        for t in range(TAP_BLOCK):
+        for t in range(n_taps):
             shifted[t] += x_row
     for f in range(n_filters):
-        for t in range(TAP_BLOCK):
+        for t in range(n_taps):
             for i in range(width):
-                sums_out[f * sums_stride + t * width + i] = total[(f * TAP_BLOCK + t) * width + i]
+                sums_out[f * sums_stride + t * width + i] = total[(f * n_taps + t) * width + i]
 
 
 cdef inline void convolution_backward_intercept(
@@ -282,7 +299,7 @@ cdef inline void convolution_backward_block(
     while tap < n_taps and whole:
         convolution_backward_taps(x, offsets + tap, d_out, n_filters, n_rows, whole, x_row, d_row, d_stride,
                                   sums_stride, sums_out + tap * width)
-        tap += TAP_BLOCK
+        tap += sum_taps(<floating> 0)
     for f in range(n_filters):
         if whole:
             convolution_backward_intercept(
@@ -305,7 +322,7 @@ cdef inline void convolution_backward(
     """
     cdef Py_ssize_t width = sums_width(<floating> 0)
     cdef Py_ssize_t sums_stride = sums_taps(n_taps) * width
-    cdef Py_ssize_t n_block = SUM_FILTERS * SUM_BYTES // (width * <Py_ssize_t> sizeof(floating))
+    cdef Py_ssize_t n_block = sum_filters(<floating> 0)
     cdef Py_ssize_t f = 0
     cdef Py_ssize_t n
     while f < n_filters:

@@ -9,8 +9,9 @@
 #   backward_weights   their share in the gradient of the filters, as partial sums
 #   backward_data      the gradient of what the stage reads
 #
-# The rows of a group of images are separate runs. Those of a single image (n_lanes is 1) are one run, from the first
-# output to the last; what it computes between two rows is never read.
+# The rows of a group of images are separate runs, or a single one where nothing lies between them, as in signals. Those
+# of a single image (n_lanes is 1) are one run, from the first output to the last; what it computes between two rows is
+# never read.
 
 
 cdef void correlate_most(
@@ -78,6 +79,10 @@ cdef inline void direct_forward(
     if n_lanes == 1:
         correlate(x, &stage.image_taps, filters, intercepts, strip.n_filters, stride, stride, out)
         return
+    if stage.row == stage.out_width:
+        correlate(x, &stage.taps, filters, intercepts, strip.n_filters, strip.n_rows * stage.pool_height * run, stride,
+                  out)
+        return
     for i in range(strip.n_rows * stage.pool_height):
         correlate(x + i * stage.row * LANES, &stage.taps, filters, intercepts, strip.n_filters, run, stride,
                   out + i * run)
@@ -101,6 +106,9 @@ cdef inline void direct_backward_weights(
     if n_lanes == 1:
         correlate_backward(x, stage.image_taps.offsets, stage.n_taps, d, strip.n_filters, 1,
                            (n_rows - 1) * row + stage.out_width, 0, 0, d_stride, sums_out)
+    elif stage.row == stage.out_width:
+        correlate_backward(x, stage.taps.offsets, stage.n_taps, d, strip.n_filters, 1, n_rows * row, 0, 0, d_stride,
+                           sums_out)
     else:
         correlate_backward(x, stage.taps.offsets, stage.n_taps, d, strip.n_filters, n_rows, stage.out_width * LANES,
                            row, row, d_stride, sums_out)
@@ -128,6 +136,9 @@ cdef inline void direct_backward_data(
                 for i in range(stage.height):
                     memcpy(d_x_out + ((ch + q) * stage.height + i) * stage.width,
                            strip_out + q * run + i * stage.row, stage.width * sizeof(floating))
+        elif stage.row == stage.width:
+            correlate(d, &stage.d_taps, flipped + ch * n_taps, zeros, n, n_positions * LANES, n_positions * LANES,
+                      d_x_out + ch * n_positions * LANES)
         else:
             for i in range(stage.height):
                 correlate(d + i * stage.row * LANES, &stage.d_taps, flipped + ch * n_taps, zeros, n,

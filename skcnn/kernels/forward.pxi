@@ -10,31 +10,34 @@
 cdef inline void pool_and_activate(
     const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, Py_ssize_t stride, floating* convolved, floating* thread,
 ) noexcept nogil:
-    """Pool and activate a strip of the convolution, a single row of pools of a group; filters `stride` values apart.
+    """Pool and activate a strip of the convolution; filters `stride` values apart.
 
-    An activation never falls as its argument grows: the largest activation is that of the largest argument.
+    That is a single row of pools of a group, or of a column all of the strip's. An activation never falls as its
+    argument grows: the largest activation is that of the largest argument.
     """
     cdef const Stage* stage = strip.stage
     cdef const Stage* above = stage + 1
+    cdef PoolRows rows = pool_rows(strip)
     cdef Py_ssize_t row = direct_row(stage, n_lanes)
-    cdef Py_ssize_t width = stage.pooled_width * n_lanes
+    cdef Py_ssize_t width = rows.n_pools * n_lanes
     cdef uint16_t* indices = indices_of(at, strip, n_lanes, thread)
     cdef floating* out = output_row(at, strip, n_lanes, thread)
     cdef bint contiguous = n_lanes == LANES or is_contiguous(stage)
     # A single image's rows are activated all at once, for which they must be contiguous.
     cdef floating* pooled = out if contiguous else convolved + strip.n_filters * stride
-    cdef Py_ssize_t filter_stride = above.plane * n_lanes if contiguous else strip.n_rows * width
+    cdef Py_ssize_t filter_stride = above.plane * n_lanes if contiguous else rows.n_rows * width
+    cdef Py_ssize_t n_indices = stage.pooled_height * stage.pooled_width * n_lanes
     cdef Py_ssize_t q, i
     cdef floating* source
     cdef floating* pooled_row
     for q in range(strip.n_filters):
-        for i in range(strip.n_rows):
-            source = convolved + q * stride + i * stage.pool_height * row
+        for i in range(rows.n_rows):
+            source = convolved + q * stride + i * rows.pool_height * row
             pooled_row = pooled + q * filter_stride + i * width
             if stage.pooled:
                 pooling.max_pool_forward(
-                    source, row, stage.pool_height, stage.pool_width, stage.pooled_width, n_lanes, pooled_row,
-                    indices + (q * stage.pooled_height + i) * width)
+                    source, row, rows.pool_height, rows.pool_width, rows.n_pools, n_lanes, pooled_row,
+                    indices + q * n_indices + i * width)
                 # In place, and to be seen as such: compilers vectorise arrays that overlap only if they are the same.
                 if n_lanes == LANES:
                     activations.activate(stage.activation, pooled_row, width, pooled_row)
@@ -45,7 +48,7 @@ cdef inline void pool_and_activate(
     if n_lanes == 1:
         activations.activate(stage.activation, pooled, strip.n_filters * filter_stride, pooled)
         for q in range(0 if contiguous else strip.n_filters):
-            for i in range(strip.n_rows):
+            for i in range(rows.n_rows):
                 memcpy(out + q * above.plane + i * above.row, pooled + q * filter_stride + i * width,
                        width * sizeof(floating))
 
@@ -61,14 +64,15 @@ cdef inline void forward_stage(
     cdef Strip strip
     cdef Py_ssize_t first, last, q
     strip.stage, strip.number, strip.image, strip.filter = stage, number, image, 0
-    strip.n_rows = 1 if n_lanes == LANES else stage.pooled_height
+    cdef Py_ssize_t most_rows = strip_rows(stage) if n_lanes == LANES else stage.pooled_height
     while strip.filter < stage.n_filters:
         strip.n_filters = convolution.even_part(stage.n_filters - strip.filter, <Py_ssize_t> TILE_FILTERS)
         strip.row = 0
         while strip.row < stage.pooled_height:
             first = strip.row
-            last = min(stage.pooled_height, first + ROW_BLOCK) if n_lanes == LANES else stage.pooled_height
+            last = min(stage.pooled_height, first + max(most_rows, <Py_ssize_t> ROW_BLOCK))
             while strip.row < last:
+                strip.n_rows = min(last - strip.row, most_rows)
                 direct_forward(&strip, n_lanes, x, parameters, convolved)
                 pool_and_activate(at, &strip, n_lanes, direct_stride(&strip, n_lanes), convolved, thread)
                 strip.row += strip.n_rows
@@ -88,14 +92,15 @@ cdef void forward_strip(
     cdef const Stage* stage = strip.stage
     cdef floating* convolved = thread + at.strip
     cdef Py_ssize_t stride = direct_stride(strip, LANES)
-    cdef Py_ssize_t i, q
+    cdef Py_ssize_t q
     cdef Strip row = strip[0]
     winograd_forward(strip, thread + at.d_tiles, parameters, convolved, stride)
-    row.n_rows = 1
-    for i in range(strip.n_rows):
-        row.row = strip.row + i
+    row.n_rows = strip.n_rows if stage.row == 1 else 1
+    while row.row < strip.row + strip.n_rows:
         pool_and_activate(
-            at, &row, LANES, stride, convolved + i * stage.pool_height * stage.out_width * LANES, thread)
+            at, &row, LANES, stride,
+            convolved + (row.row - strip.row) * stage.pool_height * stage.out_width * LANES, thread)
+        row.row += row.n_rows
     if strip.number == at.net.n_stages - 1 and not at.net.global_pool:
         for q in range(strip.n_filters):
             forward_dense(at, ((strip.filter + q) * stage.pooled_height + strip.row) * stage.pooled_width,
@@ -155,7 +160,7 @@ cdef void convolve_filters(
     strip_out.stage, strip_out.number, strip_out.image = stage, number, 0
     strip_out.filter, strip_out.row, strip_out.n_rows = f, 0, stage.pooled_height
     strip_out.n_filters = convolution.even_part(stage.n_filters - f, <Py_ssize_t> TILE_FILTERS)
-    if not stage.winograd:
+    if not stage.tiles:
         direct_forward(
             strip_out, LANES, maps_of(at, number, LANES, 0, thread), parameters, convolved_of(at, stage, f, 0, thread))
     elif f == 0:
@@ -207,15 +212,15 @@ cdef void forward_normalized_stage(
             recall_norms(at, &strip, parameters, thread)
         for q in range(strip.n_filters):
             part = one_filter(&strip, q)
-            part.n_rows = 1
             convolved = convolved_of(at, stage, part.filter, 0, thread)
             while part.row < stage.pooled_height:
+                part.n_rows = min(stage.pooled_height - part.row, strip_rows(stage))
                 normalization.normalize(
-                    convolved + part.row * n_values, n_values, norms_of(at, stage, thread) + part.filter,
+                    convolved + part.row * n_values, part.n_rows * n_values, norms_of(at, stage, thread) + part.filter,
                     stage.epsilon, parameters[stage.scales + part.filter], parameters[stage.intercepts + part.filter],
                     rows)
                 pool_and_activate(at, &part, LANES, 0, rows, thread)
-                part.row += 1
+                part.row += part.n_rows
             if number == at.net.n_stages - 1 and not at.net.global_pool:
                 forward_dense(at, part.filter * stage[1].plane, stage[1].plane, parameters, thread)
         if number == at.net.n_stages - 1 and at.net.global_pool:
@@ -266,7 +271,7 @@ cdef inline void forward_stages(
             clear_padding(&at.net.stages[number], n_lanes, maps_of(at, number, n_lanes, image, thread))
         if n_lanes == LANES and at.net.normalize:
             forward_normalized_stage(at, number, True, parameters, thread)
-        elif n_lanes == LANES and at.net.stages[number].winograd:
+        elif n_lanes == LANES and at.net.stages[number].tiles:
             forward_tiled_stage(at, number, parameters, thread)
         else:
             forward_stage(at, number, n_lanes, image, parameters, thread)

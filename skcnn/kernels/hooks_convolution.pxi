@@ -53,7 +53,7 @@ cdef void spread_input(Laid laid, const floating* x, floating* thread) noexcept:
 
 
 cdef bint is_tiled(Laid laid) noexcept:
-    return laid.stage.winograd and laid.n_lanes == LANES
+    return laid.stage.tiles and laid.n_lanes == LANES
 
 
 def convolution_forward(
@@ -216,29 +216,44 @@ cdef void convolve_back(
         direct_backward_data(stage, laid.n_lanes, flipped, scratch + laid.at.size, thread + laid.at.strip, d_x_out)
 
 
-# Of a tile, before and after each transform.
+# Values of a tile's side, before and after each transform: of squares, and of columns.
 SIZES = {"X": (6, 6), "D_X": (6, 6), "FILTERS": (3, 6), "D_FILTERS": (6, 3), "OUTPUTS": (6, 4), "D_OUTPUTS": (4, 6)}
+COLUMN_SIZES = {
+    "X": (8, 8), "D_X": (8, 8), "FILTERS": (5, 8), "D_FILTERS": (8, 5), "OUTPUTS": (8, 4), "D_OUTPUTS": (4, 8),
+}
 
 
 def winograd_transform(str name, const floating[:, :, ::1] tiles, floating[:, ::1] out):
-    """One of winograd.Transform, of LANES tiles (row, column, lane); out (row and column, lane)."""
-    expect(tiles.shape[0] == tiles.shape[1] == SIZES[name][0] and tiles.shape[2] == LANES, "tiles")
-    expect(out.shape[0] == SIZES[name][1] ** 2 and out.shape[1] == LANES, "out")
-    if name == "X":
-        transform_all(winograd.X, &tiles[0, 0, 0], &out[0, 0])
-    elif name == "D_X":
-        transform_all(winograd.D_X, &tiles[0, 0, 0], &out[0, 0])
-    elif name == "FILTERS":
-        transform_all(winograd.FILTERS, &tiles[0, 0, 0], &out[0, 0])
-    elif name == "D_FILTERS":
-        transform_all(winograd.D_FILTERS, &tiles[0, 0, 0], &out[0, 0])
-    elif name == "OUTPUTS":
-        transform_all(winograd.OUTPUTS, &tiles[0, 0, 0], &out[0, 0])
+    """One of winograd.Transform, of LANES tiles (row, column, lane), columns or squares; out (row and column, lane)."""
+    cdef bint is_column = tiles.shape[1] == 1
+    before, after = (COLUMN_SIZES if is_column else SIZES)[name]
+    expect(tiles.shape[0] == before and tiles.shape[1] == (1 if is_column else before), "tiles")
+    expect(out.shape[0] == (after if is_column else after**2), "out")
+    expect(tiles.shape[2] == LANES and out.shape[1] == LANES, "lanes")
+    if is_column:
+        transform_by_name(winograd.COLUMNS, name, &tiles[0, 0, 0], &out[0, 0])
     else:
-        transform_all(winograd.D_OUTPUTS, &tiles[0, 0, 0], &out[0, 0])
+        transform_by_name(winograd.SQUARES, name, &tiles[0, 0, 0], &out[0, 0])
 
 
-cdef inline void transform_all(winograd.Transform transform, const floating* tiles, floating* out) noexcept nogil:
-    winograd.transform_tiles(
-        transform, tiles, winograd.size_before(transform) * LANES, LANES, <floating> 0, out,
-        winograd.size_after(transform) * LANES, LANES)
+cdef void transform_by_name(Tiles kind, str name, const floating* tiles, floating* out):
+    if name == "X":
+        transform_all(kind, winograd.X, tiles, out)
+    elif name == "D_X":
+        transform_all(kind, winograd.D_X, tiles, out)
+    elif name == "FILTERS":
+        transform_all(kind, winograd.FILTERS, tiles, out)
+    elif name == "D_FILTERS":
+        transform_all(kind, winograd.D_FILTERS, tiles, out)
+    elif name == "OUTPUTS":
+        transform_all(kind, winograd.OUTPUTS, tiles, out)
+    else:
+        transform_all(kind, winograd.D_OUTPUTS, tiles, out)
+
+
+cdef inline void transform_all(
+    Tiles kind, winograd.Transform transform, const floating* tiles, floating* out,
+) noexcept nogil:
+    cdef Py_ssize_t before = LANES if kind == winograd.COLUMNS else winograd.size_before(kind, transform) * LANES
+    cdef Py_ssize_t after = LANES if kind == winograd.COLUMNS else winograd.size_after(kind, transform) * LANES
+    winograd.transform_tiles(kind, transform, tiles, before, LANES, <floating> 0, out, after, LANES)

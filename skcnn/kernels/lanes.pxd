@@ -225,6 +225,6 @@ cdef inline void clear_border(
     cdef Py_ssize_t i
     cdef Py_ssize_t behind = start + (n_rows - 1) * row + width
     memset(plane_out, 0, start * sizeof(floating))
-    for i in range(n_rows - 1):
+    for i in range(n_rows - 1 if row > width else 0):
         memset(plane_out + start + i * row + width, 0, (row - width) * sizeof(floating))
     memset(plane_out + behind, 0, (size - behind) * sizeof(floating))

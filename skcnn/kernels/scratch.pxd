@@ -11,7 +11,7 @@ from skcnn.kernels.blocks cimport SUM_FILTERS, TILE_FILTERS
 from skcnn.kernels.lanes cimport LANES, floating
 from skcnn.kernels.normalization cimport Norm
 from skcnn.kernels.stages cimport Network, Stage
-from skcnn.kernels.winograd cimport POSITIONS, TILE, apart
+from skcnn.kernels.winograd cimport apart, tile_positions
 
 cdef enum:
     # Chunks of a batch: at least FEW_CHUNKS, as far as there are groups, at most MANY_CHUNKS, otherwise of CHUNK_GROUPS
@@ -23,6 +23,8 @@ cdef enum:
     PARAMETER_CHUNK = 4096
     # A last group of no more images than this is cheaper image by image.
     FEW_IMAGES = 8
+    # Outputs of a filter that are worth a run.
+    SHORT_RUN = 32
     # Bytes of a convolution's gradient, rows of SUM_FILTERS filters, that the first-level cache keeps while it is
     # correlated with every tap.
     ROWS_BYTES = 24576
@@ -102,11 +104,16 @@ cdef inline Py_ssize_t block_rows(const Stage* stage, floating zero) noexcept no
     return max(<Py_ssize_t> 1, ROWS_BYTES // row_bytes)
 
 
+cdef inline Py_ssize_t strip_rows(const Stage* stage) noexcept nogil:
+    """Rows of pools that a group's forward pass goes through at a time: one, or several of a column."""
+    return max(<Py_ssize_t> 1, SHORT_RUN // stage.pool_height) if stage.row == 1 else 1
+
+
 cdef inline Py_ssize_t strip_size(const Stage* stage, Py_ssize_t n_lanes) noexcept nogil:
     """What the passes of a group (n_lanes is LANES, or 0), or of a single image, need besides their results."""
     cdef Py_ssize_t n_filters = max(<Py_ssize_t> TILE_FILTERS, <Py_ssize_t> SUM_FILTERS)
     if n_lanes != 1:
-        return n_filters * stage.pool_height * stage.out_width * n_lanes
+        return n_filters * strip_rows(stage) * stage.pool_height * stage.out_width * n_lanes
     return n_filters * max(flat_run(stage) + stage.pooled_height * stage.pooled_width,
                            (stage.height - 1) * stage.row + stage.width)
 
@@ -128,7 +135,7 @@ cdef inline Py_ssize_t d_size(const Stage* stage, bint first, Py_ssize_t n_lanes
 
 cdef inline Py_ssize_t swapped_size(const Stage* stage) noexcept nogil:
     """What a stage reads, with channels as lanes and whole tiles."""
-    return whole_lanes(stage.n_channels) * LANES * (stage.n_tile_rows * TILE + 2) * (stage.n_tile_columns * TILE + 2)
+    return whole_lanes(stage.n_channels) * LANES * stage.swapped_height * stage.swapped_width
 
 
 cdef inline Scratch carve(
@@ -159,9 +166,9 @@ cdef inline Scratch carve(
         if i:
             d_maps = max(d_maps, stage.n_channels * stage.height * stage.width,
                          stage.n_channels * stage.d_x_plane * n_lanes)
-        if stage.winograd and n_lanes:
-            tiles = max(tiles, POSITIONS * apart(whole_lanes(stage.n_channels) * stage.tile_run))
-            d_tiles = max(d_tiles, POSITIONS * apart(stage.n_filters * stage.tile_run))
+        if stage.tiles and n_lanes:
+            tiles = max(tiles, tile_positions(stage.tiles) * apart(whole_lanes(stage.n_channels) * stage.tile_run))
+            d_tiles = max(d_tiles, tile_positions(stage.tiles) * apart(stage.n_filters * stage.tile_run))
             swapped = max(swapped, swapped_size(stage))
             strip = max(strip, TILE_FILTERS * stage.tile_strip * stage.pool_height * stage.out_width * n_lanes,
                         TILE_FILTERS * whole_lanes(stage.n_channels))

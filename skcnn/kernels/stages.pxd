@@ -11,6 +11,7 @@ CompiledNetwork (_network.pyx) fills these in, and checks that all of it lies wi
 """
 
 from skcnn.kernels.convolution cimport Taps
+from skcnn.kernels.winograd cimport Tiles
 
 cdef enum GlobalPool:
     NO_GLOBAL_POOL = 0
@@ -35,10 +36,10 @@ cdef struct Stage:
     double epsilon  # of the normalisation, 0 for none
     # Of a group and of a single image: of its filters, and of the flipped ones in the convolution's gradient.
     Taps taps, image_taps, d_taps, image_d_taps
-    # Winograd's convolution of a group, where it pays: tiles, rows of pools that are a strip, values of the tiles of a
-    # strip; and what its products sum over.
-    bint winograd
-    Py_ssize_t n_tile_rows, n_tile_columns, tile_strip, tile_run
+    # Winograd's convolution of a group, where it pays: its tiles; segments of a filter, rows of pools that are a strip,
+    # values of the tiles that a strip reads; what is read, with channels as lanes; and what its products sum over.
+    Tiles tiles
+    Py_ssize_t n_tile_rows, n_tile_columns, n_segments, tile_strip, tile_run, swapped_height, swapped_width
     Taps channel_taps, filter_taps, pixel_taps
     # Into the parameter vector (what normalisation shifts by are intercepts, too); and into scratch memory, to what it
     # reads, to the indices of the maxima in their pools, to the convolution before it is normalised (all in positions),
@@ -59,6 +60,8 @@ cdef struct Network:
     Py_ssize_t n_stages, n_feature_maps, n_pool_indices, n_convolved, n_flipped, n_sums, n_norms, n_transformed
     Py_ssize_t n_features, n_hidden, n_outputs
     int global_pool
+    # Of an image, as it is shifted and mirrored.
+    Py_ssize_t height, width
     # What the dense layer reads, among the feature maps; and behind it, where in its map a global maximum is.
     Py_ssize_t hidden, maxima
     Span spans[MAX_SPANS]

@@ -1,4 +1,4 @@
-"""Winograd's convolution with filters of 3 x 3: a tile of 4 x 4 outputs takes 36 products a channel, not 144.
+"""Winograd's convolution: a tile of 4 x 4 outputs of a filter of 3 x 3 takes 36 products a channel, not 144.
 
 A product of polynomials is determined by its values at a few points: it takes one product for each. Of x at 6 x 6
 pixels and w at 3 x 3, the outputs at 4 x 4 are (Lavin and Gray, 2016, "Fast algorithms for convolutional neural
@@ -11,57 +11,72 @@ As all of it is linear, the gradients are
     d_w = G' ((A d A') * (B' x B)) G           summed over tiles and images
     d_x = B ((G w G') * (A d A')) B'           summed over filters, and where tiles overlap
 
-The points are 0, P, -P, Q, -Q and infinity. P = 3/4 and Q = 3/2 are exact in binary, and their rounding is half of
-that of the usual 1 and 2: in float32, 6e-7 of the outputs' size, where that of plain sums is 1e-7.
+A transform is of the columns of a tile, then of the rows of what comes of these (points6.pxd), for LANES tiles at a
+time, which are those of a group's images, or of neighbouring channels.
 
-A transform is of the columns of a tile, then of the rows of what comes of these, for LANES tiles at a time, which are
-those of a group's images, or of neighbouring channels.
+Of signals, whose tiles are a column of 4 outputs, one side is all there is, and 8 pixels allow for 5 elements of a
+filter (points8.pxd): 8 products instead of 20. A longer filter is a sum of segments, 4 elements each but for a fifth in
+the last one. As that is how far tiles are apart, a segment's pixels are those of the next tile.
 """
 
 from libc.string cimport memcpy, memset
 
-from skcnn.kernels.blocks cimport SUM_BYTES
 from skcnn.kernels.lanes cimport LANES, floating
+from skcnn.kernels.points6 cimport (
+    D_FILTERS,
+    D_OUTPUTS,
+    D_X,
+    FILTERS,
+    OUTPUTS,
+    Transform,
+    X,
+    after6,
+    before6,
+    transform6,
+)
+from skcnn.kernels.points8 cimport after8, before8, transform8
 
 cdef enum:
-    TILE = 4  # outputs, along each side
-    POINTS = 6  # and pixels that they see, along each side
-    POSITIONS = 36  # POINTS * POINTS
-    SIDE = 3  # of a filter
+    TILE = 4  # outputs, along a side
+    SIDE = 3  # of the filters of square tiles
+    POINTS = 6  # and pixels that a square tile sees, along each side
+    SEGMENT = 5  # elements of a filter at most, of tiles that are columns
+    COLUMN_POINTS = 8
+    POSITIONS = 36  # of a tile at most, whatever it is of
 
-# What a transform multiplies by: its matrix.
-cdef enum Transform:
-    X  # B', of pixels
-    D_X  # B, back to them
-    FILTERS  # G
-    D_FILTERS  # G', back to them
-    OUTPUTS  # A', to outputs
-    D_OUTPUTS  # A, of their gradient
-
-cdef extern from *:
-    """
-    #define SKCNN_P 0.75
-    #define SKCNN_Q 1.5
-    """
-    const double P "SKCNN_P"
-    const double Q "SKCNN_Q"
-    const double P2 "(SKCNN_P * SKCNN_P)"
-    const double Q2 "(SKCNN_Q * SKCNN_Q)"
-    const double P3 "(SKCNN_P * SKCNN_P * SKCNN_P)"
-    const double Q3 "(SKCNN_Q * SKCNN_Q * SKCNN_Q)"
-    # Products of a point's distances to the others, of which Lagrange's polynomials are divided by.
-    const double AT_0 "(1 / (SKCNN_P * SKCNN_P * SKCNN_Q * SKCNN_Q))"
-    const double AT_P "(0.5 / (SKCNN_P * SKCNN_P * (SKCNN_P * SKCNN_P - SKCNN_Q * SKCNN_Q)))"
-    const double AT_Q "(0.5 / (SKCNN_Q * SKCNN_Q * (SKCNN_Q * SKCNN_Q - SKCNN_P * SKCNN_P)))"
+# What tiles a stage has.
+cdef enum Tiles:
+    NO_TILES = 0
+    SQUARES
+    COLUMNS
 
 
-cdef inline Py_ssize_t size_before(Transform transform) noexcept nogil:
+cdef inline Py_ssize_t size_before(Tiles kind, Transform transform) noexcept nogil:
     """Along each side."""
-    return SIDE if transform == FILTERS else TILE if transform == D_OUTPUTS else POINTS
+    return before8(transform) if kind == COLUMNS else before6(transform)
 
 
-cdef inline Py_ssize_t size_after(Transform transform) noexcept nogil:
-    return SIDE if transform == D_FILTERS else TILE if transform == OUTPUTS else POINTS
+cdef inline Py_ssize_t size_after(Tiles kind, Transform transform) noexcept nogil:
+    return after8(transform) if kind == COLUMNS else after6(transform)
+
+
+cdef inline Py_ssize_t tile_points(Tiles kind) noexcept nogil:
+    """Pixels of a tile from top to bottom."""
+    return COLUMN_POINTS if kind == COLUMNS else POINTS
+
+
+cdef inline Py_ssize_t tile_positions(Tiles kind) noexcept nogil:
+    return COLUMN_POINTS if kind == COLUMNS else POINTS * POINTS
+
+
+cdef inline Py_ssize_t tile_width(Tiles kind) noexcept nogil:
+    """Outputs from left to right."""
+    return 1 if kind == COLUMNS else TILE
+
+
+cdef inline Py_ssize_t row_apart(Tiles kind, Py_ssize_t stride) noexcept nogil:
+    """From a tile's row of positions to the next, positions being `stride` values apart."""
+    return stride if kind == COLUMNS else POINTS * stride
 
 
 cdef inline Py_ssize_t apart(Py_ssize_t n_values) noexcept nogil:
@@ -69,231 +84,97 @@ cdef inline Py_ssize_t apart(Py_ssize_t n_values) noexcept nogil:
     return n_values + LANES
 
 
-# ---- one side: columns of values in, LANES apart, columns out, `stride` values apart, `width` tiles at a time ----
-#
-# A point and its negative share sums: of a polynomial they need its even and its odd part, `p` at P and `q` at Q. Each
-# loop fills one array: compilers would ask of two whether they overlap.
-
-
-cdef inline void store_points(
-    const floating* first, const floating* even_p, const floating* odd_p, const floating* even_q, const floating* odd_q,
-    const floating* last, Py_ssize_t width, floating* out, Py_ssize_t stride,
-) noexcept nogil:
-    """Values at all points, the first one's and the last one's as they are."""
-    cdef Py_ssize_t i
-    for i in range(width):
-        out[i] = first[i]
-    for i in range(width):
-        out[stride + i] = even_p[i] + odd_p[i]
-    for i in range(width):
-        out[2 * stride + i] = even_p[i] - odd_p[i]
-    for i in range(width):
-        out[3 * stride + i] = even_q[i] + odd_q[i]
-    for i in range(width):
-        out[4 * stride + i] = even_q[i] - odd_q[i]
-    for i in range(width):
-        out[5 * stride + i] = last[i]
-
-
-cdef inline void load_points(
-    const floating* v, Py_ssize_t width, floating* even_p, floating* odd_p, floating* even_q, floating* odd_q,
-) noexcept nogil:
-    """Of values at all points, sums and differences of those at P and -P, and at Q and -Q."""
-    cdef Py_ssize_t i
-    for i in range(width):
-        even_p[i] = v[LANES + i] + v[2 * LANES + i]
-    for i in range(width):
-        odd_p[i] = v[LANES + i] - v[2 * LANES + i]
-    for i in range(width):
-        even_q[i] = v[3 * LANES + i] + v[4 * LANES + i]
-    for i in range(width):
-        odd_q[i] = v[3 * LANES + i] - v[4 * LANES + i]
-
-
-cdef inline void to_points(
-    Transform transform, const floating* v, Py_ssize_t width, floating* out, Py_ssize_t stride,
-) noexcept nogil:
-    """B', G or A, times v."""
-    cdef floating even_p[LANES]
-    cdef floating odd_p[LANES]
-    cdef floating even_q[LANES]
-    cdef floating odd_q[LANES]
-    cdef floating first[LANES]
-    cdef floating last[LANES]
-    cdef Py_ssize_t i
-    for i in range(width):
-        if transform == X:
-            first[i] = <floating> (P2 * Q2) * v[i] - <floating> (P2 + Q2) * v[2 * LANES + i] + v[4 * LANES + i]
-            even_p[i] = v[4 * LANES + i] - <floating> Q2 * v[2 * LANES + i]
-            even_q[i] = v[4 * LANES + i] - <floating> P2 * v[2 * LANES + i]
-            odd_p[i] = <floating> P * (v[3 * LANES + i] - <floating> Q2 * v[LANES + i])
-            odd_q[i] = <floating> Q * (v[3 * LANES + i] - <floating> P2 * v[LANES + i])
-            last[i] = (<floating> (P2 * Q2) * v[LANES + i] - <floating> (P2 + Q2) * v[3 * LANES + i]
-                       + v[5 * LANES + i])
-        elif transform == FILTERS:
-            first[i] = <floating> AT_0 * v[i]
-            even_p[i] = <floating> AT_P * v[i] + <floating> (AT_P * P2) * v[2 * LANES + i]
-            even_q[i] = <floating> AT_Q * v[i] + <floating> (AT_Q * Q2) * v[2 * LANES + i]
-            odd_p[i] = <floating> (AT_P * P) * v[LANES + i]
-            odd_q[i] = <floating> (AT_Q * Q) * v[LANES + i]
-            last[i] = v[2 * LANES + i]
-        else:
-            first[i] = v[i]
-            even_p[i] = v[i] + <floating> P2 * v[2 * LANES + i]
-            even_q[i] = v[i] + <floating> Q2 * v[2 * LANES + i]
-            odd_p[i] = <floating> P * v[LANES + i] + <floating> P3 * v[3 * LANES + i]
-            odd_q[i] = <floating> Q * v[LANES + i] + <floating> Q3 * v[3 * LANES + i]
-            last[i] = v[3 * LANES + i]
-    store_points(first, even_p, odd_p, even_q, odd_q, last, width, out, stride)
-
-
-cdef inline void from_points(
-    Transform transform, const floating* v, bint add, floating added, Py_ssize_t width, floating* out,
-    Py_ssize_t stride,
-) noexcept nogil:
-    """B, to be added to `out` or not, G' or A', times v; and `added` to outputs."""
-    cdef floating even_p[LANES]
-    cdef floating odd_p[LANES]
-    cdef floating even_q[LANES]
-    cdef floating odd_q[LANES]
-    cdef Py_ssize_t i
-    load_points(v, width, even_p, odd_p, even_q, odd_q)
-    if transform == D_X:
-        for i in range(width):
-            out[i] = (out[i] if add else <floating> 0) + <floating> (P2 * Q2) * v[i]
-        for i in range(width):
-            out[stride + i] = (out[stride + i] if add else <floating> 0) + (
-                <floating> (P2 * Q2) * v[5 * LANES + i] - <floating> (Q2 * P) * odd_p[i]
-                - <floating> (P2 * Q) * odd_q[i])
-        for i in range(width):
-            out[2 * stride + i] = (out[2 * stride + i] if add else <floating> 0) - (
-                <floating> (P2 + Q2) * v[i] + <floating> Q2 * even_p[i] + <floating> P2 * even_q[i])
-        for i in range(width):
-            out[3 * stride + i] = (out[3 * stride + i] if add else <floating> 0) + (
-                <floating> P * odd_p[i] + <floating> Q * odd_q[i] - <floating> (P2 + Q2) * v[5 * LANES + i])
-        for i in range(width):
-            out[4 * stride + i] = (out[4 * stride + i] if add else <floating> 0) + (v[i] + even_p[i] + even_q[i])
-        for i in range(width):
-            out[5 * stride + i] = (out[5 * stride + i] if add else <floating> 0) + v[5 * LANES + i]
-    elif transform == D_FILTERS:
-        for i in range(width):
-            out[i] = <floating> AT_0 * v[i] + <floating> AT_P * even_p[i] + <floating> AT_Q * even_q[i]
-        for i in range(width):
-            out[stride + i] = <floating> (AT_P * P) * odd_p[i] + <floating> (AT_Q * Q) * odd_q[i]
-        for i in range(width):
-            out[2 * stride + i] = (<floating> (AT_P * P2) * even_p[i] + <floating> (AT_Q * Q2) * even_q[i]
-                                   + v[5 * LANES + i])
-    else:
-        for i in range(width):
-            out[i] = v[i] + even_p[i] + even_q[i] + added
-        for i in range(width):
-            out[stride + i] = <floating> P * odd_p[i] + <floating> Q * odd_q[i] + added
-        for i in range(width):
-            out[2 * stride + i] = <floating> P2 * even_p[i] + <floating> Q2 * even_q[i] + added
-        for i in range(width):
-            out[3 * stride + i] = <floating> P3 * odd_p[i] + <floating> Q3 * odd_q[i] + v[5 * LANES + i] + added
-
-
-cdef inline void transform_column(
-    Transform transform, const floating* x, Py_ssize_t x_stride, bint add, floating added, floating* out,
-    Py_ssize_t out_stride,
-) noexcept nogil:
-    cdef floating v[POINTS * LANES]
-    # Of six values each, 12 of 16 registers.
-    cdef Py_ssize_t width = max(<Py_ssize_t> 8, SUM_BYTES // <Py_ssize_t> sizeof(floating))
-    cdef Py_ssize_t start = 0
-    cdef Py_ssize_t i, j
-    while start < LANES:
-        for j in range(size_before(transform)):
-            for i in range(width):
-                v[j * LANES + i] = x[j * x_stride + start + i]
-        if transform == X or transform == FILTERS or transform == D_OUTPUTS:
-            to_points(transform, v, width, out + start, out_stride)
-        else:
-            from_points(transform, v, add, added, width, out + start, out_stride)
-        start += width
-
-
-# ---- both sides ----
+# The kind of tiles and the transform are constants wherever these are called.
 
 
 cdef inline void transform_tiles(
-    Transform transform, const floating* x, Py_ssize_t x_row, Py_ssize_t x_column, floating added, floating* out,
-    Py_ssize_t out_row, Py_ssize_t out_column,
+    Tiles kind, Transform transform, const floating* x, Py_ssize_t x_row, Py_ssize_t x_column, floating added,
+    floating* out, Py_ssize_t out_row, Py_ssize_t out_column,
 ) noexcept nogil:
-    """LANES tiles; the transform is a constant. Rows and columns lie as the strides say."""
-    cdef floating columns[POSITIONS * LANES]
-    cdef Py_ssize_t n_columns = size_before(transform)
+    """LANES tiles; rows and columns lie as the strides say. What D_X makes is added."""
+    cdef floating columns[POINTS * POINTS * LANES]
+    cdef Py_ssize_t n_columns = before6(transform)
     cdef Py_ssize_t i, j
+    if kind == COLUMNS:
+        transform8(transform, x, x_row, True, added, out, out_row)
+        return
     for j in range(n_columns):
-        transform_column(
-            transform, x + j * x_column, x_row, False, <floating> 0, columns + j * LANES, n_columns * LANES)
-    for i in range(size_after(transform)):
-        transform_column(transform, columns + i * n_columns * LANES, LANES, True, added, out + i * out_row, out_column)
+        transform6(transform, x + j * x_column, x_row, False, <floating> 0, columns + j * LANES, n_columns * LANES)
+    for i in range(after6(transform)):
+        transform6(transform, columns + i * n_columns * LANES, LANES, True, added, out + i * out_row, out_column)
 
 
 cdef inline void read_tile(
-    Transform transform, const floating* x, Py_ssize_t row, Py_ssize_t n_rows, Py_ssize_t n_columns, floating* out,
-    Py_ssize_t stride,
+    Tiles kind, Transform transform, const floating* x, Py_ssize_t row, Py_ssize_t n_rows, Py_ssize_t n_columns,
+    floating* out, Py_ssize_t stride,
 ) noexcept nogil:
     """A tile of a group's images, `row` values from row to row, with zeros beyond its `n_rows` and `n_columns`.
 
     Its values come out `stride` values apart.
     """
-    cdef floating whole[POSITIONS * LANES]
-    cdef Py_ssize_t size = size_before(transform)
+    cdef floating whole[POINTS * POINTS * LANES]
+    cdef Py_ssize_t height = size_before(kind, transform)
+    cdef Py_ssize_t width = 1 if kind == COLUMNS else height
     cdef Py_ssize_t i
-    if n_rows < size or n_columns < size:
+    if n_rows < height or n_columns < width:
         memset(whole, 0, sizeof(whole))
-        for i in range(min(n_rows, size)):
-            memcpy(whole + i * size * LANES, x + i * row, min(n_columns, size) * LANES * sizeof(floating))
-        x, row = whole, size * LANES
-    transform_tiles(transform, x, row, LANES, <floating> 0, out, POINTS * stride, stride)
+        for i in range(min(n_rows, height)):
+            memcpy(whole + i * width * LANES, x + i * row, min(n_columns, width) * LANES * sizeof(floating))
+        x, row = whole, width * LANES
+    transform_tiles(kind, transform, x, row, LANES, <floating> 0, out, row_apart(kind, stride), stride)
 
 
 cdef inline void write_tile(
-    const floating* products, Py_ssize_t stride, floating added, Py_ssize_t row, Py_ssize_t n_rows,
+    Tiles kind, const floating* products, Py_ssize_t stride, floating added, Py_ssize_t row, Py_ssize_t n_rows,
     Py_ssize_t n_columns, floating* out,
 ) noexcept nogil:
     """A tile's outputs, as far as there are rows and columns."""
     cdef floating whole[TILE * TILE * LANES]
-    cdef bint inside = n_rows >= TILE and n_columns >= TILE
+    cdef Py_ssize_t width = tile_width(kind)
+    cdef bint inside = n_rows >= TILE and n_columns >= width
     cdef Py_ssize_t i
-    transform_tiles(OUTPUTS, products, POINTS * stride, stride, added, out if inside else whole,
-                    row if inside else TILE * LANES, LANES)
+    transform_tiles(kind, OUTPUTS, products, row_apart(kind, stride), stride, added, out if inside else whole,
+                    row if inside else width * LANES, LANES)
     if not inside:
         for i in range(min(n_rows, <Py_ssize_t> TILE)):
-            memcpy(out + i * row, whole + i * TILE * LANES,
-                   min(n_columns, <Py_ssize_t> TILE) * LANES * sizeof(floating))
+            memcpy(out + i * row, whole + i * width * LANES, min(n_columns, width) * LANES * sizeof(floating))
 
 
-cdef inline void add_tile(const floating* d_tile, Py_ssize_t stride, Py_ssize_t row, floating* d_x_out) noexcept nogil:
+cdef inline void add_tile(
+    Tiles kind, const floating* d_tile, Py_ssize_t stride, Py_ssize_t row, floating* d_x_out,
+) noexcept nogil:
     """Accumulate a tile's share in the gradient of its pixels."""
-    transform_tiles(D_X, d_tile, POINTS * stride, stride, <floating> 0, d_x_out, row, LANES)
+    transform_tiles(kind, D_X, d_tile, row_apart(kind, stride), stride, <floating> 0, d_x_out, row, LANES)
 
 
 # ---- filters: neighbouring channels take the lanes' place ----
 
 
 cdef inline void transform_filter(
-    const floating* filters, Py_ssize_t n_channels, floating* out, Py_ssize_t stride,
+    Tiles kind, const floating* filters, Py_ssize_t n_channels, Py_ssize_t n_elements, Py_ssize_t size,
+    floating* out, Py_ssize_t stride,
 ) noexcept nogil:
-    """A filter (n_channels, SIDE, SIDE) of at most LANES channels; further ones are zeros."""
+    """Some elements of a filter that has `size` a channel, of at most LANES channels; all further ones are zeros."""
     cdef floating taps[SIDE * SIDE * LANES]
+    cdef Py_ssize_t width = 1 if kind == COLUMNS else SIDE
     cdef Py_ssize_t ch, t
     memset(taps, 0, sizeof(taps))
     for ch in range(n_channels):
-        for t in range(SIDE * SIDE):
-            taps[t * LANES + ch] = filters[ch * SIDE * SIDE + t]
-    transform_tiles(FILTERS, taps, SIDE * LANES, LANES, <floating> 0, out, POINTS * stride, stride)
+        for t in range(n_elements):
+            taps[t * LANES + ch] = filters[ch * size + t]
+    transform_tiles(
+        kind, FILTERS, taps, width * LANES, LANES, <floating> 0, out, row_apart(kind, stride), stride)
 
 
 cdef inline void add_filter_gradient(
-    const floating* d_transformed, Py_ssize_t stride, Py_ssize_t n_channels, floating* d_filters_out,
+    Tiles kind, const floating* d_transformed, Py_ssize_t stride, Py_ssize_t n_channels, Py_ssize_t n_elements,
+    Py_ssize_t size, floating* d_filters_out,
 ) noexcept nogil:
     cdef floating taps[SIDE * SIDE * LANES]
+    cdef Py_ssize_t width = 1 if kind == COLUMNS else SIDE
     cdef Py_ssize_t ch, t
-    transform_tiles(D_FILTERS, d_transformed, POINTS * stride, stride, <floating> 0, taps, SIDE * LANES, LANES)
+    transform_tiles(kind, D_FILTERS, d_transformed, row_apart(kind, stride), stride, <floating> 0, taps,
+                    width * LANES, LANES)
     for ch in range(n_channels):
-        for t in range(SIDE * SIDE):
-            d_filters_out[ch * SIDE * SIDE + t] += taps[t * LANES + ch]
+        for t in range(n_elements):
+            d_filters_out[ch * size + t] += taps[t * LANES + ch]

@@ -1,7 +1,7 @@
 """Winograd's convolution: where a stage's geometry has it, its outputs and gradients are those of plain sums.
 
-Of a stage with many channels and filters of 3 x 3; test_convolution.py has the direct loop, and the passes as a whole
-are in test_network_gradient.py and test_forward.py.
+Of a stage with many channels, and of filters of 3 x 3 or signals; test_convolution.py has the direct loop, and the
+passes as a whole are in test_network_gradient.py and test_forward.py.
 """
 
 import numpy as np
@@ -17,28 +17,31 @@ from tests.helpers.harness import assert_close, batch_gradient, random_problem, 
 from tests.helpers.marks import every_dtype, every_padding
 from tests.kernels.test_convolution import assert_same_convolution
 
-POINTS = [0, 3 / 4, -3 / 4, 3 / 2, -3 / 2]
 TILE, SIDE = 4, 3
+# Finite points, and elements of a filter's side, of squares and of columns.
+KINDS = {"squares": ([0, 3 / 4, -3 / 4, 3 / 2, -3 / 2], SIDE), "columns": ([0, 1 / 2, -1 / 2, 1, -1, 2, -2], 5)}
 
 # Sides of the outputs: whole tiles, and some of a tile left over; channels and filters that fill lanes, or do not.
 every_shape = pytest.mark.parametrize(("height", "width"), [(4, 4), (3, 9), (8, 5), (13, 14), (6, 23), (17, 3)])
+every_length = pytest.mark.parametrize("length", [1, 4, 7, 13, 33, 70])
+every_kernel = pytest.mark.parametrize("kernel_size", [4, 5, 7, 9, 10, 14])
 every_size = pytest.mark.parametrize(("n_channels", "n_filters"), [(16, 16), (12, 21), (35, 10)])
 
 
-def matrices():
+def matrices(points, side):
     """B', G and A', of the points' powers and of Lagrange's polynomials (Lavin and Gray, 2016)."""
-    n_points = len(POINTS) + 1
+    n_points = len(points) + 1
     outputs = np.zeros((TILE, n_points))
-    outputs[:, :-1] = np.vander(POINTS, TILE, increasing=True).T
+    outputs[:, :-1] = np.vander(points, TILE, increasing=True).T
     outputs[-1, -1] = 1
-    distances = [np.prod([p - q for q in POINTS if q != p]) for p in POINTS]
-    filters = np.zeros((n_points, SIDE))
-    filters[:-1] = np.vander(POINTS, SIDE, increasing=True) / np.reshape(distances, (-1, 1))
+    distances = [np.prod([p - q for q in points if q != p]) for p in points]
+    filters = np.zeros((n_points, side))
+    filters[:-1] = np.vander(points, side, increasing=True) / np.reshape(distances, (-1, 1))
     filters[-1, -1] = 1
     pixels = np.zeros((n_points, n_points))
-    for i, p in enumerate(POINTS):
-        pixels[i, :-1] = np.poly([q for q in POINTS if q != p])[::-1]
-    pixels[-1] = np.poly(POINTS)[::-1]
+    for i, p in enumerate(points):
+        pixels[i, :-1] = np.poly([q for q in points if q != p])[::-1]
+    pixels[-1] = np.poly(points)[::-1]
     return {"X": pixels, "FILTERS": filters, "OUTPUTS": outputs}
 
 
@@ -52,27 +55,32 @@ def winograd_of(image_shape, n_filters, *kernel_size):
     return Network(image_shape, n_filters, kernel_size, 1, padding="same").compiled.winograd
 
 
-def test_matrices():
+@pytest.mark.parametrize("kind", KINDS)
+def test_matrices(kind):
     """They are what the formula says: a correlation."""
-    of = matrices()
-    x, w = random_arrays("float64", (TILE + SIDE - 1,), (SIDE,))
+    points, side = KINDS[kind]
+    of = matrices(points, side)
+    x, w = random_arrays("float64", (TILE + side - 1,), (side,))
     assert_close(of["OUTPUTS"] @ ((of["FILTERS"] @ w) * (of["X"] @ x)), np.correlate(x, w, "valid"))
 
 
 @every_dtype
-@pytest.mark.parametrize("name", matrices())
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["X", "FILTERS", "OUTPUTS"])
 @pytest.mark.parametrize("gradient", [False, True], ids=["", "gradient"])
-def test_transforms(name, gradient, dtype, new_output):
-    matrix = matrices()[name].T if gradient else matrices()[name]
-    (tiles,) = random_arrays(dtype, (matrix.shape[1], matrix.shape[1], LANES))
-    n = len(matrix)
-    out = new_output(dtype, n * n, LANES)
+def test_transforms(kind, name, gradient, dtype, new_output):
+    matrix = matrices(*KINDS[kind])[name]
+    matrix = matrix.T if gradient else matrix
+    across = matrix if kind == "squares" else np.ones((1, 1))
+    (tiles,) = random_arrays(dtype, (matrix.shape[1], across.shape[1], LANES))
+    n = len(matrix) * len(across)
+    out = new_output(dtype, n, LANES)
     before = out.copy()
     if name == "X" and gradient:  # tiles overlap there: they are added up
         out[:] = 0.5
         before = np.full_like(out, 0.5)
     _kernels.winograd_transform("D_" * gradient + name, read_only(tiles), out)
-    expected = np.einsum("ai,bj,ijl->abl", matrix, matrix, tiles.astype(float)).reshape(n * n, LANES)
+    expected = np.einsum("ai,bj,ijl->abl", matrix, across, tiles.astype(float)).reshape(n, LANES)
     assert_close(out, expected + np.nan_to_num(before))
 
 
@@ -89,6 +97,20 @@ def test_convolution(height, width, n_channels, n_filters, padding, dtype, new_o
     assert_same_convolution(network, (SIDE, SIDE), padding, LANES, dtype, new_output)
 
 
+@every_length
+@every_kernel
+@pytest.mark.parametrize(("n_channels", "n_filters"), [(40, 48), (37, 45)])
+@every_padding
+@every_dtype
+def test_convolution_of_signals(length, kernel_size, n_channels, n_filters, padding, dtype, new_output):
+    """Filters of more than 5 samples are sums of segments. One or two outputs are plain sums."""
+    width = max(length, kernel_size) if padding == "same" else length + kernel_size - 1
+    kernels = ((1, 1), (1, kernel_size))
+    network = Network((1, width, 1), (n_channels, n_filters), kernels, 1, padding=padding)
+    assert network.compiled.winograd == (False, padding == "same" or length > 2)
+    assert_same_convolution(network, kernels[1], padding, LANES, dtype, new_output)
+
+
 def test_where_it_is_chosen():
     """By geometry: not of the first stage, of few pixels, of few channels or filters, or of other kernels."""
     square = (SIDE, SIDE)
@@ -98,7 +120,11 @@ def test_where_it_is_chosen():
     assert winograd_of((12, 12, 16), (16, 16), square, (5, 5)) == (False, False)
     assert winograd_of((2, 3, 1), (64, 64), (1, 1), (1, 3)) == (False, False)
     assert winograd_of((12, 12, 1), (2, 16), square, square) == (False, False)
+    assert winograd_of((1, 99, 1), (16, 16), (1, 3), (1, 5)) == (False, True)
     assert winograd_of((1, 99, 1), (16, 16), (1, 3), (1, 3)) == (False, False)
+    assert winograd_of((1, 99, 1), (48, 48), (1, 3), (1, 3)) == (False, True)
+    assert winograd_of((1, 99, 1), (48, 48), (1, 3), (1, 2)) == (False, False)
+    assert winograd_of((99, 1, 1), (16, 16), (5, 1), (5, 1)) == (False, True)
 
 
 # ---- in a network ----
@@ -120,6 +146,23 @@ def test_gradient_of_a_network(padding, pool_size, batch_norm, global_pool, n_ro
     side = 13 if padding == "same" else 17
     network = Network((side, side - 1, 2), (12, 14, 16), kernels, 2, padding=padding, **options)
     assert network.compiled.winograd[:2] == (False, True)
+    assert_gradient(network, n_rows)
+
+
+@every_padding
+@pytest.mark.parametrize("kernel_size", [5, 9, 11])
+@pytest.mark.parametrize("pool", [1, 2, 3, 7])
+@pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch_norm"])
+@pytest.mark.parametrize(("global_pool", "n_rows"), [("max", 13), (None, 19)], ids=["global, a group", "and images"])
+def test_gradient_of_a_network_of_signals(padding, kernel_size, pool, batch_norm, global_pool, n_rows):
+    kernels, pools = ((1, 3), (1, kernel_size), (1, 3)), ((1, 1), (1, pool), (1, 1))
+    options = {"pool_size": pools, "batch_norm": batch_norm, "global_pool": global_pool, "activation": "tanh"}
+    network = Network((1, 89, 2), (12, 14, 16), kernels, 2, padding=padding, **options)
+    assert network.compiled.winograd[:2] == (False, True)
+    assert_gradient(network, n_rows)
+
+
+def assert_gradient(network, n_rows):
     problem = random_problem(network, n_rows, weighted=True)
     trainable = problem["parameters"][: network.n_trainable]
     options = {"loss": "log_loss", "alpha": 0.1}
