@@ -4,8 +4,9 @@
 
 The peak is measured, not looked up: see peak.py. It is the kernels' limit only if --c-args names the vector flags that
 they were built with; those of the level in use are the default. Every kernel works on one group of images through its
-hook in skcnn.kernels. GFLOP/s count the products that plain sums take, so Winograd's may be more than the peak. What a call of the hook costs, half a microsecond to two, is measured with a network of one pixel
-and taken off; the convolutions' hooks lay out memory besides, and repeat the kernel instead, less its first run.
+hook in skcnn.kernels. GFLOP/s count the products of plain sums, so Winograd's convolution may be beyond the peak. What
+a call of the hook costs, half a microsecond to two, is measured with a network of one pixel and taken off; the
+convolutions' hooks lay out memory besides, and repeat the kernel instead, less its first run.
 """
 
 import shlex

@@ -2,9 +2,10 @@
 
 A twin is built from a `tasks.Task`. `arrange(rows)` readies the rows in their order, which is not timed; `epoch()`
 trains on them and returns the epoch's loss; `predict_proba()` returns the probabilities of `task.pixels_new`, and
-`predictions` are the ways to it that are timed, by name; `knows(config)` is whether it takes part. The libraries are imported when a twin is built, after `machine.limit_threads` has had its say.
-`predict_batch` is how many images go through the network at once in prediction, `predict_batches` several such numbers:
-the fastest, or close to it, of those from 50 to all.
+`predictions` are the ways to it that are timed, by name; `knows(config)` is whether it takes part. The libraries are
+imported when a twin is built, after `machine.limit_threads` has had its say. `predict_batch` is how many images go
+through the network at once in prediction, `predict_batches` several such numbers: the fastest, or close to it, of those
+from 50 to all.
 """
 
 from functools import partial
