@@ -4,7 +4,6 @@ The points are 0, P, -P, Q, -Q and infinity. P = 3/4 and Q = 3/2 are exact in bi
 that of the usual 1 and 2: in float32, 6e-7 of the outputs' size, where that of plain sums is 1e-7.
 """
 
-from skcnn.kernels.blocks cimport SUM_BYTES
 from skcnn.kernels.lanes cimport LANES, floating
 
 # What a transform multiplies by: its matrix.
@@ -84,7 +83,7 @@ cdef inline void load_points(
         odd_q[i] = v[3 * LANES + i] - v[4 * LANES + i]
 
 
-cdef inline void to_points(
+cdef inline void to_points6(
     Transform transform, const floating* v, Py_ssize_t width, floating* out, Py_ssize_t stride,
 ) noexcept nogil:
     """B', G or A, times v."""
@@ -121,7 +120,7 @@ cdef inline void to_points(
     store_points(first, even_p, odd_p, even_q, odd_q, last, width, out, stride)
 
 
-cdef inline void from_points(
+cdef inline void from_points6(
     Transform transform, const floating* v, bint add, floating added, Py_ssize_t width, floating* out,
     Py_ssize_t stride,
 ) noexcept nogil:
@@ -166,23 +165,3 @@ cdef inline void from_points(
             out[2 * stride + i] = <floating> P2 * even_p[i] + <floating> Q2 * even_q[i] + added
         for i in range(width):
             out[3 * stride + i] = <floating> P3 * odd_p[i] + <floating> Q3 * odd_q[i] + v[5 * LANES + i] + added
-
-
-cdef inline void transform6(
-    Transform transform, const floating* x, Py_ssize_t x_stride, bint add, floating added, floating* out,
-    Py_ssize_t out_stride,
-) noexcept nogil:
-    cdef floating v[6 * LANES]
-    # Of six values each, 12 of 16 registers.
-    cdef Py_ssize_t width = max(<Py_ssize_t> 8, SUM_BYTES // <Py_ssize_t> sizeof(floating))
-    cdef Py_ssize_t start = 0
-    cdef Py_ssize_t i, j
-    while start < LANES:
-        for j in range(before6(transform)):
-            for i in range(width):
-                v[j * LANES + i] = x[j * x_stride + start + i]
-        if transform == X or transform == FILTERS or transform == D_OUTPUTS:
-            to_points(transform, v, width, out + start, out_stride)
-        else:
-            from_points(transform, v, add, added, width, out + start, out_stride)
-        start += width

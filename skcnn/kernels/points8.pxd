@@ -4,7 +4,6 @@ The points are 0, infinity, and three pairs of a point and its negative, which s
 even and its odd part. With 1/2, 1 and 2 as points, rounding in float32 is about six times that of plain sums.
 """
 
-from skcnn.kernels.blocks cimport SUM_BYTES
 from skcnn.kernels.lanes cimport LANES, floating
 from skcnn.kernels.points6 cimport D_FILTERS, D_OUTPUTS, D_X, FILTERS, OUTPUTS, Transform, X
 
@@ -60,7 +59,7 @@ cdef inline Py_ssize_t after8(Transform transform) noexcept nogil:
 # ---- columns of values in, LANES apart, columns out, `stride` values apart, `width` tiles at a time ----
 
 
-cdef inline void to_points(
+cdef inline void to_points8(
     Transform transform, const floating* v, Py_ssize_t width, floating* out, Py_ssize_t stride,
 ) noexcept nogil:
     """B', G or A, times v."""
@@ -119,7 +118,7 @@ cdef inline void put(const floating* values, bint add, Py_ssize_t width, floatin
         out[i] = out[i] + values[i] if add else values[i]
 
 
-cdef inline void from_points(
+cdef inline void from_points8(
     Transform transform, const floating* v, bint add, floating added, Py_ssize_t width, floating* out,
     Py_ssize_t stride,
 ) noexcept nogil:
@@ -156,22 +155,3 @@ cdef inline void from_points(
             total[3 * LANES + i] = weigh(odd, SQUARE, i) + last[i] + added
     for k in range(after8(transform)):
         put(total + k * LANES, add and transform == D_X, width, out + k * stride)
-
-
-cdef inline void transform8(
-    Transform transform, const floating* x, Py_ssize_t x_stride, bint add, floating added, floating* out,
-    Py_ssize_t out_stride,
-) noexcept nogil:
-    cdef floating v[8 * LANES]
-    cdef Py_ssize_t width = max(<Py_ssize_t> 4, SUM_BYTES // <Py_ssize_t> sizeof(floating))
-    cdef Py_ssize_t start = 0
-    cdef Py_ssize_t i, j
-    while start < LANES:
-        for j in range(before8(transform)):
-            for i in range(width):
-                v[j * LANES + i] = x[j * x_stride + start + i]
-        if transform == X or transform == FILTERS or transform == D_OUTPUTS:
-            to_points(transform, v, width, out + start, out_stride)
-        else:
-            from_points(transform, v, add, added, width, out + start, out_stride)
-        start += width

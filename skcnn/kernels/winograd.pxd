@@ -21,6 +21,7 @@ the last one. As that is how far tiles are apart, a segment's pixels are those o
 
 from libc.string cimport memcpy, memset
 
+from skcnn.kernels.blocks cimport SUM_BYTES
 from skcnn.kernels.lanes cimport LANES, floating
 from skcnn.kernels.points6 cimport (
     D_FILTERS,
@@ -32,9 +33,10 @@ from skcnn.kernels.points6 cimport (
     X,
     after6,
     before6,
-    transform6,
+    from_points6,
+    to_points6,
 )
-from skcnn.kernels.points8 cimport after8, before8, transform8
+from skcnn.kernels.points8 cimport after8, before8, from_points8, to_points8
 
 cdef enum:
     TILE = 4  # outputs, along a side
@@ -87,6 +89,33 @@ cdef inline Py_ssize_t apart(Py_ssize_t n_values) noexcept nogil:
 # The kind of tiles and the transform are constants wherever these are called.
 
 
+cdef inline void transform_side(
+    Tiles kind, Transform transform, const floating* x, Py_ssize_t x_stride, bint add, floating added, floating* out,
+    Py_ssize_t out_stride,
+) noexcept nogil:
+    """One side of LANES tiles."""
+    cdef floating v[COLUMN_POINTS * LANES]
+    # Tiles at a time: of 6 values each 12 of 16 registers, of 8 values half.
+    cdef Py_ssize_t least = 4 if kind == COLUMNS else 8
+    cdef Py_ssize_t width = max(least, SUM_BYTES // <Py_ssize_t> sizeof(floating))
+    cdef bint to_points = transform == X or transform == FILTERS or transform == D_OUTPUTS
+    cdef Py_ssize_t start = 0
+    cdef Py_ssize_t i, j
+    while start < LANES:
+        for j in range(size_before(kind, transform)):
+            for i in range(width):
+                v[j * LANES + i] = x[j * x_stride + start + i]
+        if kind == COLUMNS and to_points:
+            to_points8(transform, v, width, out + start, out_stride)
+        elif kind == COLUMNS:
+            from_points8(transform, v, add, added, width, out + start, out_stride)
+        elif to_points:
+            to_points6(transform, v, width, out + start, out_stride)
+        else:
+            from_points6(transform, v, add, added, width, out + start, out_stride)
+        start += width
+
+
 cdef inline void transform_tiles(
     Tiles kind, Transform transform, const floating* x, Py_ssize_t x_row, Py_ssize_t x_column, floating added,
     floating* out, Py_ssize_t out_row, Py_ssize_t out_column,
@@ -96,12 +125,14 @@ cdef inline void transform_tiles(
     cdef Py_ssize_t n_columns = before6(transform)
     cdef Py_ssize_t i, j
     if kind == COLUMNS:
-        transform8(transform, x, x_row, True, added, out, out_row)
+        transform_side(COLUMNS, transform, x, x_row, True, added, out, out_row)
         return
     for j in range(n_columns):
-        transform6(transform, x + j * x_column, x_row, False, <floating> 0, columns + j * LANES, n_columns * LANES)
+        transform_side(SQUARES, transform, x + j * x_column, x_row, False, <floating> 0, columns + j * LANES,
+                       n_columns * LANES)
     for i in range(after6(transform)):
-        transform6(transform, columns + i * n_columns * LANES, LANES, True, added, out + i * out_row, out_column)
+        transform_side(SQUARES, transform, columns + i * n_columns * LANES, LANES, True, added, out + i * out_row,
+                       out_column)
 
 
 cdef inline void read_tile(
