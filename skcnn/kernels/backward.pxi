@@ -83,18 +83,22 @@ cdef inline void backward_strips(
     const Scratch* at, const Strip* strip, Py_ssize_t n_lanes, Py_ssize_t d_stride, const floating* parameters,
     floating* thread, floating* d_out,
 ) noexcept nogil:
-    """The same of all filters of a strip, a group's rows one by one; `d_out` is the strip's first, of its first filter.
+    """The same of all filters of a strip, a few of a group's rows at a time, all of a single image's.
+
+    `d_out` is the strip's first, of its first filter.
     """
     cdef Py_ssize_t d_row = strip.stage.pool_height * strip.stage.row * n_lanes
+    cdef Py_ssize_t most_rows = strip_rows(strip.stage) if n_lanes == LANES else strip.n_rows
     cdef Strip part
-    cdef Py_ssize_t i, q
-    for i in range(strip.n_rows if n_lanes == LANES else 1):
+    cdef Py_ssize_t i = 0
+    cdef Py_ssize_t q
+    while i < strip.n_rows:
         for q in range(strip.n_filters):
             part = one_filter(strip, q)
-            if n_lanes == LANES:
-                part.row += i
-                part.n_rows = 1
+            part.row += i
+            part.n_rows = min(strip.n_rows - i, most_rows)
             backward_strip(at, &part, n_lanes, parameters, thread, d_out + q * d_stride + i * d_row)
+        i += most_rows
 
 
 cdef void normalize_strip_backward(

@@ -3,8 +3,9 @@
 # constant where the drivers are called, and each is compiled for both.
 #
 # Both passes go through a stage a strip at a time, all the way from what it reads to what it hands on: what one kernel
-# stores, the next finds in the cache. The strips of a group are a row of pools of a few filters, or all rows of these
-# where they are normalised; those of a single image are all its rows, as one long run costs least.
+# stores, the next finds in the cache. The strips of a group are a row of pools of a few filters (of a signal, which is
+# a column, several), or all rows of these where they are normalised; those of a single image are all its rows, as one
+# long run costs least.
 
 
 cdef inline void pool_and_activate(
@@ -61,10 +62,10 @@ cdef inline void forward_stage(
     cdef const Stage* stage = &at.net.stages[number]
     cdef const floating* x = maps_of(at, number, n_lanes, image, thread)
     cdef floating* convolved = thread + at.strip
-    cdef Strip strip
-    cdef Py_ssize_t first, last, q
-    strip.stage, strip.number, strip.image, strip.filter = stage, number, image, 0
     cdef Py_ssize_t most_rows = strip_rows(stage) if n_lanes == LANES else stage.pooled_height
+    cdef Py_ssize_t first, last, q
+    cdef Strip strip
+    strip.stage, strip.number, strip.image, strip.filter = stage, number, image, 0
     while strip.filter < stage.n_filters:
         strip.n_filters = convolution.even_part(stage.n_filters - strip.filter, <Py_ssize_t> TILE_FILTERS)
         strip.row = 0
