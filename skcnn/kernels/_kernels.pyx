@@ -63,7 +63,7 @@ from skcnn.kernels.scratch cimport (
 from skcnn.kernels.stages cimport GLOBAL_AVERAGE, MAX_POOL, Network, Stage, Strip
 from skcnn.kernels.subnormals cimport Mode, flush_subnormals, restore_subnormals
 from skcnn.kernels.team cimport History, Team
-from skcnn.kernels.winograd cimport Tiles
+from skcnn.kernels.winograd cimport Tiles, Transform
 
 cdef extern from *:
     """
@@ -105,6 +105,7 @@ cdef struct Objective:
 
 
 include "direct.pxi"
+include "winograd_tiles.pxi"
 include "winograd.pxi"
 include "winograd_backward.pxi"
 include "arrays.pxi"

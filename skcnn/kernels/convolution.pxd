@@ -11,13 +11,17 @@ row of outputs and the beginning of the next being of no use.
 
 from libc.string cimport memset
 
-from skcnn.kernels.blocks cimport SUM_BYTES, SUM_FILTERS, SUM_TAPS, TILE_BYTES, TILE_FILTERS, TILE_SUMS
+from skcnn.kernels.blocks cimport PRODUCTS, REGISTERS, SUM_FILTERS, SUM_TAPS, TILE_FILTERS, VECTOR
 from skcnn.kernels.lanes cimport LANES, floating
 
 cdef enum:
     # Taps are filled up to a multiple of this: whole blocks of sum_taps.
     TAP_BLOCK = 15
     MOST_TAPS = 5  # in such a block
+    FEW_FILTERS = 3  # whose weights have registers
+    # The compiler unrolls loops of 7 rounds at most, and keeps sums in registers only if it does.
+    MOST_ROUNDS = 6
+    TILE_SUMS = REGISTERS * VECTOR // 4  # in values, of either type
 
 # The taps of some filters: where each reads x, and its weights, `filters[f * filter_stride + tap * tap_stride]`.
 cdef struct Taps:
@@ -32,6 +36,27 @@ cdef inline Py_ssize_t even_part(Py_ssize_t n_left, Py_ssize_t n_most) noexcept 
     return (n_left + n_parts - 1) // n_parts
 
 
+cdef inline Py_ssize_t tile_filters(floating zero) noexcept nogil:
+    """Filters that convolution_forward takes at most, a constant for each float type."""
+    return TILE_FILTERS if sum_vectors(zero) <= 2 else 2
+
+
+cdef inline Py_ssize_t next_filters(Py_ssize_t n_left, floating zero) noexcept nogil:
+    """How many filters convolution_forward is to take next."""
+    return even_part(n_left, tile_filters(zero))
+
+
+cdef inline Py_ssize_t tile_values(Py_ssize_t n_filters, floating zero) noexcept nogil:
+    """Outputs of each of `n_filters` filters in a tile; see convolution_tile for what takes which register."""
+    cdef Py_ssize_t n_vectors = sum_vectors(zero)
+    cdef Py_ssize_t n_free = REGISTERS - PRODUCTS
+    if n_filters <= FEW_FILTERS:
+        n_free = (n_free - n_filters - n_vectors) // n_filters
+    else:
+        n_free = (n_free - 1) // (n_filters + 1)
+    return min(n_free // n_vectors, <Py_ssize_t> MOST_ROUNDS) * sums_width(zero)
+
+
 cdef inline void convolution_tile(
     const floating* x, const Taps* taps, const floating* filters, const floating* intercepts, Py_ssize_t n_filters,
     Py_ssize_t n_values, Py_ssize_t stride, floating* out,
@@ -43,6 +68,7 @@ cdef inline void convolution_tile(
     """
     cdef floating total[TILE_SUMS]
     cdef floating pixels[TILE_SUMS]
+    cdef floating weights[TILE_FILTERS]
     cdef floating weight
     cdef Py_ssize_t size = min(n_values, sums_width(<floating> 0))
     cdef Py_ssize_t filter_stride = taps.filter_stride
@@ -56,14 +82,24 @@ cdef inline void convolution_tile(
             total[f * n_values + p] = intercepts[f]
     while True:
         shifted = x + taps.offsets[tap]
-        for p in range(n_values // size):
-            for i in range(size):
-                pixels[p * size + i] = shifted[p * size + i]
-        for f in range(n_filters):
-            weight = filters[f * filter_stride]
+        if n_filters <= FEW_FILTERS:  # weights stay in registers, else pixels do
+            for f in range(n_filters):
+                weights[f] = filters[f * filter_stride]
             for p in range(n_values // size):
                 for i in range(size):
-                    total[f * n_values + p * size + i] += weight * pixels[p * size + i]
+                    pixels[i] = shifted[p * size + i]
+                for f in range(n_filters):
+                    for i in range(size):
+                        total[f * n_values + p * size + i] += weights[f] * pixels[i]
+        else:
+            for p in range(n_values // size):
+                for i in range(size):
+                    pixels[p * size + i] = shifted[p * size + i]
+            for f in range(n_filters):
+                weight = filters[f * filter_stride]
+                for p in range(n_values // size):
+                    for i in range(size):
+                        total[f * n_values + p * size + i] += weight * pixels[p * size + i]
         filters += tap_stride
         tap += 1
         if tap >= n_taps:
@@ -98,12 +134,12 @@ cdef inline void convolution_block(
 ) noexcept nogil:
     """A run of a block of filters, a constant number, in tiles as large as may be and as equal.
 
-    They are made of units of LANES values, or of half as many if no more fit. What is left behind the last unit, which
-    only a single image's run has, is done by a tile that reaches back.
+    They are made of units of LANES values, or of half as many if more sums fit so. What is left behind the last unit,
+    which only a single image's run has, is done by a tile that reaches back.
     """
-    cdef Py_ssize_t n_values = TILE_BYTES // n_filters // <Py_ssize_t> sizeof(floating)
-    cdef Py_ssize_t unit = LANES if n_values >= LANES else LANES // 2
-    cdef Py_ssize_t n_most = min(<Py_ssize_t> 6, n_values // unit)
+    cdef Py_ssize_t n_values = tile_values(n_filters, <floating> 0)
+    cdef Py_ssize_t unit = LANES if n_values % LANES < LANES // 2 else LANES // 2
+    cdef Py_ssize_t n_most = min(<Py_ssize_t> MOST_ROUNDS, n_values // unit)
     cdef Py_ssize_t n_units = run // unit
     cdef Py_ssize_t n_left = run
     cdef Py_ssize_t n
@@ -128,15 +164,16 @@ cdef inline void convolution_forward(
 ) noexcept nogil:
     """out[f, j] = intercepts[f] + sum over u, v, ch of x[ch, i + u, j + v] * filters[f, ch, u, v], in every lane.
 
-    `x` begins at the pixel (0, i, 0), `out` at the output (0, i, 0); there are at most TILE_FILTERS filters.
+    `x` begins at the pixel (0, i, 0), `out` at the output (0, i, 0); there are at most tile_filters of them.
     """
-    if TILE_FILTERS >= 6 and n_filters == 6:
+    cdef Py_ssize_t n_most = tile_filters(<floating> 0)
+    if n_most >= 6 and n_filters == 6:
         convolution_block(x, taps, filters, intercepts, 6, run, stride, out)
-    elif TILE_FILTERS >= 5 and n_filters == 5:
+    elif n_most >= 5 and n_filters == 5:
         convolution_block(x, taps, filters, intercepts, 5, run, stride, out)
-    elif TILE_FILTERS >= 4 and n_filters == 4:
+    elif n_most >= 4 and n_filters == 4:
         convolution_block(x, taps, filters, intercepts, 4, run, stride, out)
-    elif n_filters == 3:
+    elif n_most >= 3 and n_filters == 3:
         convolution_block(x, taps, filters, intercepts, 3, run, stride, out)
     elif n_filters == 2:
         convolution_block(x, taps, filters, intercepts, 2, run, stride, out)
@@ -175,12 +212,12 @@ cdef inline void flip_filters(
 
 cdef inline Py_ssize_t sums_width(floating zero) noexcept nogil:
     """Partial sums of a gradient, a constant for each float type."""
-    return max(<Py_ssize_t> 8, SUM_BYTES // <Py_ssize_t> sizeof(floating))
+    return max(<Py_ssize_t> 8, VECTOR // <Py_ssize_t> sizeof(floating))
 
 
 cdef inline Py_ssize_t sum_vectors(floating zero) noexcept nogil:
     """Vectors that the partial sums of a gradient are."""
-    return sums_width(zero) * <Py_ssize_t> sizeof(floating) // SUM_BYTES
+    return sums_width(zero) * <Py_ssize_t> sizeof(floating) // VECTOR
 
 
 cdef inline Py_ssize_t sum_filters(floating zero) noexcept nogil:

@@ -18,15 +18,16 @@ cdef void correlate_most(
     const floating* x, const Taps* taps, const floating* filters, const floating* intercepts, Py_ssize_t run,
     Py_ssize_t stride, floating* out,
 ) noexcept nogil:
-    """The usual number of filters, by itself: it has all registers."""
-    convolution.convolution_block(x, taps, filters, intercepts, TILE_FILTERS, run, stride, out)
+    """The usual number of filters by itself, which has all registers."""
+    convolution.convolution_block(
+        x, taps, filters, intercepts, convolution.tile_filters(<floating> 0), run, stride, out)
 
 
 cdef void correlate(
     const floating* x, const Taps* taps, const floating* filters, const floating* intercepts, Py_ssize_t n_filters,
     Py_ssize_t run, Py_ssize_t stride, floating* out,
 ) noexcept nogil:
-    if n_filters == TILE_FILTERS:
+    if n_filters == convolution.tile_filters(<floating> 0):
         correlate_most(x, taps, filters, intercepts, run, stride, out)
     else:
         convolution.convolution_forward(x, taps, filters, intercepts, n_filters, run, stride, out)
@@ -129,7 +130,7 @@ cdef inline void direct_backward_data(
     cdef Py_ssize_t ch = 0
     cdef Py_ssize_t n, q, i
     while ch < stage.n_channels:
-        n = convolution.even_part(stage.n_channels - ch, <Py_ssize_t> TILE_FILTERS)
+        n = convolution.next_filters(stage.n_channels - ch, <floating> 0)
         if n_lanes == 1:
             correlate(d, &stage.image_d_taps, flipped + ch * n_taps, zeros, n, run, run, strip_out)
             for q in range(n):

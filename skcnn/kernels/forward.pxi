@@ -67,7 +67,7 @@ cdef inline void forward_stage(
     cdef Strip strip
     strip.stage, strip.number, strip.image, strip.filter = stage, number, image, 0
     while strip.filter < stage.n_filters:
-        strip.n_filters = convolution.even_part(stage.n_filters - strip.filter, <Py_ssize_t> TILE_FILTERS)
+        strip.n_filters = convolution.next_filters(stage.n_filters - strip.filter, <floating> 0)
         strip.row = 0
         while strip.row < stage.pooled_height:
             first = strip.row
@@ -121,7 +121,7 @@ cdef void forward_tiled_stage(
         winograd_multiply(&strip, thread + at.tiles, transformed_of(at, stage, thread), thread + at.d_tiles)
         strip.filter = 0
         while strip.filter < stage.n_filters:
-            strip.n_filters = convolution.even_part(stage.n_filters - strip.filter, <Py_ssize_t> TILE_FILTERS)
+            strip.n_filters = convolution.next_filters(stage.n_filters - strip.filter, <floating> 0)
             forward_strip(at, &strip, parameters, thread)
             strip.filter += strip.n_filters
         strip.row += strip.n_rows
@@ -144,7 +144,7 @@ cdef void convolve_tiles(
         winograd_multiply(&strip, thread + at.tiles, transformed_of(at, stage, thread), thread + at.d_tiles)
         strip.filter = 0
         while strip.filter < stage.n_filters:
-            strip.n_filters = convolution.even_part(stage.n_filters - strip.filter, <Py_ssize_t> TILE_FILTERS)
+            strip.n_filters = convolution.next_filters(stage.n_filters - strip.filter, <floating> 0)
             winograd_forward(
                 &strip, thread + at.d_tiles, parameters,
                 out + strip.filter * plane + strip.row * stage.pool_height * stage.out_width * LANES, plane)
@@ -160,7 +160,7 @@ cdef void convolve_filters(
     cdef const Stage* stage = &at.net.stages[number]
     strip_out.stage, strip_out.number, strip_out.image = stage, number, 0
     strip_out.filter, strip_out.row, strip_out.n_rows = f, 0, stage.pooled_height
-    strip_out.n_filters = convolution.even_part(stage.n_filters - f, <Py_ssize_t> TILE_FILTERS)
+    strip_out.n_filters = convolution.next_filters(stage.n_filters - f, <floating> 0)
     if not stage.tiles:
         direct_forward(
             strip_out, LANES, maps_of(at, number, LANES, 0, thread), parameters, convolved_of(at, stage, f, 0, thread))

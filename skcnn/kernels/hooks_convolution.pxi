@@ -93,7 +93,7 @@ cdef void convolve(
     for repeat in range(n_repeats):
         strip.filter = 0
         while strip.filter < stage.n_filters:
-            strip.n_filters = convolution.even_part(stage.n_filters - strip.filter, <Py_ssize_t> TILE_FILTERS)
+            strip.n_filters = convolution.next_filters(stage.n_filters - strip.filter, <floating> 0)
             strip.row = 0
             while strip.row < stage.pooled_height:
                 direct_forward(&strip, laid.n_lanes, maps, parameters, rows)
@@ -216,6 +216,10 @@ cdef void convolve_back(
         direct_backward_data(stage, laid.n_lanes, flipped, scratch + laid.at.size, thread + laid.at.strip, d_x_out)
 
 
+TRANSFORMS = {
+    "X": winograd.X, "D_X": winograd.D_X, "FILTERS": winograd.FILTERS, "D_FILTERS": winograd.D_FILTERS,
+    "OUTPUTS": winograd.OUTPUTS, "D_OUTPUTS": winograd.D_OUTPUTS,
+}
 # Values of a tile's side, before and after each transform: of squares, and of columns.
 SIZES = {"X": (6, 6), "D_X": (6, 6), "FILTERS": (3, 6), "D_FILTERS": (6, 3), "OUTPUTS": (6, 4), "D_OUTPUTS": (4, 6)}
 COLUMN_SIZES = {
@@ -230,30 +234,8 @@ def winograd_transform(str name, const floating[:, :, ::1] tiles, floating[:, ::
     expect(tiles.shape[0] == before and tiles.shape[1] == (1 if is_column else before), "tiles")
     expect(out.shape[0] == (after if is_column else after**2), "out")
     expect(tiles.shape[2] == LANES and out.shape[1] == LANES, "lanes")
-    if is_column:
-        transform_by_name(winograd.COLUMNS, name, &tiles[0, 0, 0], &out[0, 0])
-    else:
-        transform_by_name(winograd.SQUARES, name, &tiles[0, 0, 0], &out[0, 0])
-
-
-cdef void transform_by_name(Tiles kind, str name, const floating* tiles, floating* out):
-    if name == "X":
-        transform_all(kind, winograd.X, tiles, out)
-    elif name == "D_X":
-        transform_all(kind, winograd.D_X, tiles, out)
-    elif name == "FILTERS":
-        transform_all(kind, winograd.FILTERS, tiles, out)
-    elif name == "D_FILTERS":
-        transform_all(kind, winograd.D_FILTERS, tiles, out)
-    elif name == "OUTPUTS":
-        transform_all(kind, winograd.OUTPUTS, tiles, out)
-    else:
-        transform_all(kind, winograd.D_OUTPUTS, tiles, out)
-
-
-cdef inline void transform_all(
-    Tiles kind, winograd.Transform transform, const floating* tiles, floating* out,
-) noexcept nogil:
-    cdef Py_ssize_t before = LANES if kind == winograd.COLUMNS else winograd.size_before(kind, transform) * LANES
-    cdef Py_ssize_t after = LANES if kind == winograd.COLUMNS else winograd.size_after(kind, transform) * LANES
-    winograd.transform_tiles(kind, transform, tiles, before, LANES, <floating> 0, out, after, LANES)
+    cdef int transform = TRANSFORMS[name]
+    cdef Tiles kind = winograd.COLUMNS if is_column else winograd.SQUARES
+    cdef Py_ssize_t row = LANES if is_column else before * LANES
+    cdef Py_ssize_t out_row = LANES if is_column else after * LANES
+    transform_lanes(kind, <Transform> transform, &tiles[0, 0, 0], row, LANES, <floating> 0, &out[0, 0], out_row, LANES)

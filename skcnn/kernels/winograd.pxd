@@ -21,7 +21,7 @@ the last one. As that is how far tiles are apart, a segment's pixels are those o
 
 from libc.string cimport memcpy, memset
 
-from skcnn.kernels.blocks cimport SUM_BYTES
+from skcnn.kernels.blocks cimport VECTOR
 from skcnn.kernels.lanes cimport LANES, floating
 from skcnn.kernels.points6 cimport (
     D_FILTERS,
@@ -97,7 +97,7 @@ cdef inline void transform_side(
     cdef floating v[COLUMN_POINTS * LANES]
     # Tiles at a time: of 6 values each 12 of 16 registers, of 8 values half.
     cdef Py_ssize_t least = 4 if kind == COLUMNS else 8
-    cdef Py_ssize_t width = max(least, SUM_BYTES // <Py_ssize_t> sizeof(floating))
+    cdef Py_ssize_t width = max(least, VECTOR // <Py_ssize_t> sizeof(floating))
     cdef bint to_points = transform == X or transform == FILTERS or transform == D_OUTPUTS
     cdef Py_ssize_t start = 0
     cdef Py_ssize_t i, j
@@ -133,79 +133,3 @@ cdef inline void transform_tiles(
     for i in range(after6(transform)):
         transform_side(SQUARES, transform, columns + i * n_columns * LANES, LANES, True, added, out + i * out_row,
                        out_column)
-
-
-cdef inline void read_tile(
-    Tiles kind, Transform transform, const floating* x, Py_ssize_t row, Py_ssize_t n_rows, Py_ssize_t n_columns,
-    floating* out, Py_ssize_t stride,
-) noexcept nogil:
-    """A tile of a group's images, `row` values from row to row, with zeros beyond its `n_rows` and `n_columns`.
-
-    Its values come out `stride` values apart.
-    """
-    cdef floating whole[POINTS * POINTS * LANES]
-    cdef Py_ssize_t height = size_before(kind, transform)
-    cdef Py_ssize_t width = 1 if kind == COLUMNS else height
-    cdef Py_ssize_t i
-    if n_rows < height or n_columns < width:
-        memset(whole, 0, sizeof(whole))
-        for i in range(min(n_rows, height)):
-            memcpy(whole + i * width * LANES, x + i * row, min(n_columns, width) * LANES * sizeof(floating))
-        x, row = whole, width * LANES
-    transform_tiles(kind, transform, x, row, LANES, <floating> 0, out, row_apart(kind, stride), stride)
-
-
-cdef inline void write_tile(
-    Tiles kind, const floating* products, Py_ssize_t stride, floating added, Py_ssize_t row, Py_ssize_t n_rows,
-    Py_ssize_t n_columns, floating* out,
-) noexcept nogil:
-    """A tile's outputs, as far as there are rows and columns."""
-    cdef floating whole[TILE * TILE * LANES]
-    cdef Py_ssize_t width = tile_width(kind)
-    cdef bint inside = n_rows >= TILE and n_columns >= width
-    cdef Py_ssize_t i
-    transform_tiles(kind, OUTPUTS, products, row_apart(kind, stride), stride, added, out if inside else whole,
-                    row if inside else width * LANES, LANES)
-    if not inside:
-        for i in range(min(n_rows, <Py_ssize_t> TILE)):
-            memcpy(out + i * row, whole + i * width * LANES, min(n_columns, width) * LANES * sizeof(floating))
-
-
-cdef inline void add_tile(
-    Tiles kind, const floating* d_tile, Py_ssize_t stride, Py_ssize_t row, floating* d_x_out,
-) noexcept nogil:
-    """Accumulate a tile's share in the gradient of its pixels."""
-    transform_tiles(kind, D_X, d_tile, row_apart(kind, stride), stride, <floating> 0, d_x_out, row, LANES)
-
-
-# ---- filters: neighbouring channels take the lanes' place ----
-
-
-cdef inline void transform_filter(
-    Tiles kind, const floating* filters, Py_ssize_t n_channels, Py_ssize_t n_elements, Py_ssize_t size,
-    floating* out, Py_ssize_t stride,
-) noexcept nogil:
-    """Some elements of a filter that has `size` a channel, of at most LANES channels; all further ones are zeros."""
-    cdef floating taps[SIDE * SIDE * LANES]
-    cdef Py_ssize_t width = 1 if kind == COLUMNS else SIDE
-    cdef Py_ssize_t ch, t
-    memset(taps, 0, sizeof(taps))
-    for ch in range(n_channels):
-        for t in range(n_elements):
-            taps[t * LANES + ch] = filters[ch * size + t]
-    transform_tiles(
-        kind, FILTERS, taps, width * LANES, LANES, <floating> 0, out, row_apart(kind, stride), stride)
-
-
-cdef inline void add_filter_gradient(
-    Tiles kind, const floating* d_transformed, Py_ssize_t stride, Py_ssize_t n_channels, Py_ssize_t n_elements,
-    Py_ssize_t size, floating* d_filters_out,
-) noexcept nogil:
-    cdef floating taps[SIDE * SIDE * LANES]
-    cdef Py_ssize_t width = 1 if kind == COLUMNS else SIDE
-    cdef Py_ssize_t ch, t
-    transform_tiles(kind, D_FILTERS, d_transformed, row_apart(kind, stride), stride, <floating> 0, taps,
-                    width * LANES, LANES)
-    for ch in range(n_channels):
-        for t in range(n_elements):
-            d_filters_out[ch * size + t] += taps[t * LANES + ch]

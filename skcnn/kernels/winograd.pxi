@@ -63,12 +63,8 @@ cdef inline Py_ssize_t lanes_apart(const Stage* stage) noexcept nogil:
     return winograd.apart(padded_channels(stage) * stage.tile_run)
 
 
-# Loops over tiles are compiled for both kinds of them.
-
-
-cdef inline void prepare_filters(
-    Tiles kind, const Stage* stage, const floating* parameters, floating* transformed_out,
-) noexcept nogil:
+cdef void winograd_prepare(const Stage* stage, const floating* parameters, floating* transformed_out) noexcept nogil:
+    """transformed_out[position, filter, segment, channel]"""
     cdef Py_ssize_t f, ch, segment
     cdef const floating* filter
     for f in range(stage.n_filters):
@@ -76,36 +72,12 @@ cdef inline void prepare_filters(
             filter = parameters + stage.filters + f * stage.n_taps + segment * winograd.TILE
             ch = 0
             while ch < stage.n_channels:
-                winograd.transform_filter(
-                    kind, filter + ch * stage.kernel_size, min(stage.n_channels - ch, <Py_ssize_t> LANES),
+                transform_filter(
+                    stage.tiles, filter + ch * stage.kernel_size, min(stage.n_channels - ch, <Py_ssize_t> LANES),
                     segment_size(stage, segment), stage.kernel_size,
                     transformed_out + f * filter_stride(stage) + segment * padded_channels(stage) + ch,
                     weights_apart(stage))
                 ch += LANES
-
-
-cdef void winograd_prepare(const Stage* stage, const floating* parameters, floating* transformed_out) noexcept nogil:
-    """transformed_out[position, filter, segment, channel]"""
-    if stage.tiles == winograd.COLUMNS:
-        prepare_filters(winograd.COLUMNS, stage, parameters, transformed_out)
-    else:
-        prepare_filters(winograd.SQUARES, stage, parameters, transformed_out)
-
-
-cdef inline void read_tiles(Tiles kind, const Strip* strip, const floating* x, floating* tiles_out) noexcept nogil:
-    cdef const Stage* stage = strip.stage
-    cdef Py_ssize_t width = winograd.tile_width(kind)
-    cdef Py_ssize_t first = strip.row * stage.pool_height
-    cdef Py_ssize_t ch, i, j
-    for ch in range(stage.n_channels):
-        for i in range(tile_rows(strip) + margin_rows(stage)):
-            for j in range(stage.n_tile_columns):
-                winograd.read_tile(
-                    kind, winograd.X,
-                    x + (ch * stage.plane + (first + i * winograd.TILE) * stage.row + j * width) * LANES,
-                    stage.row * LANES, readable_rows(stage) - first - i * winograd.TILE,
-                    readable_columns(stage) - j * width,
-                    tiles_out + ch * stage.tile_run + i * tile_row(stage) + j * LANES, channels_apart(stage))
 
 
 cdef inline Py_ssize_t readable_rows(const Stage* stage) noexcept nogil:
@@ -118,10 +90,19 @@ cdef inline Py_ssize_t readable_columns(const Stage* stage) noexcept nogil:
 
 cdef void winograd_read(const Strip* strip, const floating* x, floating* tiles_out) noexcept nogil:
     """tiles_out[position, channel, tile, lane], of all channels."""
-    if strip.stage.tiles == winograd.COLUMNS:
-        read_tiles(winograd.COLUMNS, strip, x, tiles_out)
-    else:
-        read_tiles(winograd.SQUARES, strip, x, tiles_out)
+    cdef const Stage* stage = strip.stage
+    cdef Py_ssize_t width = winograd.tile_width(stage.tiles)
+    cdef Py_ssize_t first = strip.row * stage.pool_height
+    cdef Py_ssize_t ch, i, j
+    for ch in range(stage.n_channels):
+        for i in range(tile_rows(strip) + margin_rows(stage)):
+            for j in range(stage.n_tile_columns):
+                read_tile(
+                    stage.tiles, winograd.X,
+                    x + (ch * stage.plane + (first + i * winograd.TILE) * stage.row + j * width) * LANES,
+                    stage.row * LANES, readable_rows(stage) - first - i * winograd.TILE,
+                    readable_columns(stage) - j * width,
+                    tiles_out + ch * stage.tile_run + i * tile_row(stage) + j * LANES, channels_apart(stage))
 
 
 cdef void winograd_multiply(
@@ -141,7 +122,7 @@ cdef void winograd_multiply(
     for k in range(winograd.tile_positions(stage.tiles)):
         f = 0
         while f < stage.n_filters:
-            n = convolution.even_part(stage.n_filters - f, <Py_ssize_t> TILE_FILTERS)
+            n = convolution.next_filters(stage.n_filters - f, <floating> 0)
             correlate(tiles + k * channels_apart(stage), &stage.channel_taps,
                       transformed + k * weights_apart(stage) + f * stride, zeros, n, run,
                       stage.tile_run, products_out + k * filters_apart(stage)
@@ -149,31 +130,21 @@ cdef void winograd_multiply(
             f += n
 
 
-cdef inline void write_tiles(
-    Tiles kind, const Strip* strip, const floating* products, const floating* parameters, floating* out,
-    Py_ssize_t stride,
+cdef void winograd_forward(
+    const Strip* strip, const floating* products, const floating* parameters, floating* out, Py_ssize_t stride,
 ) noexcept nogil:
+    """After winograd_multiply: out[filter, row, column] of a few filters, `stride` values apart."""
     cdef const Stage* stage = strip.stage
     cdef Py_ssize_t n_rows = strip.n_rows * stage.pool_height
     cdef Py_ssize_t row = stage.out_width * LANES
-    cdef Py_ssize_t width = winograd.tile_width(kind)
+    cdef Py_ssize_t width = winograd.tile_width(stage.tiles)
     cdef Py_ssize_t q, i, j
     cdef floating intercept
     for q in range(strip.n_filters):
         intercept = 0 if stage.epsilon else parameters[stage.intercepts + strip.filter + q]
         for i in range(tile_rows(strip)):
             for j in range(stage.n_tile_columns):
-                winograd.write_tile(
-                    kind, products + (strip.filter + q) * stage.tile_run + i * tile_row(stage) + j * LANES,
+                write_tile(
+                    stage.tiles, products + (strip.filter + q) * stage.tile_run + i * tile_row(stage) + j * LANES,
                     filters_apart(stage), intercept, row, n_rows - i * winograd.TILE, stage.out_width - j * width,
                     out + q * stride + i * winograd.TILE * row + j * width * LANES)
-
-
-cdef void winograd_forward(
-    const Strip* strip, const floating* products, const floating* parameters, floating* out, Py_ssize_t stride,
-) noexcept nogil:
-    """After winograd_multiply: out[filter, row, column] of a few filters, `stride` values apart."""
-    if strip.stage.tiles == winograd.COLUMNS:
-        write_tiles(winograd.COLUMNS, strip, products, parameters, out, stride)
-    else:
-        write_tiles(winograd.SQUARES, strip, products, parameters, out, stride)

@@ -35,34 +35,30 @@ cdef void swap_channels(const Stage* stage, const floating* x, floating* out) no
         out += LANES * map
 
 
-cdef inline void read_gradient(
-    Tiles kind, const Strip* strip, const floating* d, floating* d_tiles_out,
-) noexcept nogil:
+cdef void read_gradient(const Strip* strip, const floating* d, floating* d_tiles_out) noexcept nogil:
     """d_tiles_out[position, filter, tile, lane], with zeros on both sides of the strip's tiles."""
     cdef const Stage* stage = strip.stage
-    cdef Py_ssize_t width = winograd.tile_width(kind)
+    cdef Py_ssize_t width = winograd.tile_width(stage.tiles)
     cdef Py_ssize_t first = strip.row * stage.pool_height
     cdef Py_ssize_t n_margin = margin_rows(stage) * tile_row(stage)
     cdef Py_ssize_t f, i, j, k
     cdef floating* tiles
     for f in range(stage.n_filters):
-        for k in range(winograd.tile_positions(kind) if n_margin else 0):
+        for k in range(winograd.tile_positions(stage.tiles) if n_margin else 0):
             tiles = d_tiles_out + k * filters_apart(stage) + f * stage.tile_run
             memset(tiles, 0, n_margin * sizeof(floating))
             memset(tiles + n_margin + tile_rows(strip) * tile_row(stage), 0, n_margin * sizeof(floating))
         for i in range(tile_rows(strip)):
             for j in range(stage.n_tile_columns):
-                winograd.read_tile(
-                    kind, winograd.D_OUTPUTS,
+                read_tile(
+                    stage.tiles, winograd.D_OUTPUTS,
                     d + (f * stage.d_plane + (first + i * winograd.TILE) * stage.row + j * width) * LANES,
                     stage.row * LANES, stage.out_height - first - i * winograd.TILE, stage.out_width - j * width,
                     d_tiles_out + f * stage.tile_run + n_margin + i * tile_row(stage) + j * LANES,
                     filters_apart(stage))
 
 
-cdef inline void read_swapped(
-    Tiles kind, const Strip* strip, const floating* swapped, floating* tiles_out,
-) noexcept nogil:
+cdef void read_swapped(const Strip* strip, const floating* swapped, floating* tiles_out) noexcept nogil:
     """tiles_out[position, tile, image, channel]"""
     cdef const Stage* stage = strip.stage
     cdef Py_ssize_t stride = padded_channels(stage)
@@ -74,19 +70,17 @@ cdef inline void read_swapped(
         for lane in range(LANES):
             for i in range(tile_rows(strip) + margin_rows(stage)):
                 for j in range(stage.n_tile_columns):
-                    winograd.transform_tiles(
-                        kind, winograd.X,
-                        swapped + (first + i * winograd.TILE) * row + j * winograd.tile_width(kind) * LANES,
+                    transform_lanes(
+                        stage.tiles, winograd.X,
+                        swapped + (first + i * winograd.TILE) * row + j * winograd.tile_width(stage.tiles) * LANES,
                         row, LANES, <floating> 0,
                         tiles_out + (i * tile_row(stage) + j * LANES + lane) * stride + ch,
-                        winograd.row_apart(kind, lanes_apart(stage)), lanes_apart(stage))
+                        winograd.row_apart(stage.tiles, lanes_apart(stage)), lanes_apart(stage))
             swapped += stage.swapped_height * row
         ch += LANES
 
 
-cdef inline void add_pixel_gradient(
-    Tiles kind, const Strip* strip, const floating* tiles, floating* d_x_out,
-) noexcept nogil:
+cdef void add_pixel_gradient(const Strip* strip, const floating* tiles, floating* d_x_out) noexcept nogil:
     """tiles[position, channel, tile, lane], to the gradient of what the stage reads."""
     cdef const Stage* stage = strip.stage
     cdef Py_ssize_t row = stage.d_x_row * LANES
@@ -95,10 +89,10 @@ cdef inline void add_pixel_gradient(
     for ch in range(stage.n_channels):
         for i in range(tile_rows(strip) + margin_rows(stage)):
             for j in range(stage.n_tile_columns):
-                winograd.add_tile(
-                    kind, tiles + ch * stage.tile_run + i * tile_row(stage) + j * LANES, lanes_apart(stage), row,
+                add_tile(
+                    stage.tiles, tiles + ch * stage.tile_run + i * tile_row(stage) + j * LANES, lanes_apart(stage), row,
                     d_x_out + ch * stage.d_x_plane * LANES + i * winograd.TILE * row
-                    + j * winograd.tile_width(kind) * LANES)
+                    + j * winograd.tile_width(stage.tiles) * LANES)
 
 
 cdef void multiply_for_filters(
@@ -119,7 +113,7 @@ cdef void multiply_for_filters(
     for segment in range(stage.n_segments):
         f = 0
         while f < stage.n_filters:
-            n = convolution.even_part(stage.n_filters - f, <Py_ssize_t> TILE_FILTERS)
+            n = convolution.next_filters(stage.n_filters - f, <floating> 0)
             correlate(tiles + segment * tile_row(stage) * stride, &pixel_taps, d_tiles + f * stage.tile_run, zeros, n,
                       stride, stride, sums)
             for q in range(n):
@@ -138,16 +132,20 @@ cdef void multiply_for_pixels(
     cdef Py_ssize_t n
     memset(zeros, 0, sizeof(zeros))
     while ch < stage.n_channels:
-        n = convolution.even_part(stage.n_channels - ch, <Py_ssize_t> TILE_FILTERS)
+        n = convolution.next_filters(stage.n_channels - ch, <floating> 0)
         correlate(d_tiles, &stage.filter_taps, transformed + ch, zeros, n, run, stage.tile_run,
                   tiles_out + ch * stage.tile_run)
         ch += n
 
 
-cdef inline void backward_tiles(
-    Tiles kind, const Scratch* at, const Stage* stage, const floating* x, const floating* d,
-    const floating* transformed, floating* thread, floating* d_x_out,
+cdef void winograd_backward(
+    const Scratch* at, const Stage* stage, const floating* x, const floating* d, const floating* transformed,
+    floating* thread, floating* d_x_out,
 ) noexcept nogil:
+    """The filters' gradient is added to the stage's part of at.d_transformed.
+
+    Without `x` there is none of it, and without `d_x_out` none of what is read.
+    """
     cdef floating* tiles = thread + at.tiles
     cdef floating* d_tiles = thread + at.d_tiles
     cdef floating* d_transformed = thread + at.d_transformed + stage.transformed
@@ -160,11 +158,11 @@ cdef inline void backward_tiles(
         memset(d_x_out, 0, stage.n_channels * stage.d_x_plane * LANES * sizeof(floating))
     while strip.row < stage.pooled_height:
         strip.n_rows = min(stage.pooled_height - strip.row, stage.tile_strip)
-        read_gradient(kind, &strip, d, d_tiles)
+        read_gradient(&strip, d, d_tiles)
         if x != NULL:
-            read_swapped(kind, &strip, thread + at.swapped, tiles)
+            read_swapped(&strip, thread + at.swapped, tiles)
         # Where both are wanted, the pixels' gradient takes the tiles' place.
-        for k in range(winograd.tile_positions(kind)):
+        for k in range(winograd.tile_positions(stage.tiles)):
             if x != NULL:
                 multiply_for_filters(&strip, d_tiles + k * filters_apart(stage), tiles + k * lanes_apart(stage),
                                      thread + at.strip, d_transformed + k * weights_apart(stage))
@@ -172,27 +170,12 @@ cdef inline void backward_tiles(
                 multiply_for_pixels(&strip, d_tiles + k * filters_apart(stage), transformed + k * weights_apart(stage),
                                     tiles + k * lanes_apart(stage))
         if d_x_out != NULL:
-            add_pixel_gradient(kind, &strip, tiles, d_x_out)
+            add_pixel_gradient(&strip, tiles, d_x_out)
         strip.row += strip.n_rows
 
 
-cdef void winograd_backward(
-    const Scratch* at, const Stage* stage, const floating* x, const floating* d, const floating* transformed,
-    floating* thread, floating* d_x_out,
-) noexcept nogil:
-    """The filters' gradient is added to the stage's part of at.d_transformed.
-
-    Without `x` there is none of it, and without `d_x_out` none of what is read.
-    """
-    if stage.tiles == winograd.COLUMNS:
-        backward_tiles(winograd.COLUMNS, at, stage, x, d, transformed, thread, d_x_out)
-    else:
-        backward_tiles(winograd.SQUARES, at, stage, x, d, transformed, thread, d_x_out)
-
-
-cdef inline void finish_filters(
-    Tiles kind, const Stage* stage, const floating* d_transformed, floating* gradient_out,
-) noexcept nogil:
+cdef void winograd_finish(const Stage* stage, const floating* d_transformed, floating* gradient_out) noexcept nogil:
+    """From the sums of winograd_backward to the gradient of the filters."""
     cdef Py_ssize_t f, ch, segment
     cdef floating* filter
     for f in range(stage.n_filters):
@@ -200,19 +183,11 @@ cdef inline void finish_filters(
             filter = gradient_out + stage.filters + f * stage.n_taps + segment * winograd.TILE
             ch = 0
             while ch < stage.n_channels:
-                winograd.add_filter_gradient(
-                    kind, d_transformed + f * filter_stride(stage) + segment * padded_channels(stage) + ch,
+                add_filter_gradient(
+                    stage.tiles, d_transformed + f * filter_stride(stage) + segment * padded_channels(stage) + ch,
                     weights_apart(stage), min(stage.n_channels - ch, <Py_ssize_t> LANES),
                     segment_size(stage, segment), stage.kernel_size, filter + ch * stage.kernel_size)
                 ch += LANES
-
-
-cdef void winograd_finish(const Stage* stage, const floating* d_transformed, floating* gradient_out) noexcept nogil:
-    """From the sums of winograd_backward to the gradient of the filters."""
-    if stage.tiles == winograd.COLUMNS:
-        finish_filters(winograd.COLUMNS, stage, d_transformed, gradient_out)
-    else:
-        finish_filters(winograd.SQUARES, stage, d_transformed, gradient_out)
 
 
 cdef void sum_intercepts(const Stage* stage, const floating* d, floating* gradient_out) noexcept nogil:
