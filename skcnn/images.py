@@ -41,10 +41,12 @@ def read_images(estimator, X, y="no_validation", *, reset, image_shape=None):
     given_shape : tuple of (height, width) or (height, width, n_channels), or None
         None if X came as rows.
     """
+    without_y = isinstance(y, str) and y == "no_validation"
+    if without_y and not reset and _is_checked(estimator, X):
+        return X, None, None
     X, given_shape = as_rows(X)
     if image_shape is not None:
         check_given_shape(given_shape, image_shape)
-    without_y = isinstance(y, str) and y == "no_validation"
     options = {} if without_y else {"multi_output": True}
     try:
         checked = validate_data(estimator, X, y, reset=reset, dtype=DTYPES, order="C", **options)
@@ -54,6 +56,28 @@ def read_images(estimator, X, y="no_validation", *, reset, image_shape=None):
     X, y = (checked, None) if without_y else checked
     # Numbers that lie across words, as in a field of a packed record, are read one by one at best.
     return (X if X.flags.aligned else X.copy()), y, given_shape
+
+
+def _is_checked(estimator, X):
+    """Whether `validate_data` would hand on X as it is, found out in a tenth of its time: most of one row's prediction.
+
+    A sum that is not finite may be that of large numbers, and is left to it.
+    """
+    if not (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.dtype in DTYPES
+        and X.flags.c_contiguous
+        and X.flags.aligned
+        and len(X) > 0
+        and X.shape[1] == estimator.n_features_in_
+        and not hasattr(estimator, "feature_names_in_")
+    ):
+        return False
+    if X.dtype == np.uint8:
+        return True
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(X.sum()))
 
 
 def measure_scale(X, sample_weight, rescale):

@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skcnn import ConvSigmoidClassifier
+from skcnn.images import read_images
 from tests.helpers.fits import fit_unconverged
 from tests.helpers.marks import few_steps
 
@@ -143,3 +144,28 @@ def test_byte_order(quick, digits, kind):
     assert clf._parameters.dtype == expected._parameters.dtype
     assert_array_equal(clf._parameters, expected._parameters)
     assert_array_equal(clf.decision_function(X.astype(">" + kind)), expected.decision_function(X.astype("<" + kind)))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_rows_to_predict_are_not_copied(dtype):
+    X = np.arange(1200).reshape(-1, 6) % 7
+    clf = fit_unconverged(small_network(image_shape=(2, 3)), X, X[:, 0] > 3)
+    rows = X.astype(dtype)
+    assert read_images(clf, rows, reset=False)[0] is rows
+    assert_array_equal(clf.predict_proba(rows[:1]), clf.predict_proba(rows.tolist()[:1]))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_row_that_is_not_finite_is_no_row_to_predict(value):
+    X = np.arange(1200.0).reshape(-1, 6) % 7
+    clf = fit_unconverged(small_network(image_shape=(2, 3)), X, X[:, 0] > 3)
+    X[50, 2] = value
+    with pytest.raises(ValueError, match="Input X contains"):
+        clf.predict(X)
+
+
+def test_rows_whose_sum_is_infinite_are_predicted():
+    X = (np.arange(1200).reshape(-1, 6) % 7).astype("float32")
+    clf = fit_unconverged(small_network(image_shape=(2, 3)), X, X[:, 0] > 3)
+    X[50:] = 1e38
+    assert np.isfinite(clf.predict_proba(X)).all()
