@@ -19,7 +19,7 @@ cdef extern from *:
       #define SKCNN_REGISTERS 16
       #define SKCNN_PRODUCTS 0
       #define SKCNN_TILE_FILTERS 6
-      #define SKCNN_SUM_FILTERS 4
+      #define SKCNN_SUM_FILTERS 3
       #define SKCNN_SUM_TAPS 3
     #else
       #define SKCNN_VECTOR 16

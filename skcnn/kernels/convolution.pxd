@@ -284,24 +284,33 @@ cdef inline void convolution_backward_taps(
                 sums_out[f * sums_stride + t * width + i] = total[(f * n_taps + t) * width + i]
 
 
-cdef inline void convolution_backward_intercept(
-    const floating* d_out, Py_ssize_t n_rows, Py_ssize_t run, Py_ssize_t d_row, floating* sums_out,
+cdef inline void convolution_backward_intercepts(
+    const floating* d_out, Py_ssize_t n_filters, Py_ssize_t n_rows, Py_ssize_t run, Py_ssize_t d_row,
+    Py_ssize_t d_stride, Py_ssize_t sums_stride, floating* sums_out,
 ) noexcept nogil:
+    """Of all filters of a block at once: additions to a single sum would wait for each other."""
     cdef Py_ssize_t width = sums_width(<floating> 0)
-    cdef floating total[LANES]
-    cdef Py_ssize_t p, i, j
-    for i in range(width):
-        total[i] = sums_out[i]
-    for j in range(n_rows):
+    cdef floating total[SUM_FILTERS * LANES]
+    cdef Py_ssize_t p, f, i
+    for f in range(n_filters):
+        for i in range(width):
+            total[f * width + i] = sums_out[f * sums_stride + i]
+    while True:
         p = 0
         while True:
-            for i in range(width):
-                total[i] += d_out[j * d_row + p + i]
+            for f in range(n_filters):
+                for i in range(width):
+                    total[f * width + i] += d_out[f * d_stride + p + i]
             p += width
             if p + width > run:
                 break
-    for i in range(width):
-        sums_out[i] = total[i]
+        n_rows -= 1
+        if n_rows == 0:
+            break
+        d_out += d_row
+    for f in range(n_filters):
+        for i in range(width):
+            sums_out[f * sums_stride + i] = total[f * width + i]
 
 
 cdef inline void convolution_backward_rest(
@@ -337,10 +346,10 @@ cdef inline void convolution_backward_block(
         convolution_backward_taps(x, offsets + tap, d_out, n_filters, n_rows, whole, x_row, d_row, d_stride,
                                   sums_stride, sums_out + tap * width)
         tap += sum_taps(<floating> 0)
+    if whole:
+        convolution_backward_intercepts(
+            d_out, n_filters, n_rows, whole, d_row, d_stride, sums_stride, sums_out + sums_stride - width)
     for f in range(n_filters):
-        if whole:
-            convolution_backward_intercept(
-                d_out + f * d_stride, n_rows, whole, d_row, sums_out + (f + 1) * sums_stride - width)
         if whole < run:
             convolution_backward_rest(
                 x + whole, offsets, n_taps, d_out + f * d_stride + whole, run - whole, sums_out + f * sums_stride)
@@ -363,14 +372,14 @@ cdef inline void convolution_backward(
     cdef Py_ssize_t f = 0
     cdef Py_ssize_t n
     while f < n_filters:
-        n = min(n_filters - f, n_block)
-        if n == 4:
+        n = even_part(n_filters - f, n_block)
+        if n_block >= 4 and n == 4:
             convolution_backward_block(x, offsets, n_taps, d_out + f * d_stride, 4, n_rows, run, x_row, d_row, d_stride,
                                        sums_out + f * sums_stride)
-        elif n == 3:
+        elif n_block >= 3 and n == 3:
             convolution_backward_block(x, offsets, n_taps, d_out + f * d_stride, 3, n_rows, run, x_row, d_row, d_stride,
                                        sums_out + f * sums_stride)
-        elif n == 2:
+        elif n_block >= 2 and n == 2:
             convolution_backward_block(x, offsets, n_taps, d_out + f * d_stride, 2, n_rows, run, x_row, d_row, d_stride,
                                        sums_out + f * sums_stride)
         else:
