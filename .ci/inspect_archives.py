@@ -20,6 +20,7 @@ EXPECTED = {
     "skcnn/model.py",
     "skcnn/network.py",
     "skcnn/notices.py",
+    "skcnn/pictures.py",
     "skcnn/plan.py",
     "skcnn/prediction.py",
     "skcnn/saved.py",

@@ -5,6 +5,7 @@ from math import nan
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skcnn.pictures import draw_filters
 from skcnn.saved import read_state, write_state
 from skcnn.summary import Summary
 
@@ -123,7 +124,11 @@ class FittedNetwork:
         """
         return Summary(self._network)
 
-    # scikit-learn's diagram of the estimator, with the layers below it once they are known.
+    # scikit-learn's diagram of the estimator, with a link to its documentation, and the layers and the first filters
+    # below it once they are known.
+
+    _doc_link_module = "skcnn"
+    _doc_link_template = "https://skcnn.readthedocs.io/en/stable/api.html#skcnn.{estimator_name}"
 
     @property
     def _repr_html_(self):
@@ -137,7 +142,10 @@ class FittedNetwork:
         return bundle
 
     def _layers_html(self):
-        return self.summary()._repr_html_() if self.__sklearn_is_fitted__() else ""
+        if not self.__sklearn_is_fitted__():
+            return ""
+        filters = np.moveaxis(self._views()["filters_0"], 1, -1)
+        return self.summary()._repr_html_() + draw_filters(filters)
 
     @property
     def coefs_(self):

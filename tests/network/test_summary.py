@@ -7,9 +7,11 @@ import pytest
 from sklearn import config_context
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
 
 from skcnn import ConvSigmoidClassifier
 from skcnn.network import Network
+from skcnn.pictures import draw_filters
 from skcnn.summary import Summary
 
 STACK = {"n_filters": (3, 40), "padding": "same", "pool_size": [(2, 3), 1], "activation": "relu"}
@@ -112,11 +114,12 @@ def test_not_fitted():
 # ---- the diagram ----
 
 
-def test_the_diagram_of_a_fitted_estimator_ends_with_the_table(stack):
+def test_the_diagram_of_a_fitted_estimator_ends_with_the_table_and_the_filters(stack):
     table = stack.summary()._repr_html_()
+    picture = draw_filters(np.moveaxis(stack.coefs_[0], 1, -1))
     bundle = stack._repr_mimebundle_()
     for html in (bundle["text/html"], stack._repr_html_()):
-        assert html.endswith(table)
+        assert html.endswith(table + picture)
         assert html.count(table) == 1
         assert "sk-top-container" in html
     assert bundle["text/plain"] == repr(stack)
@@ -127,6 +130,12 @@ def test_the_diagram_of_an_unfitted_estimator_is_scikit_learns():
     for html in (clf._repr_mimebundle_()["text/html"], clf._repr_html_()):
         assert "sk-top-container" in html
         assert "convolution 1" not in html
+
+
+def test_the_diagram_links_to_the_documentation(stack):
+    link = "https://skcnn.readthedocs.io/en/stable/api.html#skcnn.ConvSigmoidClassifier"
+    assert f'href="{link}"' in stack._repr_html_()
+    assert f'href="{link}"' in make_pipeline(MinMaxScaler(), stack)._repr_html_()
 
 
 def test_text_instead_of_diagrams(stack):
