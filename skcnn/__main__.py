@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ EPILOG = """\
 examples:
   skcnn                                  digit > 4, learned from 200 packaged MNIST images, tested on 800
   skcnn --classes all --dataset digits   all ten digits, on scikit-learn's 8 x 8 images
+  skcnn --classes all --html page.html   a web page to draw digits into, and see what the network makes of them
   skcnn --notebook --plot filters.png    the notebook's own network, with its gradients put right
   skcnn --dataset images.npz             your own x_train, y_train, x_test, y_test, laid out as Keras's mnist.npz
 """
@@ -35,6 +37,8 @@ NOTEBOOK = {
     "tol": 0.0,
 }
 
+# Test images on the web page.
+N_SHOWN = 20
 
 # The exit status of a command that Ctrl-C ended, as shells have it.
 INTERRUPTED = 130
@@ -76,13 +80,15 @@ def check_files(args):
         known = Figure().canvas.get_supported_filetypes()
         if Path(args.plot).suffix[1:].lower() not in known:
             raise ValueError(f"--plot {args.plot}: the name must end in one of .{', .'.join(sorted(known))}")
-    for path in (args.plot, args.save):
-        if path and not Path(path).absolute().parent.is_dir():
+    paths = {option: path for option in ("plot", "html", "save") if (path := getattr(args, option))}
+    for path in paths.values():
+        if not Path(path).absolute().parent.is_dir():
             raise ValueError(f"{path}: there is no such folder")
-        if path and Path(path).is_dir():
+        if Path(path).is_dir():
             raise ValueError(f"{path} is a folder")
-    if args.plot == args.save:
-        raise ValueError(f"--plot and --save both name {args.save}")
+    for one, other in combinations(paths, 2):
+        if paths[one] == paths[other]:
+            raise ValueError(f"--{one} and --{other} both name {paths[one]}")
 
 
 def make_parser():
@@ -117,6 +123,7 @@ def make_parser():
     add = parser.add_argument_group("results").add_argument
     add("--no-baseline", action="store_true", help="leave out the logistic regression")
     add("--plot", metavar="FILE", help="draw the filters before and after, and the loss; needs matplotlib")
+    add("--html", metavar="FILE", help="write a web page that computes the network, to draw digits into")
     add("--save", default="skcnn-model.joblib", metavar="FILE", help="where the model goes (default %(default)s)")
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     return parser
@@ -225,6 +232,11 @@ def run(args, split, y_train, y_test):
     if args.plot:
         plot(args.plot, clf, progress.initial)
         print(f"filters and loss drawn in {args.plot}")
+    if args.html:
+        from skcnn.export import to_html
+
+        to_html(clf, args.html, images=split.X_test[:N_SHOWN], labels=y_test[:N_SHOWN])
+        print(f"web page written to {args.html}; open it in a browser")
     return INTERRUPTED if progress.interrupted else 0
 
 
@@ -307,30 +319,22 @@ def baseline(split, y_train, y_test):
 
 
 def plot(path, clf, before):
-    """Filters before and after training, on one scale each, and the loss curve."""
+    """Filters before and after training, and the loss curve."""
     from matplotlib.figure import Figure
 
-    after = np.atleast_3d(clf.filters_)
-    # The initial parameters are laid out as the fitted ones.
+    from skcnn.inspection import FiltersDisplay, LossCurveDisplay
+
+    # The initial parameters are laid out as the fitted ones, the first filters first.
     shape = clf.coefs_[0].shape
-    initial = np.moveaxis(before[: after.size].reshape(shape), 1, -1).reshape(clf.filters_.shape)
-    n_shown = min(len(after), 16)
-    figure = Figure(figsize=(max(6.0, 0.9 * n_shown), 5.0), layout="constrained")
-    grid = figure.add_gridspec(3, n_shown, height_ratios=(1, 1, 2))
-    for row, (title, filters) in enumerate((("before", initial), ("after", clf.filters_))):
-        filters = filters if filters.ndim == 3 else filters.mean(axis=-1)
-        bound = np.abs(filters).max()
-        for column in range(n_shown):
-            axes = figure.add_subplot(grid[row, column])
-            axes.imshow(filters[column], cmap="RdBu_r", vmin=-bound, vmax=bound)
-            axes.set_xticks([])
-            axes.set_yticks([])
-            if column == 0:
-                axes.set_ylabel(title)
-    axes = figure.add_subplot(grid[2, :])
-    axes.plot(np.arange(1, len(clf.loss_curve_) + 1), clf.loss_curve_)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel(clf.loss)
+    initial = np.moveaxis(before[: clf.coefs_[0].size].reshape(shape), 1, -1)
+    after = np.moveaxis(clf.coefs_[0], 1, -1)
+    figure = Figure(figsize=(10.0, 6.0), layout="constrained")
+    *parts, last = figure.subfigures(3, 1, height_ratios=(1, 1, 2))
+    for part, filters, title in zip(parts, (initial, after), ("before training", "after training"), strict=True):
+        display = FiltersDisplay(filters).plot(part.subplots(), n_cols=16, colorbar=False)
+        display.bounding_ax_.set_title("")
+        part.suptitle(f"Filters {title}")
+    LossCurveDisplay.from_estimator(clf, ax=last.subplots())
     figure.savefig(path, dpi=120)
 
 

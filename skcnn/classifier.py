@@ -5,10 +5,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from skcnn import fitting
 from skcnn.callbacks import CallbackSupport, with_callbacks
 from skcnn.fitted import FittedNetwork
+from skcnn.onnx_methods import OnnxMethods
 from skcnn.prediction import Predictions
 
 
-class ConvSigmoidClassifier(FittedNetwork, Predictions, CallbackSupport, ClassifierMixin, BaseEstimator):
+class ConvSigmoidClassifier(FittedNetwork, Predictions, OnnxMethods, CallbackSupport, ClassifierMixin, BaseEstimator):
     """Convolutional network classifier: convolutional layers, one dense layer, one sigmoid per class.
 
     X holds small images (or short signals), flattened to rows or as they are. Each is correlated with `n_filters`

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from math import prod, sqrt
 from typing import ClassVar
 
+import numpy as np
+
 # Adam moves each weight by about its learning rate, whatever the gradient, so that a sum moves by as much as it has
 # terms. What suits sums of all sizes was measured (docs/defaults.md). Filters before a sigmoid, which is flat, move
 # faster: a number (in the first layer, and in others) over that of their taps, within bounds.
@@ -291,6 +293,13 @@ class Dense(Layer):
 @dataclass(frozen=True)
 class Standardization(Layer):
     """Logits minus their mean, over their standard deviation: of a batch while training, of the training set after."""
+
+    epsilon: ClassVar[float] = 1e-12  # added to the variance, as in kernels/standardization.pxd
+
+    @classmethod
+    def deviations(cls, variances):
+        """In float64."""
+        return np.sqrt(variances.astype(np.float64) + cls.epsilon)
 
     @property
     def parameters(self):

@@ -4,6 +4,8 @@ import os
 
 # Lets scikit-learn's check of array API input run instead of being skipped; read when SciPy is first imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+# Figures need no screen.
+os.environ.setdefault("MPLBACKEND", "agg")
 
 import numpy as np
 import pytest

@@ -40,11 +40,13 @@ every_network = pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWOR
 @pytest.fixture(autouse=True)
 def _float64():
     """JAX and Keras in float64, for these tests only."""
-    before = keras.config.floatx()
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")  # the first layer of a process fixes it
     with jax.enable_x64():
         yield
-    keras.config.set_floatx(before)
+    keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(policy)
 
 
 class BatchNormalization(keras.layers.BatchNormalization):

@@ -103,6 +103,14 @@ def test_plot_of_colours(rng):
     assert n_colours("filters.png") > 20
 
 
+def test_web_page():
+    run("--classes", "all", "--epochs", 2, "--no-baseline", "--html", "page.html")
+    with open("page.html", encoding="utf-8") as file:
+        page = file.read()
+    assert page.startswith("<!doctype html>")
+    assert '"classes":["0","1","2","3","4","5","6","7","8","9"]' in page
+
+
 def test_quiet_bar_or_plain_lines(capsys, monkeypatch):
     """No terminal, no bar; without tqdm about ten plain lines."""
     run("--epochs", 20, "--no-baseline")
@@ -130,6 +138,8 @@ WRONG = [
     ("--save .", ". is a folder"),
     ("--plot a.jpog", "--plot a.jpog: the name must end in one of ."),
     ("--plot a.png --save a.png", "--plot and --save both name a.png"),
+    ("--html a.html --save a.html", "--html and --save both name a.html"),
+    ("--html nowhere/a.html", "nowhere/a.html: there is no such folder"),
     ("--n-train 1", "asks for label > 4, but every label is > 4; take --classes all"),
     ("--notebook --learning-rate 1e300", "Training diverged"),
 ]

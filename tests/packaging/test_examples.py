@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import skcnn
+from skcnn import export, inspection
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -34,7 +35,8 @@ EXAMPLES = find_examples()
 
 def test_every_way_into_the_package_has_an_example():
     names = {name.rpartition(".")[2] for name in EXAMPLES}
-    assert names >= {"ConvSigmoidClassifier", "load_mnist_sample", "show_versions", "summary"}
+    assert names >= {"ConvSigmoidClassifier", "load_mnist_sample", "show_versions", "summary", *export.__all__}
+    assert names >= set(inspection.__all__)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

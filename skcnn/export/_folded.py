@@ -1,0 +1,40 @@
+"""What an export to another framework reads of a fitted estimator: everything folded that can be."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skcnn.classifier import ConvSigmoidClassifier
+from skcnn.layers import Standardization
+
+
+def fitted_model(
+    estimator, advice="Of a Pipeline, pass the last step (pipeline[-1]), of a search its best_estimator_."
+):
+    """The skcnn.model.Model of a fitted classifier; `advice` is for who passes something else."""
+    if not isinstance(estimator, ConvSigmoidClassifier):
+        raise TypeError(f"estimator must be a fitted ConvSigmoidClassifier; got {type(estimator).__name__}. {advice}")
+    check_is_fitted(estimator)
+    return estimator._model
+
+
+def dense_arrays(model):
+    """Weights (n_outputs, n_filters, height, width) and intercepts (n_outputs,), standardisation folded into them."""
+    network = model.network.folded
+    views = network.views(model.folded)
+    weights, intercepts = views["weights"], views["intercepts"]
+    if network.standardize:
+        deviations = Standardization.deviations(views["running_variances"])
+        with np.errstate(over="ignore"):
+            intercepts = ((intercepts.astype(np.float64) - views["running_means"]) / deviations).astype(weights.dtype)
+            weights = (weights / deviations[:, np.newaxis]).astype(weights.dtype)
+        if not (np.isfinite(weights).all() and np.isfinite(intercepts).all()):
+            raise ValueError(
+                f"The dense layer's weights, over the logits' deviations {deviations}, are beyond {weights.dtype.name}."
+            )
+    height, width, n_filters = network.hidden_shape
+    return weights.reshape(network.n_outputs, n_filters, height, width), intercepts
+
+
+def has_bias(network, intercepts):
+    """Whether a layer needs a bias: not where none is learnt, unless something was folded into it."""
+    return network.fit_intercept or bool(intercepts.any())

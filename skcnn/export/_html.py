@@ -1,0 +1,190 @@
+"""A fitted network as one web page, which computes it as one draws."""
+
+import json
+import os
+from base64 import b64encode
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from uuid import uuid4
+
+import numpy as np
+
+from skcnn.export._folded import fitted_model
+from skcnn.images import read_images
+from skcnn.layers import Activation, Convolution, Dense, GlobalPooling, MaxPooling, Standardization
+from skcnn.summary import Summary
+
+MOST_IMAGES = 50
+
+# What goes into page.html.
+PARTS = ("page.css", "network.js", "pictures.js", "page.js")
+
+
+def to_html(estimator, path, *, images=None, labels=None):
+    """Write a fitted network as a web page in one file, that needs no server, no network and no installation.
+
+    One draws an image, or a signal as a curve, and sees at every stroke the probabilities of the classes, the feature
+    maps of each layer and its filters. The page computes them itself, as `predict_proba` does, from parameters in
+    float32.
+
+    Parameters
+    ----------
+    estimator : ConvSigmoidClassifier
+        Fitted.
+    path : path-like
+        Of the file, ".html" by habit. One that exists is replaced, once the new one is complete.
+    images : array-like of shape (n_images, n_features) or (n_images, height, width[, n_channels]), default=None
+        At most 50 images as in `fit`, to choose from. One draws between the smallest and the largest of their values,
+        on their median, so pass some even if they are not needed. Without them it is a guess: a range of the size that
+        the training images seemed to have, upwards from 0 for images and to both sides of it for signals.
+    labels : array-like of shape (n_images,) or (n_images, n_labels), default=None
+        What stands below the images: anything that has a text, or an indicator of several labels.
+
+    Returns
+    -------
+    path : pathlib.Path
+        Of the file that was written.
+
+    Raises
+    ------
+    NotFittedError
+        If there has been no `fit`.
+    TypeError
+        If `estimator` is something else.
+    ValueError
+        If `images` are no images for the network, or too many, or `labels` not one for each of them.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import gettempdir
+    >>> from skcnn import ConvSigmoidClassifier
+    >>> from skcnn.datasets import load_mnist_sample
+    >>> from skcnn.export import to_html
+    >>> X, y = load_mnist_sample(return_X_y=True)
+    >>> clf = ConvSigmoidClassifier(4, max_iter=3, tol=1e9, n_iter_no_change=1, random_state=0).fit(X, y)
+    >>> path = to_html(clf, Path(gettempdir(), "digits.html"), images=X[:10], labels=y[:10])
+    >>> path.name
+    'digits.html'
+    """
+    model = fitted_model(estimator)
+    path = Path(path)
+    page = _make_page(_describe(estimator, model, images, labels), type(estimator).__name__)
+    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    try:
+        part.write_text(page, encoding="utf-8", newline="\n")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def _make_page(description, name):
+    """The page of a description, a dictionary that network.js and page.js read as JSON."""
+    # Within a script element only "<" can begin anything else; "<!--" and "</script" are harmless without it.
+    model = json.dumps(description, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    folder = files("skcnn.export")
+    parts = {part: (folder / part).read_text(encoding="utf-8") for part in PARTS}
+    return Template((folder / "page.html").read_text(encoding="utf-8")).substitute(
+        {part.replace(".", "_"): text for part, text in parts.items()}, name=escape(name), model=model
+    )
+
+
+def _describe(estimator, model, images, labels):
+    """All that the page has to know, as what JSON can hold."""
+    network = model.network.folded
+    rows = _read(estimator, images)
+    texts = _label_texts(labels, len(rows), model.labels)
+    views = network.views(model.folded)
+    parameters = [views[parameter.name].ravel() for layer in network.layers for parameter in layer.parameters]
+    low, high, blank = _pixel_range(rows, network)
+    return {
+        "image_shape": network.image_shape,
+        "rescale": network.rescale,
+        # But for the last sigmoids: probabilities are computed of logits.
+        "layers": [_describe_layer(layer) for layer in network.layers[:-1]],
+        "parameters": _encode(np.concatenate(parameters), "the model"),
+        "n_parameters": Summary(model.network).n_parameters,
+        "classes": [str(label) for label in model.labels.classes.tolist()],
+        "multilabel": model.labels.multilabel,
+        "low": low,
+        "high": high,
+        "blank": blank,
+        "images": _encode(rows.ravel(), "images"),
+        "labels": texts,
+    }
+
+
+def _describe_layer(layer):
+    """A layer's type, shape and options; and how many of the parameters, in their order, are which of its arrays."""
+    names = ()
+    match layer:
+        case Convolution():
+            (above, _), (before, _) = layer.pads
+            options = {"type": "convolution", "kernel_size": layer.kernel_size, "pads": (above, before)}
+            names = "filters", "intercepts"
+        case Activation():
+            options = {"type": "activation", "function": layer.function}
+        case MaxPooling():
+            options = {"type": "max-pooling", "pool_size": layer.pool_size}
+        case GlobalPooling():
+            options = {"type": "global pooling", "function": layer.function}
+        case Dense():
+            options = {"type": "dense"}
+            names = "weights", "intercepts"
+        case Standardization():
+            options = {"type": "standardization"}
+            names = "means", "variances"
+        case _:
+            raise TypeError(f"A page has no {type(layer).__name__}.")
+    sizes = [parameter.size for parameter in layer.parameters]
+    return options | {"out_shape": layer.out_shape, "arrays": list(zip(names, sizes, strict=True))}
+
+
+def _read(estimator, images):
+    """Images as rows: none, if they are None."""
+    network = estimator._network
+    if images is None:
+        return np.empty((0, network.n_features), dtype=np.uint8)
+    rows, _, _ = read_images(estimator, images, reset=False, image_shape=network.image_shape)
+    if len(rows) > MOST_IMAGES:
+        raise ValueError(f"images are {len(rows)}; it takes at most {MOST_IMAGES}.")
+    return rows
+
+
+def _label_texts(labels, n_images, known):
+    """What stands below each image, an empty list without labels."""
+    if labels is None:
+        return []
+    labels = np.asarray(labels)
+    if known.multilabel and labels.shape == (n_images, known.n_outputs):
+        return [", ".join(map(str, np.flatnonzero(row))) or "none" for row in labels]
+    if labels.shape != (n_images,):
+        raise ValueError(f"labels of shape {labels.shape} must be one for each of images; there are {n_images}.")
+    return [str(label) for label in labels.tolist()]
+
+
+def _pixel_range(rows, network):
+    """The smallest and largest value that one draws with, and those of an empty image's channels."""
+    height, width, n_channels = network.image_shape
+    if len(rows) and rows.min() < rows.max():
+        blank = np.median(rows.reshape(-1, n_channels), axis=0)
+        return float(rows.min()), float(rows.max()), blank.tolist()
+    # What training took pixels between 0 and 1 to have been multiplied with.
+    high = abs(network.input_scale / network.rescale)
+    return (-high if min(height, width) == 1 else 0.0), high, [0.0] * n_channels
+
+
+def _encode(values, name):
+    """Numbers as base64 of unsigned bytes, if they are such, or of little-endian float32."""
+    if values.dtype == np.uint8 or ((values >= 0) & (values <= 255) & (values == np.floor(values))).all():
+        return {"type": "uint8", "base64": b64encode(values.astype(np.uint8)).decode()}
+    with np.errstate(over="ignore"):
+        values = values.astype("<f4")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} must hold no values too large for float32, in which the page has them.")
+    return {"type": "float32", "base64": b64encode(values).decode()}

@@ -1,0 +1,130 @@
+"""A fitted network as an ONNX model: by itself, and for skl2onnx as a part of larger ones."""
+
+import numpy as np
+
+from skcnn.classifier import ConvSigmoidClassifier
+from skcnn.export._extras import import_extra
+from skcnn.export._folded import fitted_model
+from skcnn.export._onnx_converter import OPTIONS, calculate_shapes, convert
+from skcnn.export._onnx_graph import build_onnx
+from skcnn.validation import check_integer
+
+# Of the input, and what is computed in: the pixels of bytes as numbers of float32, as in training.
+_DTYPES = {"float32": "float32", "float64": "float64", "uint8": "float32"}
+_ALIAS = "SkcnnConvSigmoidClassifier"
+
+
+def to_onnx(estimator, *, dtype="float32", target_opset=17):
+    """The fitted network as an ONNX model, from raw pixels to labels and probabilities.
+
+    Rescaling, and taking rows for images, are part of the model, and so are the batches' statistics of `batch_norm`
+    and `standardize`. Its input is called "X", its outputs, as with skl2onnx, "label" and "probabilities".
+
+    Parameters
+    ----------
+    estimator : ConvSigmoidClassifier
+        A fitted one. What is made of others with it, a Pipeline say, is for `skl2onnx.to_onnx`; see
+        `register_onnx_converter`.
+    dtype : {"float32", "float64", "uint8"} or numpy dtype, default="float32"
+        Of the pixels. Bytes (uint8) are computed with in float32. In float64 the model is as exact as one that was
+        trained in float64, but onnxruntime has no convolution of float64; onnx's own `ReferenceEvaluator` has.
+    target_opset : int, default=17
+        Version of ONNX's operators, at least 13.
+
+    Returns
+    -------
+    onnx_model : onnx.ModelProto
+        Takes "X" of shape (n_samples, n_features), rows of pixels as they were in `fit`, channels varying fastest.
+        "label" is of shape (n_samples,), of int64 or strings, or an indicator (n_samples, n_labels) where a sample may
+        have several labels; "probabilities" is what `predict_proba` returns. Pixels are not checked: NaN makes NaN.
+
+    Raises
+    ------
+    ImportError
+        Without onnx: ``pip install 'skcnn[onnx]'``.
+    NotFittedError
+        If there has been no `fit`.
+    TypeError
+        If `estimator` is of another kind, or `target_opset` is no integer.
+    ValueError
+        If `dtype` or `target_opset` is not one of those above; if the classes are neither integers nor strings, of
+        which ONNX's labels are; if parameters of float64 are too large for float32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcnn import ConvSigmoidClassifier
+    >>> from skcnn.datasets import load_mnist_sample
+    >>> from skcnn.export import to_onnx
+    >>> X, y = load_mnist_sample(return_X_y=True)
+    >>> clf = ConvSigmoidClassifier(learning_rate="cosine", max_iter=5, random_state=0).fit(X, y)
+    >>> onnx_model = to_onnx(clf, dtype="uint8")  # doctest: +SKIP
+    >>> import onnxruntime  # doctest: +SKIP
+    >>> session = onnxruntime.InferenceSession(onnx_model.SerializeToString())  # doctest: +SKIP
+    >>> label, probabilities = session.run(None, {"X": X})  # doctest: +SKIP
+    >>> bool((label == clf.predict(X)).all())  # doctest: +SKIP
+    True
+    >>> np.allclose(probabilities, clf.predict_proba(X), rtol=0, atol=1e-6)  # doctest: +SKIP
+    True
+    """
+    import_extra("onnx", "onnx")
+    model = fitted_model(
+        estimator,
+        "A Pipeline, a search or an ensemble with one in it goes through skl2onnx.to_onnx, after "
+        "skcnn.export.register_onnx_converter().",
+    )
+    input_type = _check_dtype(dtype)
+    opset = check_integer("target_opset", target_opset, 1)
+    return build_onnx(model, input_type, _DTYPES[input_type], opset)
+
+
+def _check_dtype(dtype):
+    """The name of a dtype that pixels may have."""
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = None
+    if dtype is None or name not in _DTYPES:
+        raise ValueError(f"dtype={dtype!r} must be one of {', '.join(map(repr, _DTYPES))}.")
+    return name
+
+
+def register_onnx_converter():
+    """Make skl2onnx convert ConvSigmoidClassifier wherever it is: in ensembles too, and with skl2onnx's options.
+
+    Without it, `skl2onnx.to_onnx` converts a classifier by itself, a Pipeline that ends with one, and a GridSearchCV of
+    such a Pipeline; but a GridSearchCV, CalibratedClassifierCV, StackingClassifier or VotingClassifier of the
+    classifier itself is a KeyError, and options are a NameError.
+
+    Once registered, for the rest of the process, the options are `zipmap`, `nocl` and `output_class_labels`, as for
+    MLPClassifier, and `raw_scores`, with which "probabilities" are logits: those of `decision_function`, or of two
+    classes two columns, minus and plus it. By skl2onnx's default, probabilities become a list of dictionaries then
+    (outputs "output_label" and "output_probability"); with ``options={"zipmap": False}`` they are an array (outputs
+    "label" and "probabilities").
+
+    Raises
+    ------
+    ImportError
+        Without skl2onnx: ``pip install 'skcnn[onnx]'``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skcnn import ConvSigmoidClassifier
+    >>> from skcnn.export import register_onnx_converter
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X = X.astype("float32")
+    >>> clf = ConvSigmoidClassifier(learning_rate="cosine", max_iter=5, random_state=0)
+    >>> pipeline = make_pipeline(StandardScaler(), clf).fit(X, y)
+    >>> register_onnx_converter()  # doctest: +SKIP
+    >>> from skl2onnx import to_onnx  # doctest: +SKIP
+    >>> onnx_model = to_onnx(pipeline, X[:1], options={"zipmap": False})  # doctest: +SKIP
+    >>> [output.name for output in onnx_model.graph.output]  # doctest: +SKIP
+    ['label', 'probabilities']
+    """
+    skl2onnx = import_extra("skl2onnx", "onnx")
+    skl2onnx.update_registered_converter(
+        ConvSigmoidClassifier, _ALIAS, calculate_shapes, convert, overwrite=True, options=OPTIONS
+    )

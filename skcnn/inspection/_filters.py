@@ -1,0 +1,162 @@
+"""The filters of a layer."""
+
+from math import ceil, sqrt
+
+import numpy as np
+
+from skcnn.inspection._inputs import find_classifier, find_layer
+from skcnn.inspection._plotting import (
+    SIGNED,
+    add_colorbar,
+    cell_size,
+    draw_curves,
+    draw_map,
+    draw_picture,
+    empty_like,
+    fill_grid,
+    is_signal,
+    limits,
+    make_axes,
+)
+
+
+class FiltersDisplay:
+    """The filters of a convolutional layer, all on one scale.
+
+    Filters of one channel are drawn by a colour map whose middle is 0; of three channels in the first layer as
+    colours, where grey is 0; those of more channels, as in further layers, as a tile for each channel, row by row.
+    Filters of signals are curves, of many channels a row of a picture for each channel.
+
+    It is recommended to use :meth:`from_estimator` to create one. All parameters are stored as attributes.
+
+    Parameters
+    ----------
+    filters : ndarray of shape (n_filters, kernel_height, kernel_width, n_channels)
+    layer : int, default=0
+        The number of their layer, from 0.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+    bounding_ax_ : matplotlib Axes or None
+        The axes that hold the others; None if as many axes were given as there are filters.
+    axes_ : ndarray of matplotlib Axes
+        In rows and columns, None where unused.
+    im_ : ndarray of matplotlib AxesImage
+        Of the same shape; None where there are curves, or nothing.
+    line_ : ndarray of matplotlib Line2D
+        The same for curves; of several channels the first.
+    colorbar_ : matplotlib Colorbar or None
+
+    Examples
+    --------
+    >>> from skcnn import ConvSigmoidClassifier
+    >>> from skcnn.datasets import load_mnist_sample
+    >>> from skcnn.inspection import FiltersDisplay
+    >>> X, y = load_mnist_sample(return_X_y=True)
+    >>> clf = ConvSigmoidClassifier(learning_rate="cosine", max_iter=20, random_state=0)
+    >>> clf = clf.fit(X[:200], y[:200] > 4)
+    >>> display = FiltersDisplay.from_estimator(clf)
+    >>> display.filters.shape
+    (16, 5, 5, 1)
+    """
+
+    def __init__(self, filters, *, layer=0):
+        self.filters = filters
+        self.layer = layer
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, *, layer=0, ax=None, n_cols=8, cmap=SIGNED, colorbar=True, im_kw=None, curve_kwargs=None
+    ):
+        """Draw the filters of a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : ConvSigmoidClassifier or Pipeline
+            Fitted; a Pipeline must end in such a classifier.
+        layer : int, default=0
+            Which convolution, from 0; negative numbers count from the last.
+        ax, n_cols, cmap, colorbar, im_kw, curve_kwargs
+            See :meth:`plot`.
+
+        Returns
+        -------
+        display : FiltersDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the classifier is not fitted.
+        ValueError, TypeError
+            If there is no such layer, or it is another estimator.
+        """
+        classifier = find_classifier(estimator)
+        number = find_layer(classifier._network, layer)
+        display = cls(np.moveaxis(classifier.coefs_[number], 1, -1).copy(), layer=number)
+        return display.plot(ax, n_cols=n_cols, cmap=cmap, colorbar=colorbar, im_kw=im_kw, curve_kwargs=curve_kwargs)
+
+    def plot(self, ax=None, *, n_cols=8, cmap=SIGNED, colorbar=True, im_kw=None, curve_kwargs=None):
+        """Draw them.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or array-like of Axes, default=None
+            Axes to subdivide, or as many as there are filters. None makes a figure.
+        n_cols : int, default=8
+            Filters in a row.
+        cmap : str or matplotlib Colormap, default="RdBu_r"
+        colorbar : bool, default=True
+            Whether to show the scale, if colours are by a colour map.
+        im_kw : dict, default=None
+            Keywords of `matplotlib.axes.Axes.imshow`.
+        curve_kwargs : dict, default=None
+            Keywords of `matplotlib.axes.Axes.plot`, for signals.
+
+        Returns
+        -------
+        self : FiltersDisplay
+        """
+        filters = np.asarray(self.filters)
+        n_filters, height, width, n_channels = filters.shape
+        signal = is_signal((height, width))
+        wide = n_channels > 3
+        colored = n_channels == 3 and self.layer == 0 and not signal
+        colorbar = colorbar and not colored and (not signal or wide)
+        self.figure_, self.bounding_ax_, self.axes_ = make_axes(
+            ax,
+            fill_grid(n_filters, n_cols),
+            f"Filters of convolution {self.layer + 1}",
+            cell=(1.2, 0.9) if signal else cell_size(1.3 if wide else 0.9, (height, width)),
+            extra=0.8 * colorbar,
+        )
+        self.im_, self.line_, self.colorbar_ = empty_like(self.axes_), empty_like(self.axes_), None
+        bounds = limits(filters, signed=True)
+        places = zip(*np.nonzero(self.axes_), strict=True)
+        for values, place in zip(filters, places, strict=True):
+            one = self.axes_[place]
+            if signal and not wide:
+                one.axhline(0, color="0.8", linewidth=0.5)
+                self.line_[place] = draw_curves(one, values, bounds, curve_kwargs=curve_kwargs)
+            elif colored:
+                self.im_[place] = draw_picture(one, values, bounds, im_kw=im_kw)
+            else:
+                tiles = values.reshape(-1, n_channels).T if signal else tile(values)
+                aspect = "auto" if signal else "equal"
+                self.im_[place] = draw_map(one, tiles, bounds, cmap=cmap, im_kw=im_kw, aspect=aspect)
+                one.set_facecolor("0.8")  # between the tiles, where white would be a weight of 0
+        if colorbar:
+            self.colorbar_ = add_colorbar(self.figure_, self.axes_, self.im_[0, 0], "Weight")
+        return self
+
+
+def tile(values):
+    """(height, width, n_channels) as one picture, masked between the channels."""
+    height, width, n_channels = values.shape
+    n_cols = ceil(sqrt(n_channels))
+    n_rows = ceil(n_channels / n_cols)
+    tiles = np.full((n_rows, height + 1, n_cols, width + 1), np.nan)
+    for channel in range(n_channels):
+        tiles[channel // n_cols, :-1, channel % n_cols, :-1] = values[:, :, channel]
+    picture = tiles.reshape(n_rows * (height + 1), n_cols * (width + 1))[:-1, :-1]
+    return np.ma.masked_invalid(picture)

@@ -1,0 +1,308 @@
+"""The mistakes of a classifier, the surest first."""
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch, check_consistent_length, column_or_1d
+
+from skcnn.fitted import FittedNetwork
+from skcnn.images import as_rows, check_image_shape
+from skcnn.inspection._inputs import Inputs, find_classifier
+from skcnn.inspection._plotting import cell_size, draw_image, empty_like, fill_grid, is_signal, limits, make_axes, style
+from skcnn.validation import check_integer
+
+
+def misclassified(y_true, y_pred, *, classes=None):
+    """Which samples are classified wrongly, the surest mistakes first.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,) or (n_samples, n_labels)
+        Labels, or an indicator of several labels a sample.
+    y_pred : array-like of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
+        Predicted labels, or probabilities as `predict_proba` gives them.
+    classes : array-like of shape (n_classes,), default=None
+        What the columns of probabilities stand for; None is the labels in `y_true`, sorted.
+
+    Returns
+    -------
+    mistakes : Bunch
+        With `indices`, which samples they are; `y_pred`, the labels predicted for these; and `confidence`, how
+        probable the wrong label was (of several labels, the worst of them), or None if `y_pred` holds labels, which
+        are in their order then.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not go together.
+
+    Examples
+    --------
+    >>> from skcnn.inspection import misclassified
+    >>> p = [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]
+    >>> mistakes = misclassified(["cat", "cat", "cat"], p, classes=["cat", "dog"])
+    >>> mistakes.indices, mistakes.y_pred, mistakes.confidence
+    (array([2, 1]), array(['dog', 'dog'], dtype='<U3'), array([0.8, 0.6]))
+    """
+    y_true, y_pred = as_array(y_true), as_array(y_pred)
+    check_consistent_length(y_true, y_pred)
+    if y_true.ndim == 2 and y_true.shape[1] > 1:
+        return _several_labels(y_true, y_pred)
+    y_true = column_or_1d(y_true)
+    if y_pred.ndim == 1 or y_pred.shape[1:] == (1,):
+        labels, confidence = column_or_1d(y_pred), None
+        indices = np.flatnonzero(labels != y_true)
+    else:
+        classes = np.unique(y_true) if classes is None else np.asarray(classes)
+        if y_pred.shape[1:] != classes.shape:
+            raise ValueError(
+                f"y_pred of shape {y_pred.shape} must have a column for each of the classes {classes.tolist()}; pass "
+                "`classes` if some are not in y_true."
+            )
+        codes = y_pred.argmax(axis=1)
+        labels, confidence = classes[codes], y_pred.max(axis=1)
+        indices = np.flatnonzero(labels != y_true)
+        indices = indices[np.argsort(-confidence[indices], kind="stable")]
+        confidence = confidence[indices]
+    return Bunch(indices=indices, y_pred=labels[indices], confidence=confidence)
+
+
+def as_array(labels):
+    """Labels or probabilities as an array; indicators may be sparse."""
+    return np.asarray(labels.toarray() if hasattr(labels, "toarray") else labels)
+
+
+def _several_labels(y_true, y_pred):
+    if y_pred.shape != y_true.shape:
+        raise ValueError(f"y_pred of shape {y_pred.shape} must have the shape of y_true, {y_true.shape}.")
+    labels = (y_pred > 0.5).astype(int)
+    wrong = labels != y_true
+    confidence = np.where(wrong, np.abs(y_pred - y_true), 0).max(axis=1)
+    indices = np.flatnonzero(wrong.any(axis=1))
+    indices = indices[np.argsort(-confidence[indices], kind="stable")]
+    is_sure = not np.isin(y_pred, (0, 1)).all()
+    return Bunch(indices=indices, y_pred=labels[indices], confidence=confidence[indices] if is_sure else None)
+
+
+class MisclassifiedDisplay:
+    """The images that a classifier is wrong about, the surest mistakes first, with their labels.
+
+    It is recommended to use :meth:`from_estimator` or :meth:`from_predictions` to create one. All parameters are
+    stored as attributes.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_images, height, width, n_channels)
+    y_true, y_pred : ndarray of shape (n_images,) or (n_images, n_labels)
+        Of these images.
+    indices : ndarray of shape (n_images,), default=None
+        Which samples they are.
+    confidence : ndarray of shape (n_images,), default=None
+        How probable the wrong label was.
+    n_mistakes, n_samples : int, default=None
+        How many mistakes there are, shown or not, among how many samples: for the title.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+    bounding_ax_ : matplotlib Axes or None
+        The axes that hold the others; None if as many axes were given as there are images.
+    axes_ : ndarray of matplotlib Axes
+        In rows and columns, None where unused; of shape (0, 0) if there is no mistake.
+    im_ : ndarray of matplotlib AxesImage
+        Of the same shape; None where there are curves, or nothing.
+    line_ : ndarray of matplotlib Line2D
+        The same for signals; of several channels the first.
+    text_ : ndarray of matplotlib Text
+        The same for the labels.
+
+    Examples
+    --------
+    >>> from skcnn import ConvSigmoidClassifier
+    >>> from skcnn.datasets import load_mnist_sample
+    >>> from skcnn.inspection import MisclassifiedDisplay
+    >>> X, y = load_mnist_sample(return_X_y=True)
+    >>> clf = ConvSigmoidClassifier(learning_rate="cosine", max_iter=20, random_state=0)
+    >>> clf = clf.fit(X[:200], y[:200])
+    >>> display = MisclassifiedDisplay.from_estimator(clf, X[200:], y[200:], n_images=10)
+    >>> display.images.shape
+    (10, 28, 28, 1)
+    """
+
+    def __init__(self, images, y_true, y_pred, *, indices=None, confidence=None, n_mistakes=None, n_samples=None):
+        self.images = images
+        self.y_true = y_true
+        self.y_pred = y_pred
+        self.indices = indices
+        self.confidence = confidence
+        self.n_mistakes = n_mistakes
+        self.n_samples = n_samples
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, y, *, n_images=25, ax=None, n_cols=5, im_kw=None, curve_kwargs=None, text_kw=None
+    ):
+        """Draw the mistakes of a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : classifier or Pipeline
+            Fitted, with `predict_proba`. Of a ConvSigmoidClassifier in a Pipeline, the images are drawn as the steps
+            before make them; of another classifier, X is taken for images as ConvSigmoidClassifier takes it.
+        X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            The true labels.
+        n_images : int, default=25
+            How many are drawn, at most.
+        ax, n_cols, im_kw, curve_kwargs, text_kw
+            See :meth:`plot`.
+
+        Returns
+        -------
+        display : MisclassifiedDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the classifier is not fitted.
+        ValueError, TypeError
+            If X and y do not go with it.
+        """
+        last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        if isinstance(last, FittedNetwork):
+            find_classifier(estimator)
+            images = Inputs(estimator, X).images
+            image_shape = images.shape[1:]
+        else:
+            images, image_shape = X, None
+        return cls.from_predictions(
+            y,
+            estimator.predict_proba(X),
+            images,
+            classes=estimator.classes_,
+            image_shape=image_shape,
+            n_images=n_images,
+            ax=ax,
+            n_cols=n_cols,
+            im_kw=im_kw,
+            curve_kwargs=curve_kwargs,
+            text_kw=text_kw,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true,
+        y_pred,
+        X,
+        *,
+        classes=None,
+        image_shape=None,
+        n_images=25,
+        ax=None,
+        n_cols=5,
+        im_kw=None,
+        curve_kwargs=None,
+        text_kw=None,
+    ):
+        """Draw the mistakes in predictions.
+
+        Parameters
+        ----------
+        y_true, y_pred, classes
+            As in :func:`misclassified`; with labels rather than probabilities, the first mistakes are drawn.
+        X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
+        image_shape : tuple of (height, width) or (height, width, n_channels), default=None
+            What a row of X is, as in ConvSigmoidClassifier.
+        n_images : int, default=25
+            How many are drawn, at most.
+        ax, n_cols, im_kw, curve_kwargs, text_kw
+            See :meth:`plot`.
+
+        Returns
+        -------
+        display : MisclassifiedDisplay
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X, labels and predictions do not go together.
+        """
+        n_images = check_integer("n_images", n_images, 1)
+        rows, given_shape = as_rows(X)
+        rows = np.asarray(rows)
+        if rows.ndim != 2:
+            raise ValueError(f"X of shape {rows.shape} must be rows, 2 axes, or images, 3 or 4 with the channels.")
+        shape = check_image_shape(image_shape, rows.shape[1], given_shape)
+        check_consistent_length(rows, y_true)
+        mistakes = misclassified(y_true, y_pred, classes=classes)
+        indices = mistakes.indices[:n_images]
+        display = cls(
+            rows[indices].reshape(-1, *shape),
+            as_array(y_true)[indices],
+            mistakes.y_pred[:n_images],
+            indices=indices,
+            confidence=None if mistakes.confidence is None else mistakes.confidence[:n_images],
+            n_mistakes=len(mistakes.indices),
+            n_samples=len(rows),
+        )
+        return display.plot(ax, n_cols=n_cols, im_kw=im_kw, curve_kwargs=curve_kwargs, text_kw=text_kw)
+
+    def plot(self, ax=None, *, n_cols=5, im_kw=None, curve_kwargs=None, text_kw=None):
+        """Draw them.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or array-like of Axes, default=None
+            Axes to subdivide, or as many as there are images. None makes a figure.
+        n_cols : int, default=5
+            Images in a row.
+        im_kw : dict, default=None
+            Keywords of `matplotlib.axes.Axes.imshow`.
+        curve_kwargs : dict, default=None
+            Keywords of `matplotlib.axes.Axes.plot`, for signals.
+        text_kw : dict, default=None
+            Keywords of `matplotlib.axes.Axes.set_title`, for the labels.
+
+        Returns
+        -------
+        self : MisclassifiedDisplay
+        """
+        from matplotlib.text import Text
+
+        images = np.asarray(self.images)
+        n_images = len(images)
+        signal = is_signal(images.shape[1:])
+        used = fill_grid(n_images, n_cols) if n_images else np.zeros((0, 0), dtype=bool)
+        cell = (2.2, 1.2) if signal else cell_size(1.3, images.shape[1:], above=0.25)
+        self.figure_, self.bounding_ax_, self.axes_ = make_axes(ax, used, self._title(n_images), cell=cell)
+        self.im_, self.line_, self.text_ = (empty_like(self.axes_) for _ in range(3))
+        artists = self.line_ if signal else self.im_
+        bounds = limits(images) if n_images else None
+        for number, place in enumerate(zip(*np.nonzero(used), strict=True)):
+            one = self.axes_[place]
+            artists[place] = draw_image(one, images[number], bounds, im_kw=im_kw, curve_kwargs=curve_kwargs)
+            self.text_[place] = one.set_title(
+                self._label(number), **style(Text, {"fontsize": "small", "pad": 3}, text_kw)
+            )
+        return self
+
+    def _label(self, number):
+        true, predicted = spell_labels(self.y_true[number]), spell_labels(self.y_pred[number])
+        sure = "" if self.confidence is None else f" ({self.confidence[number]:.2f})"
+        return f"{true}, not {predicted}{sure}"
+
+    def _title(self, n_images):
+        if self.n_mistakes is None:
+            return f"{n_images} mistakes"
+        of_samples = "" if self.n_samples is None else f" of {self.n_samples}"
+        title = f"{self.n_mistakes}{of_samples} misclassified"
+        if n_images < self.n_mistakes:
+            title += f", the {'first' if self.confidence is None else 'surest'} {n_images}"
+        return title
+
+
+def spell_labels(label):
+    """A label; or the numbers of those of an indicator."""
+    if np.ndim(label) == 0:
+        return str(label)
+    return "+".join(str(number) for number in np.flatnonzero(label)) or "none"

@@ -1,0 +1,183 @@
+"""Axes side by side, and what is drawn into one of them: a picture, or the curves of a signal."""
+
+from math import ceil
+
+import numpy as np
+
+from skcnn.validation import check_integer
+
+# More than that take minutes, and nobody sees anything in them.
+_MOST_AXES = 600
+
+SIGNED = "RdBu_r"
+UNSIGNED = "viridis"
+
+
+def style(artist, defaults, given):
+    """Keyword arguments for an artist of a class: the defaults and over them what was given, aliases resolved."""
+    from matplotlib.cbook import normalize_kwargs
+
+    return {**defaults, **normalize_kwargs(given or {}, artist)}
+
+
+def make_axes(ax, used, title, *, cell, width_ratios=None, extra=0.0):
+    """Axes in rows and columns.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes, array-like of Axes, or None
+        One is subdivided; several are used in their order, and those left over emptied; None makes a figure.
+    used : ndarray of bool of shape (n_rows, n_cols)
+        Where there are axes.
+    title : str
+        Of all; there is none over axes that were given.
+    cell : tuple of (width, height)
+        In inches, of a column of ratio 1 and of a row; in a figure of its own.
+    width_ratios : list of float, default=None
+        Of the columns.
+    extra : float, default=0.0
+        Inches beside them.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+    bounding_ax : matplotlib Axes or None
+        What was subdivided; None if axes were given.
+    axes : ndarray of object of shape (n_rows, n_cols)
+        None where unused.
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.gridspec import GridSpecFromSubplotSpec
+
+    n_rows, n_cols = used.shape
+    n_used = int(used.sum())
+    if n_used > _MOST_AXES:
+        raise ValueError(f"This needs {n_used} axes, of at most {_MOST_AXES}: pass fewer images.")
+    axes = np.full(used.shape, None, dtype=object)
+    if ax is not None and not isinstance(ax, plt.Axes):
+        return use_axes(ax, used, axes)
+    if ax is None:
+        width, height = cell[0] * sum(width_ratios or [1] * n_cols) + extra, cell[1] * n_rows + 0.35
+        # Compressed: the axes of pictures stand close together, for they keep their aspect.
+        figure = plt.figure(figsize=(max(width, 3.0), max(height, 1.0)), layout="compressed")
+        figure.suptitle(title, fontsize="large")
+        grid = figure.add_gridspec(max(n_rows, 1), max(n_cols, 1), width_ratios=width_ratios)
+        ax = figure.add_subplot(grid[:, :])
+    elif not ax.axison:
+        raise ValueError("ax was subdivided before: pass the axes of that display instead, those in its `axes_`.")
+    elif ax.get_subplotspec() is None:
+        raise ValueError("ax must lie in a grid, as those of `plt.subplots` do, to be subdivided.")
+    else:
+        # Above the titles that the axes within may have.
+        ax.set_title(title, fontsize="large", pad=18)
+        size = {"nrows": max(n_rows, 1), "ncols": max(n_cols, 1), "width_ratios": width_ratios}
+        grid = GridSpecFromSubplotSpec(subplot_spec=ax.get_subplotspec(), wspace=0.08, hspace=0.08, **size)
+    ax.set_axis_off()
+    for place in zip(*np.nonzero(used), strict=True):
+        axes[place] = ax.figure.add_subplot(grid[place])
+    return ax.figure, ax, axes
+
+
+def use_axes(given, used, axes):
+    """What `make_axes` returns of several axes that were given."""
+    given = [one for one in np.asarray(given, dtype=object).flat if one is not None]
+    n_used = max(int(used.sum()), 1)
+    if len(given) < n_used:
+        raise ValueError(f"ax has {len(given)} axes, but must be one, or at least {n_used}.")
+    axes[used] = given[: used.sum()]
+    for one in given[used.sum() :]:
+        one.set_axis_off()
+    return given[0].figure, None, axes
+
+
+def cell_size(width, shape, *, above=0.0):
+    """(width, height) in inches of a cell for pictures (height, width, ...), with room `above` for a title."""
+    return width, width * min(max(shape[0] / shape[1], 0.3), 3.0) + above
+
+
+def fill_grid(n, n_cols):
+    """Which of the cells in rows of at most `n_cols` hold one of `n` things."""
+    check_integer("n_cols", n_cols, 1)
+    n_cols = min(n, n_cols)
+    n_rows = ceil(n / n_cols)
+    return (np.arange(n_rows * n_cols) < n).reshape(n_rows, n_cols)
+
+
+def bare(ax):
+    """Take ticks off, and make the frame thin."""
+    ax.set(xticks=[], yticks=[])
+    for spine in ax.spines.values():
+        spine.set(linewidth=0.5, color="0.6")
+
+
+def is_signal(shape):
+    """Whether (height, width, ...) is one row or one column, which is drawn as a curve."""
+    return 1 in shape[:2] and max(shape[:2]) > 1
+
+
+def limits(values, *, signed=False):
+    """What stands at the ends of a scale: equally far from 0 if signs matter."""
+    low, high = float(np.min(values)), float(np.max(values))
+    if signed:
+        high = max(abs(low), abs(high)) or 1.0
+        return -high, high
+    return low, high if high > low else low + 1.0
+
+
+def draw_picture(ax, image, bounds, *, cmap="gray", im_kw=None, **options):
+    """A picture (height, width, n_channels): 1 channel by a colour map, 3 as colours, of others their mean."""
+    from matplotlib.image import AxesImage
+
+    image = np.asarray(image, dtype=np.float64)
+    if image.shape[2] == 3:
+        image = np.clip((image - bounds[0]) / (bounds[1] - bounds[0]), 0, 1)
+        artist = ax.imshow(image, **style(AxesImage, {"interpolation": "nearest", **options}, im_kw))
+    else:
+        artist = draw_map(ax, image.mean(axis=2), bounds, cmap=cmap, im_kw=im_kw, **options)
+    bare(ax)
+    return artist
+
+
+def draw_map(ax, values, bounds, *, cmap, im_kw=None, **options):
+    """Values (height, width) by a colour map."""
+    from matplotlib.image import AxesImage
+
+    defaults = {"cmap": cmap, "vmin": bounds[0], "vmax": bounds[1], "interpolation": "nearest", **options}
+    artist = ax.imshow(values, **style(AxesImage, defaults, im_kw))
+    bare(ax)
+    return artist
+
+
+def draw_curves(ax, signal, bounds, *, curve_kwargs=None, **options):
+    """A signal of one row or column (height, width, n_channels): a curve for each channel, the first is returned."""
+    from matplotlib.lines import Line2D
+
+    signal = np.asarray(signal).reshape(-1, signal.shape[2])
+    if len(colors := options.pop("colors", ())):
+        ax.set_prop_cycle(color=colors)
+    lines = ax.plot(signal, **style(Line2D, {"linewidth": 1.0, **options}, curve_kwargs))
+    margin = 0.05 * (bounds[1] - bounds[0])
+    ax.set(xlim=(-0.5, len(signal) - 0.5), ylim=(bounds[0] - margin, bounds[1] + margin))
+    bare(ax)
+    return lines[0]
+
+
+def draw_image(ax, image, bounds, *, im_kw=None, curve_kwargs=None):
+    """An image of a data set, as a picture or as curves."""
+    if is_signal(image.shape):
+        return draw_curves(ax, image, bounds, curve_kwargs=curve_kwargs)
+    return draw_picture(ax, image, bounds, im_kw=im_kw)
+
+
+def empty_like(axes):
+    """An array for the artists of axes: None where there is none."""
+    return np.full(axes.shape, None, dtype=object)
+
+
+def add_colorbar(figure, axes, artist, label):
+    """One bar for all the axes, at their right."""
+    shown = [ax for ax in axes.flat if ax is not None]
+    bar = figure.colorbar(artist, ax=shown, fraction=0.03, pad=0.02, aspect=25)
+    bar.set_label(label)
+    bar.outline.set_linewidth(0.5)
+    return bar
