@@ -19,8 +19,6 @@ filter (points8.pxd): 8 products instead of 20. A longer filter is a sum of segm
 the last one. As that is how far tiles are apart, a segment's pixels are those of the next tile.
 """
 
-from libc.string cimport memcpy, memset
-
 from skcnn.kernels.blocks cimport VECTOR
 from skcnn.kernels.lanes cimport LANES, floating
 from skcnn.kernels.points6 cimport (
@@ -42,9 +40,7 @@ cdef enum:
     TILE = 4  # outputs, along a side
     SIDE = 3  # of the filters of square tiles
     POINTS = 6  # and pixels that a square tile sees, along each side
-    SEGMENT = 5  # elements of a filter at most, of tiles that are columns
     COLUMN_POINTS = 8
-    POSITIONS = 36  # of a tile at most, whatever it is of
 
 # What tiles a stage has.
 cdef enum Tiles:
