@@ -79,9 +79,9 @@ OUTPUTS_ON_TORCH = """
 import sys
 import warnings
 import numpy as np
-sys.path.insert(0, sys.argv[1])
-from tests.helpers.drawn_networks import draw_fitted, float32_tolerance, images_of, sigmoids
 from skcnn.export import from_keras, to_keras
+sys.path.insert(0, sys.argv[1])  # behind skcnn: its source folder, which is not compiled, may lie there
+from tests.helpers.drawn_networks import draw_fitted, float32_tolerance, images_of, sigmoids
 import keras
 warnings.filterwarnings("ignore", "The network learnt little")
 for number in range(12):

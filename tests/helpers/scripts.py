@@ -11,14 +11,14 @@ TIMEOUT = 120
 def run_script(script, *args, **environment):
     """What the script printed; `environment` is added to this process's own. Anything on its stderr is a failure."""
     result = subprocess.run(command(script, *args), env=changed(environment), **PIPES, timeout=TIMEOUT)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, ""), result
     return result.stdout
 
 
 def fail_script(script, **environment):
     """The last line on stderr of a script that ends in an exception."""
     result = subprocess.run(command(script), env=changed(environment), **PIPES, timeout=TIMEOUT)
-    assert result.returncode == 1
+    assert result.returncode == 1, result
     return result.stderr.strip().splitlines()[-1]
 
 
