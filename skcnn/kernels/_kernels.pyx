@@ -88,6 +88,8 @@ cdef enum:
     ROW_BLOCK = 4
     # Bytes of images that are fetched ahead, at most.
     PREFETCH_BYTES = 1 << 18
+    # Pixels ahead that feature maps are fetched, where 16 channels are read at a time.
+    PREFETCH_COLUMNS = 4
     MAX_THREADS = 4096
 
 # Of a batch, and of training; sizes of scratch memory, and counts, might overflow beyond.

@@ -190,10 +190,13 @@ cdef inline void backward_stage(
 
 
 cdef inline void backward_stages(
-    const Scratch* at, Py_ssize_t n_lanes, Py_ssize_t image, const floating* parameters, floating* thread,
+    const Scratch* at, Py_ssize_t n_lanes, Py_ssize_t image, bint first, const floating* parameters, floating* thread,
     floating* gradient_out,
 ) noexcept nogil:
-    """Add a group's or an image's share to the gradient; that of the filters goes to at.sums."""
+    """Add a group's or an image's share to the gradient; that of the filters goes to at.sums or at.d_transformed.
+
+    `first` says whether a group is the first of its chunk, which has no sums in at.d_transformed yet.
+    """
     cdef Py_ssize_t number = at.net.n_stages - 1
     cdef const Network* net = at.net
     cdef const Stage* stage
@@ -211,8 +214,9 @@ cdef inline void backward_stages(
         if n_lanes == LANES and stage.tiles:
             if not net.normalize:
                 sum_intercepts(stage, thread + at.d + stage.d_start * LANES, gradient_out)
-            winograd_backward(at, stage, maps_of(at, number, LANES, 0, thread), thread + at.d + stage.d_start * LANES,
-                              transformed_of(at, stage, thread), thread, thread + at.d_maps)
+            winograd_backward(
+                at, stage, first, maps_of(at, number, LANES, 0, thread), thread + at.d + stage.d_start * LANES,
+                transformed_of(at, stage, thread), thread, thread + at.d_maps)
         else:
             direct_backward_data(stage, n_lanes, thread + at.flipped + stage.flipped, thread + at.d, thread + at.strip,
                                  thread + at.d_maps)
@@ -220,12 +224,12 @@ cdef inline void backward_stages(
 
 
 cdef void backward_group(
-    const Scratch* at, const floating* parameters, floating* thread, floating* gradient_out,
+    const Scratch* at, bint first, const floating* parameters, floating* thread, floating* gradient_out,
 ) noexcept nogil:
-    backward_stages(at, LANES, 0, parameters, thread, gradient_out)
+    backward_stages(at, LANES, 0, first, parameters, thread, gradient_out)
 
 
 cdef void backward_image(
     const Scratch* at, Py_ssize_t image, const floating* parameters, floating* thread, floating* gradient_out,
 ) noexcept nogil:
-    backward_stages(at, 1, image, parameters, thread, gradient_out)
+    backward_stages(at, 1, image, False, parameters, thread, gradient_out)

@@ -96,14 +96,15 @@ cdef void forward_rows(
 
 
 cdef void backward_rows(
-    const Scratch* at, Py_ssize_t n_rows, const floating* parameters, floating* thread, floating* gradient_out,
+    const Scratch* at, Py_ssize_t n_rows, bint first, const floating* parameters, floating* thread,
+    floating* gradient_out,
 ) noexcept nogil:
-    """After forward_rows of the same rows, from at.d_logits."""
+    """After forward_rows of the same rows, from at.d_logits; `first` as of backward_stages."""
     cdef const Network* net = at.net
     cdef Py_ssize_t i
     dense.dense_intercepts_backward(thread + at.d_logits, net.n_outputs, gradient_out + net.intercepts)
     if group_lanes(net, n_rows) == LANES:
-        backward_group(at, parameters, thread, gradient_out)
+        backward_group(at, first, parameters, thread, gradient_out)
         return
     dense.dense_images_backward_weights(
         hidden_of(at, 1, 0, thread), at.image_stride, n_rows, thread + at.d_logits, net.n_hidden,
@@ -136,7 +137,6 @@ cdef void begin_backward(
     cdef Py_ssize_t width = convolution.sums_width(<floating> 0)
     cdef Py_ssize_t number
     memset(gradient_out, 0, at.net.n_trainable * sizeof(floating))
-    memset(thread + at.d_transformed, 0, (at.images - at.d_transformed) * sizeof(floating))
     for number in range(at.net.n_stages):
         stage = &at.net.stages[number]
         if images or not stage.tiles:
@@ -146,13 +146,18 @@ cdef void begin_backward(
                 direct_prepare(stage, parameters, thread + at.flipped + stage.flipped)
 
 
-cdef void end_backward(const Scratch* at, bint images, floating* thread, floating* gradient_out) noexcept nogil:
-    """After a chunk's last group: add up the sums of the filters' gradients."""
+cdef void end_backward(
+    const Scratch* at, bint groups, bint images, floating* thread, floating* gradient_out,
+) noexcept nogil:
+    """After a chunk's last group: add up the sums of the filters' gradients.
+
+    `groups` and `images` say whether there were images as lanes, and one by one.
+    """
     cdef const Stage* stage
     cdef Py_ssize_t number
     for number in range(at.net.n_stages):
         stage = &at.net.stages[number]
-        if stage.tiles and at.images > at.d_transformed:
+        if stage.tiles and groups:
             winograd_finish(stage, thread + at.d_transformed + stage.transformed, gradient_out)
         # The convolution's own intercepts, which normalisation takes out again, are none of the parameters.
         if images or not stage.tiles:
@@ -211,6 +216,8 @@ cdef double run_chunk(
     # A single thread has two gradients: the first chunk's, to which the others' are added, and the present one's.
     cdef Py_ssize_t number = chunk if at.n_threads > 1 else min(chunk, <Py_ssize_t> 1)
     cdef floating* gradient = scratch + at.gradients + number * at.gradient_stride
+    cdef Py_ssize_t first = chunk * n_groups // n_chunks
+    cdef Py_ssize_t stop = (chunk + 1) * n_groups // n_chunks
     cdef Py_ssize_t g
     cdef double value = 0
     cdef bint images = chunk == n_chunks - 1 and group_lanes(
@@ -218,12 +225,12 @@ cdef double run_chunk(
     cdef Mode mode = flush_subnormals()
     if passing != FORWARD:
         begin_backward(at, images, parameters, thread, gradient)
-    for g in range(chunk * n_groups // n_chunks, (chunk + 1) * n_groups // n_chunks):
+    for g in range(first, stop):
         value += run_group(batch, at, passing, g, parameters, thread, scratch)
         if passing != FORWARD:
-            backward_rows(at, group_size(at.net, batch.n_rows, g), parameters, thread, gradient)
+            backward_rows(at, group_size(at.net, batch.n_rows, g), g == first, parameters, thread, gradient)
     if passing != FORWARD:
-        end_backward(at, images, thread, gradient)
+        end_backward(at, stop - first > images, images, thread, gradient)
         if at.n_threads == 1 and chunk:
             add(gradient, at.net.n_trainable, scratch + at.gradients)
     restore_subnormals(mode)

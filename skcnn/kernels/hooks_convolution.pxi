@@ -147,8 +147,7 @@ cdef void sum_weights(
     spread_gradient(laid, d, scratch + laid.at.size)
     if is_tiled(laid):
         for repeat in range(n_repeats):
-            memset(thread + laid.at.d_transformed, 0, (laid.at.images - laid.at.d_transformed) * sizeof(floating))
-            winograd_backward(&laid.at, stage, maps_of(&laid.at, laid.number, LANES, 0, thread),
+            winograd_backward(&laid.at, stage, True, maps_of(&laid.at, laid.number, LANES, 0, thread),
                               scratch + laid.at.size + stage.d_start * LANES, NULL, thread, NULL)
         winograd_finish(stage, thread + laid.at.d_transformed + stage.transformed, gradient_out)
         sum_intercepts(stage, scratch + laid.at.size + stage.d_start * LANES, gradient_out)
@@ -203,7 +202,7 @@ cdef void convolve_back(
         for repeat in range(n_repeats):
             winograd_prepare(
                 stage, <const floating*> laid.parameters, transformed_of(&laid.at, stage, thread))
-            winograd_backward(&laid.at, stage, NULL, scratch + laid.at.size + stage.d_start * LANES,
+            winograd_backward(&laid.at, stage, True, NULL, scratch + laid.at.size + stage.d_start * LANES,
                               transformed_of(&laid.at, stage, thread), thread, d_maps)
         for ch in range(stage.n_channels):
             for i in range(stage.height):

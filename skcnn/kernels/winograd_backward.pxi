@@ -15,6 +15,7 @@ cdef void swap_channels(const Stage* stage, const floating* x, floating* out) no
     cdef Py_ssize_t map = stage.swapped_height * swapped_row(stage)
     cdef Py_ssize_t ch = 0
     cdef Py_ssize_t n, i, j, c, lane
+    cdef const floating* pixel
     while ch < stage.n_channels:
         n = min(stage.n_channels - ch, <Py_ssize_t> LANES)
         for lane in range(LANES):
@@ -25,8 +26,10 @@ cdef void swap_channels(const Stage* stage, const floating* x, floating* out) no
         for i in range(readable_rows(stage)):
             for j in range(readable_columns(stage)):
                 for c in range(n):
+                    pixel = x + ((ch + c) * stage.plane + i * stage.row + j) * LANES
+                    lanes.prefetch(pixel + PREFETCH_COLUMNS * LANES)
                     for lane in range(LANES):
-                        square[c * LANES + lane] = x[((ch + c) * stage.plane + i * stage.row + j) * LANES + lane]
+                        square[c * LANES + lane] = pixel[lane]
                 lanes.transpose(square, exchanged)
                 for lane in range(LANES):
                     for c in range(LANES):
@@ -96,9 +99,10 @@ cdef void add_pixel_gradient(const Strip* strip, const floating* tiles, floating
 
 
 cdef void multiply_for_filters(
-    const Strip* strip, const floating* d_tiles, const floating* tiles, floating* sums, floating* d_transformed_out,
+    const Strip* strip, bint first, const floating* d_tiles, const floating* tiles, floating* sums,
+    floating* d_transformed_out,
 ) noexcept nogil:
-    """At one position: the filters' gradient, of `tiles` by images and channels, added to what is there.
+    """At one position: the filters' gradient, of `tiles` by images and channels, added to what is there if not `first`.
 
     `sums` is memory for TILE_FILTERS filters.
     """
@@ -107,6 +111,7 @@ cdef void multiply_for_filters(
     cdef Py_ssize_t stride = padded_channels(stage)
     cdef Taps pixel_taps = stage.pixel_taps
     cdef Py_ssize_t segment, f, q, n
+    cdef floating* out
     pixel_taps.n_taps = tile_rows(strip) * tile_row(stage)
     memset(zeros, 0, sizeof(zeros))
     d_tiles += margin_rows(stage) * tile_row(stage)
@@ -114,10 +119,11 @@ cdef void multiply_for_filters(
         f = 0
         while f < stage.n_filters:
             n = convolution.next_filters(stage.n_filters - f, <floating> 0)
+            out = d_transformed_out + f * filter_stride(stage) + segment * stride
             correlate(tiles + segment * tile_row(stage) * stride, &pixel_taps, d_tiles + f * stage.tile_run, zeros, n,
-                      stride, stride, sums)
-            for q in range(n):
-                add(sums + q * stride, stride, d_transformed_out + (f + q) * filter_stride(stage) + segment * stride)
+                      stride, filter_stride(stage) if first else stride, out if first else sums)
+            for q in range(0 if first else n):
+                add(sums + q * stride, stride, out + q * filter_stride(stage))
             f += n
 
 
@@ -139,10 +145,10 @@ cdef void multiply_for_pixels(
 
 
 cdef void winograd_backward(
-    const Scratch* at, const Stage* stage, const floating* x, const floating* d, const floating* transformed,
-    floating* thread, floating* d_x_out,
+    const Scratch* at, const Stage* stage, bint first, const floating* x, const floating* d,
+    const floating* transformed, floating* thread, floating* d_x_out,
 ) noexcept nogil:
-    """The filters' gradient is added to the stage's part of at.d_transformed.
+    """The filters' gradient goes to the stage's part of at.d_transformed, and is added to what is there if not `first`.
 
     Without `x` there is none of it, and without `d_x_out` none of what is read.
     """
@@ -164,8 +170,9 @@ cdef void winograd_backward(
         # Where both are wanted, the pixels' gradient takes the tiles' place.
         for k in range(winograd.tile_positions(stage.tiles)):
             if x != NULL:
-                multiply_for_filters(&strip, d_tiles + k * filters_apart(stage), tiles + k * lanes_apart(stage),
-                                     thread + at.strip, d_transformed + k * weights_apart(stage))
+                multiply_for_filters(
+                    &strip, first and strip.row == 0, d_tiles + k * filters_apart(stage),
+                    tiles + k * lanes_apart(stage), thread + at.strip, d_transformed + k * weights_apart(stage))
             if d_x_out != NULL:
                 multiply_for_pixels(&strip, d_tiles + k * filters_apart(stage), transformed + k * weights_apart(stage),
                                     tiles + k * lanes_apart(stage))

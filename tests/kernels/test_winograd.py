@@ -134,12 +134,14 @@ def test_where_it_is_chosen():
 @pytest.mark.parametrize("pool_size", [(1, 1), (2, 2), (3, 2), (4, 1)], ids="pools of {}".format)
 @pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch_norm"])
 @pytest.mark.parametrize(
-    ("global_pool", "n_rows"), [("average", 13), (None, 19)], ids=["global, a group", "and images"]
+    ("global_pool", "n_rows"),
+    [("average", 13), (None, 19), (None, 83)],
+    ids=["global, a group", "and images", "chunks"],
 )
 def test_gradient_of_a_network(padding, pool_size, batch_norm, global_pool, n_rows):
     """Along random directions, by central differences: of a group with idle lanes, and of one with three images.
 
-    Pools drop rows and columns that are left over.
+    A batch of six groups has chunks of one and of two. Pools drop rows and columns that are left over.
     """
     pools, kernels = ((1, 1), pool_size, (1, 1)), ((SIDE, SIDE),) * 3
     options = {"pool_size": pools, "batch_norm": batch_norm, "global_pool": global_pool, "activation": "tanh"}
@@ -153,7 +155,9 @@ def test_gradient_of_a_network(padding, pool_size, batch_norm, global_pool, n_ro
 @pytest.mark.parametrize("kernel_size", [5, 9, 11])
 @pytest.mark.parametrize("pool", [1, 2, 3, 7])
 @pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch_norm"])
-@pytest.mark.parametrize(("global_pool", "n_rows"), [("max", 13), (None, 19)], ids=["global, a group", "and images"])
+@pytest.mark.parametrize(
+    ("global_pool", "n_rows"), [("max", 13), (None, 19), (None, 83)], ids=["global, a group", "and images", "chunks"]
+)
 def test_gradient_of_a_network_of_signals(padding, kernel_size, pool, batch_norm, global_pool, n_rows):
     kernels, pools = ((1, 3), (1, kernel_size), (1, 3)), ((1, 1), (1, pool), (1, 1))
     options = {"pool_size": pools, "batch_norm": batch_norm, "global_pool": global_pool, "activation": "tanh"}
