@@ -1,4 +1,4 @@
-"""Seconds of an epoch by one thread and by several while other processes keep processors busy.
+"""Seconds of an epoch, and of predictions, by one thread and by several while other processes keep processors busy.
 
     python benchmarks/busy.py --data mnist.npz [--threads 2] [--busy 0 1 2]
 
@@ -32,13 +32,18 @@ def busy_processes(n_processes):
 
 
 def measure(data, config, threads, n_busy, repeats):
-    """Seconds of each turn's epochs, by one thread and by several."""
+    """What was done, and its seconds in each turn by one thread and by several."""
     contenders = [Skcnn(make_task(data, config), n) for n in (1, threads)]
     for contender in contenders:
         contender.arrange(np.random.RandomState(1).permutation(len(data.X)))
         contender.epoch()
+        contender.predict_proba()
     with busy_processes(n_busy):
-        return take_turns([contender.epoch for contender in contenders], repeats)
+        yield f"epoch of {len(data.X)}", take_turns([contender.epoch for contender in contenders], repeats)
+        yield (
+            f"predicting {len(data.X_new)}",
+            take_turns([contender.predict_proba for contender in contenders], repeats),
+        )
 
 
 def main(argv=None):
@@ -58,11 +63,11 @@ def main(argv=None):
     def rows():
         for config in map(CONFIGS.get, options.configs):
             for n_busy in options.busy:
-                one, several = measure(data, config, options.threads, n_busy, options.repeats).T
-                cells = (f"{np.median(seconds):.3f} ({seconds.max():.3f})" for seconds in (one, several))
-                yield config, n_busy, *cells, f"{np.median(several / one):.2f}"
+                for what, seconds in measure(data, config, options.threads, n_busy, options.repeats):
+                    cells = (f"{np.median(column):.3f} ({column.max():.3f})" for column in seconds.T)
+                    yield config, n_busy, what, *cells, f"{np.median(seconds[:, 1] / seconds[:, 0]):.2f}"
 
-    header = ["network", "busy processes", "s, 1 thread", f"s, {options.threads} threads", "ratio"]
+    header = ["network", "busy processes", "what", "s, 1 thread", f"s, {options.threads} threads", "ratio"]
     print_table(header, rows())
 
 
