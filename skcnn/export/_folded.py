@@ -8,7 +8,9 @@ from skcnn.layers import Standardization
 
 
 def fitted_model(
-    estimator, advice="Of a Pipeline, pass the last step (pipeline[-1]), of a search its best_estimator_."
+    estimator,
+    advice="Of a search, pass its best_estimator_; of a Pipeline the last step, pipeline[-1], which reads what "
+    "pipeline[:-1].transform(X) returns.",
 ):
     """The skcnn.model.Model of a fitted classifier; `advice` is for who passes something else."""
     if not isinstance(estimator, ConvSigmoidClassifier):

@@ -70,8 +70,8 @@ def to_onnx(estimator, *, dtype="float32", target_opset=17):
     import_extra("onnx", "onnx")
     model = fitted_model(
         estimator,
-        "A Pipeline, a search or an ensemble with one in it goes through skl2onnx.to_onnx, after "
-        "skcnn.export.register_onnx_converter().",
+        "skl2onnx.to_onnx takes a Pipeline that ends in one, and a search of it; and, after "
+        "skcnn.export.register_onnx_converter(), ensembles and a search of the classifier itself.",
     )
     input_type = _check_dtype(dtype)
     opset = check_integer("target_opset", target_opset, 1)

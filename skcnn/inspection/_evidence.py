@@ -17,13 +17,15 @@ def class_evidence(estimator, X, *, target=None):
 
     Parameters
     ----------
-    estimator : ConvSigmoidClassifier or Pipeline
-        Fitted; a Pipeline must end in such a classifier, and its other steps transform X.
+    estimator : ConvSigmoidClassifier, Pipeline or search
+        Fitted; a Pipeline must end in such a classifier, and its other steps transform X. Of a search
+        (GridSearchCV), its best estimator.
     X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
         Images as in `fit`.
-    target : label, default=None
-        The class that is asked about, or with several labels a sample the number of one. None is the most probable
-        one of each sample. The evidence for the first of two classes is that against the second.
+    target : label or array-like of shape (n_samples,), default=None
+        The class that is asked about, for all samples or one for each; with several labels a sample, numbers of them.
+        None is the class that is predicted for each. The evidence for the first of two classes is that against the
+        second.
 
     Returns
     -------
@@ -158,11 +160,12 @@ class ClassEvidenceDisplay:
 
         Parameters
         ----------
-        estimator : ConvSigmoidClassifier or Pipeline
-            Fitted; a Pipeline must end in such a classifier, and its other steps transform X.
+        estimator : ConvSigmoidClassifier, Pipeline or search
+            Fitted; a Pipeline must end in such a classifier, and its other steps transform X. Of a search
+            (GridSearchCV), its best estimator.
         X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
             A few images.
-        target : label, default=None
+        target : label or array-like of shape (n_samples,), default=None
             As in :func:`class_evidence`.
         ax, n_cols, cmap, colorbar, im_kw, curve_kwargs
             See :meth:`plot`.
@@ -179,7 +182,7 @@ class ClassEvidenceDisplay:
         inputs = Inputs(estimator, X)
         found = _find_evidence(inputs, target)
         extent = map_extent(inputs.network, len(inputs.network.stages) - 1)
-        display = cls(found.evidence, found.offset, found.target, inputs.images, extent)
+        display = cls(found.evidence, found.offset, found.target, inputs.pictures, extent)
         return display.plot(ax, n_cols=n_cols, cmap=cmap, colorbar=colorbar, im_kw=im_kw, curve_kwargs=curve_kwargs)
 
     def plot(self, ax=None, *, n_cols=8, cmap=SIGNED, colorbar=True, im_kw=None, curve_kwargs=None):

@@ -26,8 +26,9 @@ def feature_maps(estimator, X, *, layer=-1):
 
     Parameters
     ----------
-    estimator : ConvSigmoidClassifier or Pipeline
-        Fitted; a Pipeline must end in such a classifier, and its other steps transform X.
+    estimator : ConvSigmoidClassifier, Pipeline or search
+        Fitted; a Pipeline must end in such a classifier, and its other steps transform X. Of a search
+        (GridSearchCV), its best estimator.
     X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
         Images as in `fit`.
     layer : int, default=-1
@@ -115,8 +116,9 @@ class FeatureMapsDisplay:
 
         Parameters
         ----------
-        estimator : ConvSigmoidClassifier or Pipeline
-            Fitted; a Pipeline must end in such a classifier, and its other steps transform X.
+        estimator : ConvSigmoidClassifier, Pipeline or search
+            Fitted; a Pipeline must end in such a classifier, and its other steps transform X. Of a search
+            (GridSearchCV), its best estimator.
         X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
             A few images.
         layer : int, default=-1
@@ -135,7 +137,7 @@ class FeatureMapsDisplay:
         """
         inputs = Inputs(estimator, X)
         number = find_layer(inputs.network, layer)
-        display = cls(inputs.feature_maps(number), inputs.images, layer=number)
+        display = cls(inputs.feature_maps(number), inputs.pictures, layer=number)
         return display.plot(ax, n_cols=n_cols, cmap=cmap, colorbar=colorbar, im_kw=im_kw, curve_kwargs=curve_kwargs)
 
     def plot(self, ax=None, *, n_cols=8, cmap=None, colorbar=True, im_kw=None, curve_kwargs=None):

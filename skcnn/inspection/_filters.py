@@ -73,8 +73,8 @@ class FiltersDisplay:
 
         Parameters
         ----------
-        estimator : ConvSigmoidClassifier or Pipeline
-            Fitted; a Pipeline must end in such a classifier.
+        estimator : ConvSigmoidClassifier, Pipeline or search
+            Fitted; a Pipeline must end in such a classifier. Of a search (GridSearchCV), its best estimator.
         layer : int, default=0
             Which convolution, from 0; negative numbers count from the last.
         ax, n_cols, cmap, colorbar, im_kw, curve_kwargs
@@ -91,7 +91,7 @@ class FiltersDisplay:
         ValueError, TypeError
             If there is no such layer, or it is another estimator.
         """
-        classifier = find_classifier(estimator)
+        classifier, _ = find_classifier(estimator)
         number = find_layer(classifier._network, layer)
         display = cls(np.moveaxis(classifier.coefs_[number], 1, -1).copy(), layer=number)
         return display.plot(ax, n_cols=n_cols, cmap=cmap, colorbar=colorbar, im_kw=im_kw, curve_kwargs=curve_kwargs)

@@ -3,25 +3,35 @@
 from dataclasses import replace
 
 import numpy as np
+from sklearn.base import OneToOneFeatureMixin
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn.fitted import FittedNetwork
-from skcnn.images import read_images
+from skcnn.images import as_rows, read_images
 from skcnn.threads import count_threads
 from skcnn.validation import check_integer
 
 
 def find_classifier(estimator):
-    """The fitted classifier itself, which may be the last step of a Pipeline."""
-    classifier = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    """The fitted classifier itself, and the Pipeline of the steps before it, or None; of a search, of the best."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    classifier, steps = estimator, None
+    if isinstance(estimator, Pipeline):
+        classifier = estimator[-1]
+        steps = estimator[:-1] if len(estimator) > 1 else None
     if not isinstance(classifier, FittedNetwork):
         raise TypeError(
-            "estimator must be a ConvSigmoidClassifier, or a Pipeline that ends in one; got "
+            "estimator must be a ConvSigmoidClassifier, a Pipeline that ends in one, or a fitted search of either; got "
             f"{type(classifier).__name__}."
         )
     check_is_fitted(classifier)
-    return classifier
+    return classifier, steps
+
+
+def keeps_pixels(steps):
+    """Whether steps before the classifier change pixels one by one, as scalers do: then X itself is a picture of it."""
+    return all(step in (None, "passthrough") or isinstance(step, OneToOneFeatureMixin) for _, step in steps.steps)
 
 
 def find_layer(network, layer):
@@ -40,7 +50,7 @@ class Inputs:
 
     Parameters
     ----------
-    estimator : ConvSigmoidClassifier or Pipeline
+    estimator : ConvSigmoidClassifier, Pipeline or search
         Fitted; the steps of a Pipeline before the last one transform X.
     X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
 
@@ -52,15 +62,19 @@ class Inputs:
         Of it.
     labels : skcnn.targets.Labels
     rows : ndarray of shape (n_samples, n_features)
+    pictures : ndarray of shape (n_samples, height, width, n_channels)
+        The images to draw: X, unless steps of a Pipeline make other images of it than a scaler would.
     """
 
     def __init__(self, estimator, X):
-        classifier = find_classifier(estimator)
-        if isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+        classifier, steps = find_classifier(estimator)
+        read = X if steps is None else steps.transform(X)
         model = classifier._model
         self.network, self.parameters, self.labels = model.network.folded, model.folded, model.labels
-        self.rows, _, _ = read_images(classifier, X, reset=False, image_shape=self.network.image_shape)
+        self.rows, _, _ = read_images(classifier, read, reset=False, image_shape=self.network.image_shape)
+        self.pictures = self.images
+        if steps is not None and keeps_pixels(steps):
+            self.pictures = np.asarray(as_rows(X)[0]).reshape(self.pictures.shape)
         self._n_threads = count_threads(classifier.n_jobs)
 
     @property
@@ -98,8 +112,8 @@ class Inputs:
         Parameters
         ----------
         logits : ndarray of shape (n_samples, n_outputs)
-        target : label or None
-            A class, or the number of a label; None is the most probable one of each sample.
+        target : label, sequence of labels, or None
+            A class, or the number of a label, for all samples or one for each; None is the most probable one of each.
 
         Returns
         -------
@@ -111,7 +125,7 @@ class Inputs:
         """
         classes, single = self.labels.classes, self.labels.n_outputs == 1
         if target is not None:
-            codes = np.full(len(logits), find_class(classes, target))
+            codes = find_classes(classes, target, len(logits))
         else:
             codes = (logits[:, 0] > 0).astype(np.intp) if single else logits.argmax(axis=1)
         if single:
@@ -119,13 +133,16 @@ class Inputs:
         return codes, np.ones_like(codes), classes[codes]
 
 
-def find_class(classes, target):
-    """Where `target` stands among the classes."""
-    if np.ndim(target) == 0:
-        for code, label in enumerate(classes.tolist()):
-            if label == target:
-                return code
-    raise ValueError(f"target={target!r} must be None or one of the classes {classes.tolist()}.")
+def find_classes(classes, target, n_samples):
+    """Where each sample's target stands among the classes; a label is the target of all."""
+    targets = np.asarray(target)
+    if targets.ndim and targets.shape != (n_samples,):
+        raise ValueError(f"target of shape {targets.shape} must be a label, or one for each of {n_samples} samples.")
+    known, labels = classes.tolist(), np.atleast_1d(targets).tolist()
+    for label in labels:
+        if label not in known:
+            raise ValueError(f"target={label!r} must be None or one of the classes {known}.")
+    return np.full(n_samples, [known.index(label) for label in labels], dtype=np.intp)
 
 
 def truncate(network, parameters, number):

@@ -55,8 +55,9 @@ class LossCurveDisplay:
 
         Parameters
         ----------
-        estimator : estimator or Pipeline
-            Fitted, with a `loss_curve_`: a ConvSigmoidClassifier, an MLPClassifier; or a Pipeline that ends in one.
+        estimator : estimator, Pipeline or search
+            Fitted, with a `loss_curve_`: a ConvSigmoidClassifier, an MLPClassifier; a Pipeline that ends in one; or a
+            search of either.
         name : str, default=None
             For the legend; None is the name of the estimator's class.
         ax, curve_kwargs
@@ -73,6 +74,7 @@ class LossCurveDisplay:
         TypeError
             If it has no `loss_curve_`.
         """
+        estimator = getattr(estimator, "best_estimator_", estimator)
         estimator = estimator[-1] if isinstance(estimator, Pipeline) else estimator
         check_is_fitted(estimator)
         if not hasattr(estimator, "loss_curve_"):
@@ -114,6 +116,7 @@ class LossCurveDisplay:
             raise ValueError(f"curve_kwargs must be None, a dict or a list of {len(curves)}; got {curve_kwargs!r}.")
         if ax is None:
             _, ax = plt.subplots()
+            ax.xaxis.get_major_locator().set_params(integer=True)
         name = self.name if name is None else name
         color, lines = None, {}
         for (kind, curve), given in zip(curves.items(), styles, strict=True):

@@ -6,7 +6,7 @@ from sklearn.utils import Bunch, check_consistent_length, column_or_1d
 
 from skcnn.fitted import FittedNetwork
 from skcnn.images import as_rows, check_image_shape
-from skcnn.inspection._inputs import Inputs, find_classifier
+from skcnn.inspection._inputs import Inputs
 from skcnn.inspection._plotting import cell_size, draw_image, empty_like, fill_grid, is_signal, limits, make_axes, style
 from skcnn.validation import check_integer
 
@@ -146,8 +146,9 @@ class MisclassifiedDisplay:
         Parameters
         ----------
         estimator : classifier or Pipeline
-            Fitted, with `predict_proba`. Of a ConvSigmoidClassifier in a Pipeline, the images are drawn as the steps
-            before make them; of another classifier, X is taken for images as ConvSigmoidClassifier takes it.
+            Fitted, with `predict_proba`. Of a ConvSigmoidClassifier in a Pipeline, X is drawn if the other steps
+            transform pixels one by one, as scalers do, and what they make of it otherwise; of another classifier, X is
+            taken for images as ConvSigmoidClassifier takes it.
         X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             The true labels.
@@ -167,10 +168,9 @@ class MisclassifiedDisplay:
         ValueError, TypeError
             If X and y do not go with it.
         """
-        last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-        if isinstance(last, FittedNetwork):
-            find_classifier(estimator)
-            images = Inputs(estimator, X).images
+        best = getattr(estimator, "best_estimator_", estimator)
+        if isinstance(best[-1] if isinstance(best, Pipeline) else best, FittedNetwork):
+            images = Inputs(estimator, X).pictures
             image_shape = images.shape[1:]
         else:
             images, image_shape = X, None
@@ -273,7 +273,7 @@ class MisclassifiedDisplay:
         n_images = len(images)
         signal = is_signal(images.shape[1:])
         used = fill_grid(n_images, n_cols) if n_images else np.zeros((0, 0), dtype=bool)
-        cell = (2.2, 1.2) if signal else cell_size(1.3, images.shape[1:], above=0.25)
+        cell = (2.2, 1.4) if signal else cell_size(1.3, images.shape[1:], above=0.4)
         self.figure_, self.bounding_ax_, self.axes_ = make_axes(ax, used, self._title(n_images), cell=cell)
         self.im_, self.line_, self.text_ = (empty_like(self.axes_) for _ in range(3))
         artists = self.line_ if signal else self.im_
@@ -289,7 +289,7 @@ class MisclassifiedDisplay:
     def _label(self, number):
         true, predicted = spell_labels(self.y_true[number]), spell_labels(self.y_pred[number])
         sure = "" if self.confidence is None else f" ({self.confidence[number]:.2f})"
-        return f"{true}, not {predicted}{sure}"
+        return f"{true}\ntaken for {predicted}{sure}"
 
     def _title(self, n_images):
         if self.n_mistakes is None:

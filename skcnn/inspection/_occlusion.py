@@ -19,19 +19,21 @@ def occlusion(estimator, X, *, target=None, patch_size=4, stride=1, baseline=0):
 
     Parameters
     ----------
-    estimator : ConvSigmoidClassifier or Pipeline
-        Fitted; a Pipeline must end in such a classifier, and its other steps transform X.
+    estimator : ConvSigmoidClassifier, Pipeline or search
+        Fitted; a Pipeline must end in such a classifier, and its other steps transform X. Of a search
+        (GridSearchCV), its best estimator.
     X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
         Images as in `fit`.
-    target : label, default=None
-        The class that is asked about, or with several labels a sample the number of one. None is the most probable
-        one of each sample as it is.
+    target : label or array-like of shape (n_samples,), default=None
+        The class that is asked about, for all samples or one for each; with several labels a sample, numbers of them.
+        None is the class that is predicted for each as it is.
     patch_size : int or tuple of (height, width), default=4
         In pixels. An int is clipped to the sides of the image, a pair must fit.
     stride : int or tuple of (rows, columns), default=1
         Pixels from one position to the next.
     baseline : float, default=0
-        What pixels are covered with, on the scale of X.
+        What pixels are covered with, on the scale of what the classifier itself reads: behind a StandardScaler, 0 is
+        the mean image.
 
     Returns
     -------
@@ -175,8 +177,9 @@ class OcclusionDisplay:
 
         Parameters
         ----------
-        estimator : ConvSigmoidClassifier or Pipeline
-            Fitted; a Pipeline must end in such a classifier, and its other steps transform X.
+        estimator : ConvSigmoidClassifier, Pipeline or search
+            Fitted; a Pipeline must end in such a classifier, and its other steps transform X. Of a search
+            (GridSearchCV), its best estimator.
         X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
             A few images.
         target, patch_size, stride, baseline
@@ -195,7 +198,7 @@ class OcclusionDisplay:
         """
         inputs = Inputs(estimator, X)
         drops, classes, extent = _cover(inputs, target, patch_size, stride, baseline)
-        display = cls(drops, classes, inputs.images, extent)
+        display = cls(drops, classes, inputs.pictures, extent)
         return display.plot(ax, n_cols=n_cols, cmap=cmap, colorbar=colorbar, im_kw=im_kw, curve_kwargs=curve_kwargs)
 
     def plot(self, ax=None, *, n_cols=8, cmap=SIGNED, colorbar=True, im_kw=None, curve_kwargs=None):

@@ -63,7 +63,22 @@ def test_of_a_maximum_one_position_counts():
     assert_allclose(found.evidence, expected, atol=1e-14)
 
 
-@pytest.mark.parametrize("target", [3, "0", [1], 1.5])
+def test_a_target_for_each():
+    for kind in ("grey", "strings", "two classes"):
+        clf, X = fit_kind(kind)
+        targets = clf.classes_[np.arange(len(X)) % len(clf.classes_)]
+        found = class_evidence(clf, X, target=targets)
+        assert_array_equal(found.target, targets)
+        for sample, target in enumerate(targets):
+            one = class_evidence(clf, X[[sample]], target=target)
+            assert_allclose(found.evidence[[sample]], one.evidence, rtol=1e-5, atol=1e-6)
+            assert_allclose(found.offset[[sample]], one.offset)
+        assert class_evidence(clf, X[:2], target=list(targets[:2])).target.tolist() == targets[:2].tolist()
+    with pytest.raises(ValueError, match=r"target of shape \(3,\) must be a label, or one for each of 2 samples"):
+        class_evidence(clf, X[:2], target=targets[:3])
+
+
+@pytest.mark.parametrize("target", [3, "0", [3] * 24, 1.5])
 def test_no_such_target(target):
     clf, X = fit_kind("grey")
     with pytest.raises(ValueError, match=r"must be None or one of the classes \[0, 1, 2\]"):

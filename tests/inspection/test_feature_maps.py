@@ -84,7 +84,7 @@ def test_wrong_estimators_and_images(stack):
     clf, X = stack
     with pytest.raises(NotFittedError):
         feature_maps(ConvSigmoidClassifier(), X)
-    with pytest.raises(TypeError, match="must be a ConvSigmoidClassifier, or a Pipeline that ends in one; got Funct"):
+    with pytest.raises(TypeError, match="a Pipeline that ends in one, or a fitted search of either; got Funct"):
         feature_maps(FunctionTransformer(), X)
     with pytest.raises(ValueError, match=r"images of shape \(9, 8\)"):
         feature_maps(clf, X[..., 0])

@@ -84,7 +84,7 @@ def test_display_of_an_estimator(kind):
     last = wrong[6]
     if kind != "colour, stack":
         assert_array_equal(display.im_[1, 2].get_array(), X[last])
-    expected = f"{y[last]}, not {clf.predict(X[[last]])[0]} ({p[last].max():.2f})"
+    expected = f"{y[last]}\ntaken for {clf.predict(X[[last]])[0]} ({p[last].max():.2f})"
     assert display.text_[1, 2] is display.axes_[1, 2].title
     assert display.text_[1, 2].get_text() == expected
     assert display.figure_.get_suptitle() == f"{len(wrong)} of 24 misclassified, the surest 7"
@@ -96,14 +96,14 @@ def test_display_of_labels():
     y[:, :2] = 1
     display = MisclassifiedDisplay.from_estimator(clf, X, y)
     text = display.text_[0, 0].get_text()
-    assert text.startswith("0+1, not ")
+    assert text.startswith("0+1\ntaken for ")
 
 
 def test_display_of_signals():
     _, X = fit_kind("signal")
     display = MisclassifiedDisplay.from_predictions(np.zeros(3), [0, 1, 1], X[:3].reshape(3, 40))
     assert_array_equal(display.line_[0, 1].get_ydata(), X[2, 0])
-    assert display.text_[0, 1].get_text() == "0.0, not 1"
+    assert display.text_[0, 1].get_text() == "0.0\ntaken for 1"
     assert display.figure_.get_suptitle() == "2 of 3 misclassified"
 
 
