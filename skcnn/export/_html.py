@@ -73,6 +73,10 @@ def to_html(estimator, path, *, images=None, labels=None):
     """
     model = fitted_model(estimator)
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"path={str(path)!r} is a folder; it must be a file's.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"path={str(path)!r} lies in a folder that does not exist.")
     page = _make_page(_describe(estimator, model, images, labels), type(estimator).__name__)
     part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
@@ -152,7 +156,7 @@ def _read(estimator, images):
         return np.empty((0, network.n_features), dtype=np.uint8)
     rows, _, _ = read_images(estimator, images, reset=False, image_shape=network.image_shape)
     if len(rows) > MOST_IMAGES:
-        raise ValueError(f"images are {len(rows)}; it takes at most {MOST_IMAGES}.")
+        raise ValueError(f"images has {len(rows)} images, and may have {MOST_IMAGES}: pass images[:{MOST_IMAGES}].")
     return rows
 
 

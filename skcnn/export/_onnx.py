@@ -23,8 +23,8 @@ def to_onnx(estimator, *, dtype="float32", target_opset=17):
     Parameters
     ----------
     estimator : ConvSigmoidClassifier
-        A fitted one. What is made of others with it, a Pipeline say, is for `skl2onnx.to_onnx`; see
-        `register_onnx_converter`.
+        A fitted one. `skl2onnx.to_onnx` takes a Pipeline that ends in one, and after `register_onnx_converter` an
+        ensemble.
     dtype : {"float32", "float64", "uint8"} or numpy dtype, default="float32"
         Of the pixels. Bytes (uint8) are computed with in float32. In float64 the model is as exact as one that was
         trained in float64, but onnxruntime has no convolution of float64; onnx's own `ReferenceEvaluator` has.

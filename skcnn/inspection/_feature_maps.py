@@ -16,6 +16,7 @@ from skcnn.inspection._plotting import (
     is_signal,
     limits,
     make_axes,
+    with_channels,
 )
 
 
@@ -163,7 +164,7 @@ class FeatureMapsDisplay:
         -------
         self : FeatureMapsDisplay
         """
-        maps, images = np.asarray(self.maps), np.asarray(self.images)
+        maps, images = np.asarray(self.maps), with_channels(self.images)
         signed = bool((maps < 0).any())
         bounds, image_bounds = limits(maps, signed=signed), limits(images)
         signal = is_signal(images.shape[1:])

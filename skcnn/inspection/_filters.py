@@ -17,6 +17,7 @@ from skcnn.inspection._plotting import (
     is_signal,
     limits,
     make_axes,
+    with_channels,
 )
 
 
@@ -117,7 +118,7 @@ class FiltersDisplay:
         -------
         self : FiltersDisplay
         """
-        filters = np.asarray(self.filters)
+        filters = with_channels(self.filters)
         n_filters, height, width, n_channels = filters.shape
         signal = is_signal((height, width))
         wide = n_channels > 3

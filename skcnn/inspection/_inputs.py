@@ -13,13 +13,22 @@ from skcnn.threads import count_threads
 from skcnn.validation import check_integer
 
 
+def unwrap(estimator):
+    """The last estimator of Pipelines and of the best ones of fitted searches, and the steps before it."""
+    steps = []
+    while True:
+        if isinstance(estimator, Pipeline):
+            steps += [step for _, step in estimator.steps[:-1] if step is not None and step != "passthrough"]
+            estimator = estimator[-1]
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        else:
+            return estimator, steps
+
+
 def find_classifier(estimator):
-    """The fitted classifier itself, and the Pipeline of the steps before it, or None; of a search, of the best."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    classifier, steps = estimator, None
-    if isinstance(estimator, Pipeline):
-        classifier = estimator[-1]
-        steps = estimator[:-1] if len(estimator) > 1 else None
+    """The fitted classifier itself, and the steps before it."""
+    classifier, steps = unwrap(estimator)
     if not isinstance(classifier, FittedNetwork):
         raise TypeError(
             "estimator must be a ConvSigmoidClassifier, a Pipeline that ends in one, or a fitted search of either; got "
@@ -30,8 +39,8 @@ def find_classifier(estimator):
 
 
 def keeps_pixels(steps):
-    """Whether steps before the classifier change pixels one by one, as scalers do: then X itself is a picture of it."""
-    return all(step in (None, "passthrough") or isinstance(step, OneToOneFeatureMixin) for _, step in steps.steps)
+    """Whether these steps change pixels one by one, as scalers do: then X itself can be drawn."""
+    return all(isinstance(step, OneToOneFeatureMixin) for step in steps)
 
 
 def find_layer(network, layer):
@@ -68,12 +77,14 @@ class Inputs:
 
     def __init__(self, estimator, X):
         classifier, steps = find_classifier(estimator)
-        read = X if steps is None else steps.transform(X)
+        read = X
+        for step in steps:
+            read = step.transform(read)
         model = classifier._model
         self.network, self.parameters, self.labels = model.network.folded, model.folded, model.labels
         self.rows, _, _ = read_images(classifier, read, reset=False, image_shape=self.network.image_shape)
         self.pictures = self.images
-        if steps is not None and keeps_pixels(steps):
+        if steps and keeps_pixels(steps):
             self.pictures = np.asarray(as_rows(X)[0]).reshape(self.pictures.shape)
         self._n_threads = count_threads(classifier.n_jobs)
 

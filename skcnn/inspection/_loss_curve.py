@@ -1,9 +1,9 @@
 """The loss after each epoch."""
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skcnn.inspection._inputs import unwrap
 from skcnn.inspection._plotting import style
 
 
@@ -73,14 +73,17 @@ class LossCurveDisplay:
             If the estimator is not fitted.
         TypeError
             If it has no `loss_curve_`.
+        ValueError
+            If that is empty: nothing was trained since `from_keras`.
         """
-        estimator = getattr(estimator, "best_estimator_", estimator)
-        estimator = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        estimator, _ = unwrap(estimator)
         check_is_fitted(estimator)
         if not hasattr(estimator, "loss_curve_"):
             raise TypeError(
                 f"estimator must have a loss_curve_, as ConvSigmoidClassifier has; got {type(estimator).__name__}."
             )
+        if not len(estimator.loss_curve_):
+            raise ValueError("estimator has an empty loss_curve_: it has not been trained, only made of another model.")
         display = cls(
             estimator.loss_curve_,
             validation_loss_curve=getattr(estimator, "validation_loss_curve_", None),
@@ -123,6 +126,8 @@ class LossCurveDisplay:
             # The validation loss in the colour of the training loss: several models may share axes.
             linestyle = "-" if kind == "training" else "--"
             defaults = {"label": f"{name}, {kind}" if name else kind.capitalize(), "linestyle": linestyle}
+            if len(curve) == 1:
+                defaults["marker"] = "o"
             if color is not None:
                 defaults["color"] = color
             (lines[kind],) = ax.plot(np.arange(1, len(curve) + 1), curve, **style(Line2D, defaults, given))
@@ -132,6 +137,7 @@ class LossCurveDisplay:
         if self.validation_scores is not None and len(self.validation_scores):
             best = int(np.argmax(self.validation_scores))
             label = f"best validation score {self.validation_scores[best]:.3f}, epoch {best + 1}"
+            label = f"{name}, {label}" if name else label
             self.best_line_ = ax.axvline(best + 1, color=color, linestyle=":", linewidth=1, label=label)
         ax.set(xlabel="Epoch", ylabel="Loss")
         ax.legend()

@@ -1,13 +1,22 @@
 """The mistakes of a classifier, the surest first."""
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, check_consistent_length, column_or_1d
 
 from skcnn.fitted import FittedNetwork
 from skcnn.images import as_rows, check_image_shape
-from skcnn.inspection._inputs import Inputs
-from skcnn.inspection._plotting import cell_size, draw_image, empty_like, fill_grid, is_signal, limits, make_axes, style
+from skcnn.inspection._inputs import Inputs, unwrap
+from skcnn.inspection._plotting import (
+    cell_size,
+    draw_image,
+    empty_like,
+    fill_grid,
+    is_signal,
+    limits,
+    make_axes,
+    style,
+    with_channels,
+)
 from skcnn.validation import check_integer
 
 
@@ -33,7 +42,7 @@ def misclassified(y_true, y_pred, *, classes=None):
     Raises
     ------
     ValueError
-        If the shapes do not go together.
+        If shapes, types or classes do not go together, or probabilities are not between 0 and 1.
 
     Examples
     --------
@@ -49,7 +58,7 @@ def misclassified(y_true, y_pred, *, classes=None):
         return _several_labels(y_true, y_pred)
     y_true = column_or_1d(y_true)
     if y_pred.ndim == 1 or y_pred.shape[1:] == (1,):
-        labels, confidence = column_or_1d(y_pred), None
+        labels, confidence = _check_labels(y_true, column_or_1d(y_pred)), None
         indices = np.flatnonzero(labels != y_true)
     else:
         classes = np.unique(y_true) if classes is None else np.asarray(classes)
@@ -57,6 +66,12 @@ def misclassified(y_true, y_pred, *, classes=None):
             raise ValueError(
                 f"y_pred of shape {y_pred.shape} must have a column for each of the classes {classes.tolist()}; pass "
                 "`classes` if some are not in y_true."
+            )
+        _check_probabilities(y_pred)
+        if len(unknown := np.setdiff1d(y_true, classes)) or len(np.unique(classes)) < len(classes):
+            raise ValueError(
+                f"classes={classes.tolist()} must be distinct and hold all labels of y_true; these are missing: "
+                f"{unknown.tolist()}."
             )
         codes = y_pred.argmax(axis=1)
         labels, confidence = classes[codes], y_pred.max(axis=1)
@@ -66,14 +81,40 @@ def misclassified(y_true, y_pred, *, classes=None):
     return Bunch(indices=indices, y_pred=labels[indices], confidence=confidence)
 
 
+def _predict(estimator, X):
+    """Probabilities, (n_samples, n_labels) where each label has its own; or labels, if there are none."""
+    if not hasattr(estimator, "predict_proba"):
+        return estimator.predict(X)
+    p = estimator.predict_proba(X)
+    return np.column_stack([of_label[:, 1] for of_label in p]) if isinstance(p, list) else p
+
+
 def as_array(labels):
     """Labels or probabilities as an array; indicators may be sparse."""
     return np.asarray(labels.toarray() if hasattr(labels, "toarray") else labels)
 
 
+def _check_labels(y_true, y_pred):
+    """Predicted labels, which must be of the kind of the true ones; probabilities of one class are not."""
+    if (y_true.dtype.kind in "US") != (y_pred.dtype.kind in "US"):
+        raise ValueError(f"y_pred of {y_pred.dtype} must hold labels of the type of y_true, {y_true.dtype}.")
+    if y_pred.dtype.kind == "f" and not (np.isin(y_pred, y_true) | (y_pred == np.round(y_pred))).all():
+        raise ValueError(
+            "y_pred must be labels, or probabilities with a column for each class; got fractions of shape "
+            f"{y_pred.shape}. Of two classes, pass both columns of predict_proba(X)."
+        )
+    return y_pred
+
+
+def _check_probabilities(p):
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError("y_pred with a column for each class must be probabilities, from 0 to 1; some are not.")
+
+
 def _several_labels(y_true, y_pred):
     if y_pred.shape != y_true.shape:
         raise ValueError(f"y_pred of shape {y_pred.shape} must have the shape of y_true, {y_true.shape}.")
+    _check_probabilities(y_pred)
     labels = (y_pred > 0.5).astype(int)
     wrong = labels != y_true
     confidence = np.where(wrong, np.abs(y_pred - y_true), 0).max(axis=1)
@@ -139,19 +180,33 @@ class MisclassifiedDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, *, n_images=25, ax=None, n_cols=5, im_kw=None, curve_kwargs=None, text_kw=None
+        cls,
+        estimator,
+        X,
+        y,
+        *,
+        image_shape=None,
+        n_images=25,
+        ax=None,
+        n_cols=5,
+        im_kw=None,
+        curve_kwargs=None,
+        text_kw=None,
     ):
         """Draw the mistakes of a fitted classifier.
 
         Parameters
         ----------
-        estimator : classifier or Pipeline
-            Fitted, with `predict_proba`. Of a ConvSigmoidClassifier in a Pipeline, X is drawn if the other steps
-            transform pixels one by one, as scalers do, and what they make of it otherwise; of another classifier, X is
-            taken for images as ConvSigmoidClassifier takes it.
+        estimator : classifier, Pipeline or search
+            Fitted, with `predict_proba`; without it, the first mistakes of `predict` are drawn. Of a
+            ConvSigmoidClassifier in a Pipeline, X is drawn if the other steps transform pixels one by one, as scalers
+            do, and what they make of it otherwise; of another classifier, X is taken for images as
+            ConvSigmoidClassifier takes it.
         X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             The true labels.
+        image_shape : tuple of (height, width) or (height, width, n_channels), default=None
+            What a row of X is, for another classifier than ConvSigmoidClassifier.
         n_images : int, default=25
             How many are drawn, at most.
         ax, n_cols, im_kw, curve_kwargs, text_kw
@@ -168,15 +223,13 @@ class MisclassifiedDisplay:
         ValueError, TypeError
             If X and y do not go with it.
         """
-        best = getattr(estimator, "best_estimator_", estimator)
-        if isinstance(best[-1] if isinstance(best, Pipeline) else best, FittedNetwork):
+        images = X
+        if isinstance(unwrap(estimator)[0], FittedNetwork):
             images = Inputs(estimator, X).pictures
             image_shape = images.shape[1:]
-        else:
-            images, image_shape = X, None
         return cls.from_predictions(
             y,
-            estimator.predict_proba(X),
+            _predict(estimator, X),
             images,
             classes=estimator.classes_,
             image_shape=image_shape,
@@ -269,7 +322,7 @@ class MisclassifiedDisplay:
         """
         from matplotlib.text import Text
 
-        images = np.asarray(self.images)
+        images = with_channels(self.images)
         n_images = len(images)
         signal = is_signal(images.shape[1:])
         used = fill_grid(n_images, n_cols) if n_images else np.zeros((0, 0), dtype=bool)

@@ -5,7 +5,7 @@ import numpy as np
 from skcnn.inspection._inputs import Inputs, grid_edges
 from skcnn.inspection._overlay import draw_overlays
 from skcnn.inspection._plotting import SIGNED
-from skcnn.validation import check_integer, check_real
+from skcnn.validation import check_integer, check_real, is_sequence
 
 # Values of covered images that are held at a time.
 _BLOCK = 2**20
@@ -91,7 +91,7 @@ def _cover(inputs, target, patch_size, stride, baseline):
 def check_patch(patch_size, sides):
     """(height, width): an int is clipped to the sides, a pair must fit."""
     patch = check_pair("patch_size", patch_size)
-    if not isinstance(patch_size, tuple | list):
+    if not is_sequence(patch_size):
         return tuple(min(size, side) for size, side in zip(patch, sides, strict=True))
     if any(size > side for size, side in zip(patch, sides, strict=True)):
         raise ValueError(f"patch_size={patch_size!r} must fit into images of {sides[0]} x {sides[1]} pixels.")
@@ -100,7 +100,7 @@ def check_patch(patch_size, sides):
 
 def check_pair(name, value):
     """A pair of positive integers; an int stands for two of it."""
-    pair = value if isinstance(value, tuple | list) else (value, value)
+    pair = value if is_sequence(value) else (value, value)
     if len(pair) != 2:
         raise ValueError(f"{name}={value!r} must be an integer or a pair of them.")
     return tuple(check_integer(name, one, 1) for one in pair)

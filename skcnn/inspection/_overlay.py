@@ -13,6 +13,7 @@ from skcnn.inspection._plotting import (
     is_signal,
     limits,
     make_axes,
+    with_channels,
 )
 
 # Of the channels of a signal, before colours.
@@ -35,7 +36,7 @@ def draw_overlays(display, maps, extent, titles, label, title, ax, n_cols, cmap,
     label, title : str
         Of the colour bar, and of all.
     """
-    images = np.asarray(display.images)
+    images = with_channels(display.images)
     bounds, image_bounds = limits(maps, signed=True), limits(images)
     signal = is_signal(images.shape[1:])
     if signal:
@@ -79,5 +80,7 @@ def _outline(ax, image):
     height, width, n_channels = image.shape
     low, high = image.min(), image.max()
     if n_channels == 1 and min(height, width) > 1 and high > low:
-        ax.contour(image[:, :, 0], levels=[(float(low) + float(high)) / 2], colors="0.25", linewidths=0.6)
+        ax.contour(
+            image[:, :, 0], levels=[(float(low) + float(high)) / 2], colors="0.25", linewidths=0.6, linestyles="solid"
+        )
     ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))

@@ -52,7 +52,7 @@ def make_axes(ax, used, title, *, cell, width_ratios=None, extra=0.0):
     n_rows, n_cols = used.shape
     n_used = int(used.sum())
     if n_used > _MOST_AXES:
-        raise ValueError(f"This needs {n_used} axes, of at most {_MOST_AXES}: pass fewer images.")
+        raise ValueError(f"This needs {n_used} axes, of at most {_MOST_AXES}: draw less, a part of the images say.")
     axes = np.full(used.shape, None, dtype=object)
     if ax is not None and not isinstance(ax, plt.Axes):
         return use_axes(ax, used, axes)
@@ -115,6 +115,14 @@ def is_signal(shape):
     return 1 in shape[:2] and max(shape[:2]) > 1
 
 
+def with_channels(images):
+    """(n_images, height, width, n_channels), of which n_channels may be left out where it is 1."""
+    images = np.asarray(images)
+    if images.ndim not in (3, 4):
+        raise ValueError(f"images and filters must have 3 or 4 axes to be drawn; got shape {images.shape}.")
+    return images if images.ndim == 4 else images[..., np.newaxis]
+
+
 def limits(values, *, signed=False):
     """What stands at the ends of a scale: equally far from 0 if signs matter."""
     low, high = float(np.min(values)), float(np.max(values))
@@ -142,7 +150,9 @@ def draw_map(ax, values, bounds, *, cmap, im_kw=None, **options):
     """Values (height, width) by a colour map."""
     from matplotlib.image import AxesImage
 
-    defaults = {"cmap": cmap, "vmin": bounds[0], "vmax": bounds[1], "interpolation": "nearest", **options}
+    defaults = {"cmap": cmap, "interpolation": "nearest", **options}
+    if "norm" not in (im_kw or {}):
+        defaults |= {"vmin": bounds[0], "vmax": bounds[1]}
     artist = ax.imshow(values, **style(AxesImage, defaults, im_kw))
     bare(ax)
     return artist

@@ -142,7 +142,7 @@ def test_errors(tmp_path, fitted, digits):
         to_html(clone(fitted), path)
     with pytest.raises(TypeError, match="must be a fitted ConvSigmoidClassifier; got Pipeline"):
         to_html(make_pipeline(fitted), path)
-    with pytest.raises(ValueError, match="images are 51; it takes at most 50"):
+    with pytest.raises(ValueError, match=r"images has 51 images, and may have 50: pass images\[:50\]"):
         to_html(fitted, path, images=X[:51])
     with pytest.raises(ValueError, match="expecting 64 features"):
         to_html(fitted, path, images=X[:5, :60])
@@ -152,6 +152,8 @@ def test_errors(tmp_path, fitted, digits):
         to_html(fitted, path, labels=[1])
     with pytest.raises(ValueError, match="images must hold no values too large for float32"):
         to_html(fitted, path, images=X[:2] * 1e300)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"a\.html' lies in a folder that does not exist"):
         to_html(fitted, tmp_path / "no folder" / "a.html")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        to_html(fitted, tmp_path)
     assert not path.exists()

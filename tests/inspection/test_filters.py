@@ -122,3 +122,14 @@ def test_axes_outside_a_grid(pyplot):
 
 def test_filters_that_are_all_0():
     assert FiltersDisplay(np.zeros((2, 3, 3, 1))).plot().im_[0, 0].get_clim() == (-1, 1)
+
+
+def test_filters_without_channels_and_a_norm():
+    matplotlib = pytest.importorskip("matplotlib")
+    values = np.arange(12.0).reshape(3, 2, 2) - 6
+    display = FiltersDisplay(values, layer=0).plot()
+    assert_array_equal(display.im_[0, 1].get_array(), values[1])
+    norm = matplotlib.colors.Normalize(-1, 1)
+    assert FiltersDisplay(values, layer=0).plot(im_kw={"norm": norm}).im_[0, 0].norm is norm
+    with pytest.raises(ValueError, match=r"3 or 4 axes to be drawn; got shape \(2, 2\)"):
+        FiltersDisplay(values[0], layer=0).plot()

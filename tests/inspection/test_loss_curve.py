@@ -36,7 +36,7 @@ def test_validation(validated):
     epoch = validated.validation_scores_.index(best) + 1
     assert_array_equal(display.best_line_.get_xdata(), [epoch, epoch])
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert labels == ["net, training", "net, validation", f"best validation score {best:.3f}, epoch {epoch}"]
+    assert labels == ["net, training", "net, validation", f"net, best validation score {best:.3f}, epoch {epoch}"]
 
 
 def test_several_on_the_same_axes(pyplot, fitted, validated):
@@ -64,7 +64,9 @@ def test_a_perceptron(digits):
     display = LossCurveDisplay.from_estimator(mlp)
     assert_array_equal(display.line_.get_ydata(), mlp.loss_curve_)
     assert display.validation_line_ is None
-    assert display.best_line_.get_label().startswith(f"best validation score {mlp.best_validation_score_:.3f}")
+    assert display.best_line_.get_label().startswith(
+        f"MLPClassifier, best validation score {mlp.best_validation_score_:.3f}"
+    )
 
 
 def test_errors(digits):
@@ -78,3 +80,11 @@ def test_without_a_name():
     display = LossCurveDisplay([3.0, 2.0], validation_loss_curve=[3.5, 3.0]).plot()
     assert display.line_.get_label() == "Training"
     assert display.validation_line_.get_label() == "Validation"
+
+
+def test_nothing_to_draw_and_one_epoch(digits):
+    clf = ConvSigmoidClassifier(2, random_state=0).partial_fit(*digits, classes=range(10))
+    assert LossCurveDisplay.from_estimator(clf).line_.get_marker() == "o"
+    clf.loss_curve_ = []
+    with pytest.raises(ValueError, match="empty loss_curve_"):
+        LossCurveDisplay.from_estimator(clf)

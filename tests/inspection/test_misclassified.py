@@ -6,8 +6,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.svm import LinearSVC
 
 from skcnn import ConvSigmoidClassifier
 from skcnn.inspection import MisclassifiedDisplay, misclassified
@@ -52,6 +54,28 @@ def test_errors():
     assert misclassified(Y[:4], P[:4], classes=["a", "b", "c"]).indices.tolist() == [2, 1]
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         misclassified(Y[:4], P)
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_pred", "classes", "message"),
+    [
+        ([0, 1, 1], [0.2, 0.7, 0.1], None, r"got fractions of shape \(3,\)\. Of two classes, pass both columns"),
+        ([0, 1, 1], ["0", "1", "1"], None, "y_pred of <U1 must hold labels of the type of y_true, int64"),
+        (["a", "b"], [0, 1], None, "y_pred of int64 must hold labels of the type of y_true, <U1"),
+        ([0, 1], [[0.5, 0.5], [np.nan, 0.5]], None, "must be probabilities, from 0 to 1; some are not"),
+        ([0, 1], [[3.0, -1.0], [0.1, 0.5]], None, "must be probabilities, from 0 to 1; some are not"),
+        ([[0, 1], [1, 0]], [[3.0, -1.0], [0.1, 0.5]], None, "must be probabilities, from 0 to 1; some are not"),
+        ([0, 12], [[0.5, 0.5], [0.5, 0.5]], [0, 1], r"these are missing: \[12\]"),
+        ([0, 0], [[0.5, 0.5], [0.5, 0.5]], [0, 0], r"classes=\[0, 0\] must be distinct"),
+    ],
+)
+def test_what_would_make_wrong_mistakes(y_true, y_pred, classes, message):
+    with pytest.raises(ValueError, match=message):
+        misclassified(y_true, y_pred, classes=classes)
+
+
+def test_labels_of_halves():
+    assert misclassified([0.5, 1.5], [0.5, 0.5]).indices.tolist() == [1]
     with pytest.raises(ValueError, match=r"y_pred of shape \(3,\) must have the shape of y_true, \(3, 2\)"):
         misclassified(np.eye(3, 2), [0, 1, 1])
 
@@ -127,6 +151,25 @@ def test_another_classifier():
     display = MisclassifiedDisplay.from_estimator(clf, X, y)
     assert_array_equal(display.indices, wrong_of(clf, X, y)[0][:25])
     assert display.images.shape[1:] == (3, 3, 1)
+    display = MisclassifiedDisplay.from_estimator(clf, X, y, image_shape=(1, 3, 3))
+    assert display.images.shape[1:] == (1, 3, 3)
+
+
+def test_a_classifier_without_probabilities():
+    X = np.random.default_rng(0).normal(size=(30, 9))
+    y = np.arange(30) % 3
+    clf = LinearSVC(random_state=0).fit(X, y)
+    display = MisclassifiedDisplay.from_estimator(clf, X, y)
+    assert_array_equal(display.indices, np.flatnonzero(clf.predict(X) != y)[:25])
+    assert display.confidence is None
+
+
+def test_a_classifier_with_a_list_of_probabilities():
+    X = np.random.default_rng(0).normal(size=(30, 9))
+    y = np.stack([np.arange(30) % 2, np.arange(30) % 3 == 0], axis=1).astype(int)
+    clf = KNeighborsClassifier(3).fit(X, y)
+    display = MisclassifiedDisplay.from_estimator(clf, X, y)
+    assert display.n_mistakes == (clf.predict(X) != y).any(axis=1).sum()
 
 
 def test_no_mistakes():

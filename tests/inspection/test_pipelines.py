@@ -84,3 +84,12 @@ def test_a_search_is_its_best_estimator(data, scaled):
 def test_a_pipeline_that_is_not_fitted(data):
     with pytest.raises(NotFittedError):
         feature_maps(make_pipeline(StandardScaler(), network()), data[0])
+
+
+def test_pipelines_in_pipelines_and_their_searches(data):
+    X, y = data
+    inner = make_pipeline(StandardScaler(), network())
+    outer = make_pipeline(MinMaxScaler(), inner).fit(X, y)
+    read = inner[:-1].transform(outer[:-1].transform(X))
+    assert_array_equal(feature_maps(outer, X), feature_maps(inner[-1], read))
+    assert_array_equal(FeatureMapsDisplay.from_estimator(outer, X[:2]).images, X[:2].reshape(2, 6, 6, 1))
