@@ -12,6 +12,8 @@ from zipfile import BadZipFile, is_zipfile
 import numpy as np
 from sklearn.utils import Bunch
 
+__all__ = ["Split", "load_digits_split", "load_keras_mnist", "load_mnist_sample", "load_npz"]
+
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
