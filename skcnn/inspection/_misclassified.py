@@ -96,7 +96,7 @@ def as_array(labels):
 
 def _check_labels(y_true, y_pred):
     """Predicted labels, which must be of the kind of the true ones; probabilities of one class are not."""
-    if (y_true.dtype.kind in "US") != (y_pred.dtype.kind in "US"):
+    if len(y_true) and _is_text(y_true) != _is_text(y_pred):
         raise ValueError(f"y_pred of {y_pred.dtype} must hold labels of the type of y_true, {y_true.dtype}.")
     if y_pred.dtype.kind == "f" and not (np.isin(y_pred, y_true) | (y_pred == np.round(y_pred))).all():
         raise ValueError(
@@ -106,8 +106,14 @@ def _check_labels(y_true, y_pred):
     return y_pred
 
 
+def _is_text(labels):
+    """Frames hold strings as objects."""
+    return labels.dtype.kind in "UST" or (labels.dtype == object and all(isinstance(one, str) for one in labels))
+
+
 def _check_probabilities(p):
-    if not ((p >= 0) & (p <= 1)).all():
+    # Of float32, one may be rounded to a little more than 1.
+    if not ((p >= -1e-6) & (p <= 1 + 1e-6)).all():
         raise ValueError("y_pred with a column for each class must be probabilities, from 0 to 1; some are not.")
 
 

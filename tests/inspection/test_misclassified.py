@@ -74,6 +74,16 @@ def test_what_would_make_wrong_mistakes(y_true, y_pred, classes, message):
         misclassified(y_true, y_pred, classes=classes)
 
 
+def test_objects_are_labels_and_rounded_probabilities_are_probabilities():
+    assert misclassified(np.array(["a", "b"], dtype=object), ["a", "a"]).indices.tolist() == [1]
+    assert misclassified(["a", "b"], np.array(["b", "b"], dtype=object)).indices.tolist() == [0]
+    with pytest.raises(ValueError, match="y_pred of object must hold labels of the type of y_true, int64"):
+        misclassified([0, 1], np.array(["0", "1"], dtype=object))
+    more_than_one = np.nextafter(np.float32(1), np.float32(2))
+    assert misclassified([0, 1], [[more_than_one, 0], [1, 0]]).indices.tolist() == [1]
+    assert misclassified([], []).indices.tolist() == []
+
+
 def test_labels_of_halves():
     assert misclassified([0.5, 1.5], [0.5, 0.5]).indices.tolist() == [1]
     with pytest.raises(ValueError, match=r"y_pred of shape \(3,\) must have the shape of y_true, \(3, 2\)"):
