@@ -1,6 +1,6 @@
 """Run a guide's Python code that has no prompts (what has them is doctest's), one block after the other.
 
-python .ci/run_guide.py docs/export.md
+python .ci/run_guide.py docs/guide/export.md
 """
 
 import re

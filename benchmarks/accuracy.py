@@ -1,6 +1,7 @@
 """Accuracy against seconds, beside what else scikit-learn's users would take, on real images and on signals.
 
     python benchmarks/accuracy.py --data mnist.npz [--threads 2] [--n-seeds 3] [--sets mnist digits series]
+    python benchmarks/accuracy.py --data mnist.npz --sets mnist --json accuracy.json, for chart.py
 
 mnist     all 60 000 training images, accuracy on the 10 000 test images (needs --data)
 notebook  digit > 4 from the first 200 training images, accuracy on the 10 000 test images (needs --data)
@@ -12,9 +13,11 @@ Means over the seeds, with the least and the largest; what draws nothing at rand
 a fit, the median over the seeds. What is not installed is left out: PyTorch, mnist1d, and aeon's MiniRocket.
 """
 
+import json
 import time
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from machine import add_threads, are_installed, limit_threads, make_parser, parse, print_header, print_table
@@ -123,19 +126,28 @@ def describe(scores, seconds):
 
 
 def print_split(contenders, split, n_seeds):
+    """Prints a row for each, and returns what chart.py draws."""
+    results = {}
+
     def rows():
         for contender in contenders:
             seeds = range(n_seeds if contender.random else 1)
             scores, seconds = zip(*(fit_and_score(contender, *split, seed) for seed in seeds), strict=True)
+            results[contender.name] = {"accuracy": np.mean(scores), "seconds": np.median(seconds)}
             yield contender.name, *describe(scores, seconds)
 
     print_table(["program", "test accuracy", "s a fit"], rows())
+    return results
 
 
 def print_mnist(options):
     data = load_data(options.data, options.n_train)
     print(f"{data.source}\n")
-    print_split(mnist_contenders(options.threads), (data.X, data.digits, data.X_new, data.digits_new), options.n_seeds)
+    split = data.X, data.digits, data.X_new, data.digits_new
+    results = print_split(mnist_contenders(options.threads), split, options.n_seeds)
+    if options.json:
+        run = {"threads": options.threads, "n_train": len(data.X), "n_seeds": options.n_seeds, "programs": results}
+        Path(options.json).write_text(json.dumps(run, indent=1))
 
 
 def print_notebook(options):
@@ -173,7 +185,7 @@ def series_contenders(threads):
     def ours(n_filters=16, **parameters):
         return OfSeries(ConvSigmoidClassifier(n_filters, **parameters, n_jobs=threads))
 
-    # One for all series: see docs/signals.md.
+    # One for all series: see docs/guide/signals.md.
     layers = {"n_filters": (32, 64, 64), "learning_rate": "cosine"}
     return [
         Contender("skcnn, as by default", ours()),
@@ -270,6 +282,7 @@ def main(argv=None):
     parser.add_argument("--n-train", type=int, help="images of MNIST to train on; default: all")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--series", nargs="+", choices=SERIES, default=list(SERIES))
+    parser.add_argument("--json", help="a file for the figures of MNIST")
     options = parse(parser, argv)
     if options.quick:
         options.n_seeds, options.n_train = 1, 1000

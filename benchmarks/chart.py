@@ -1,7 +1,9 @@
-"""A bar chart of speed.py's ratios to skcnn.
+"""Charts: speed.py's ratios to skcnn as bars, and accuracy.py's accuracies against seconds.
 
 python benchmarks/speed.py --data mnist.npz --json speed.json
 python benchmarks/chart.py speed.json --out speed.svg
+python benchmarks/accuracy.py --data mnist.npz --sets mnist --threads 2 --json accuracy.json
+python benchmarks/chart.py accuracy.json --out accuracy.svg
 """
 
 import argparse
@@ -16,7 +18,17 @@ from matplotlib import pyplot  # noqa: E402
 
 TITLES = {"epoch": "time of an epoch", "predict": "time to predict"}
 TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+SECONDS = (1, 3, 10, 30, 100, 300)
 OURS, THEIRS = "tab:orange", "tab:blue"
+LABELS = {
+    "skcnn, as by default": "skcnn, one layer",
+    "skcnn, 16 and 32 filters, 3 epochs": "skcnn, 16 and 32 filters,\n3 epochs",
+    "skcnn, the same, 5 epochs": "skcnn, the same,\n5 epochs",
+    "skcnn, 32, 64 and 128 filters, shifted, smoothed, 16 epochs": "skcnn, 32, 64 and 128 filters,\nshifted, 16 epochs",
+    "PyTorch, 16 and 32 filters, 5 epochs": "PyTorch, 16 and 32 filters,\n5 epochs",
+    "HistGradientBoostingClassifier()": "HistGradientBoosting-\nClassifier()",
+    "SVC(C=10), RBF": "SVC(C=10)",
+}
 
 
 def draw_panel(axis, summaries, title, limits):
@@ -37,7 +49,7 @@ def draw_panel(axis, summaries, title, limits):
     axis.set_title(title, fontsize=8)
 
 
-def draw(run, file):
+def draw_ratios(run):
     networks = run["networks"]
     ratios = [
         own["ratio"] for results in networks.values() for summaries in results.values() for own in summaries.values()
@@ -49,17 +61,53 @@ def draw(run, file):
     for row, (network, results) in zip(axes, networks.items(), strict=True):
         for axis, (what, title) in zip(row, TITLES.items(), strict=True):
             draw_panel(axis, results[what], f"{network}: {title}", limits)
-    threads = "1 thread" if run["threads"] == 1 else f"{run['threads']} threads"
-    figure.supxlabel(f"times skcnn's on bytes, {threads}; shorter is faster", fontsize=8)
-    figure.savefig(file, metadata={"Date": None} if file.endswith(".svg") else None)
+    figure.supxlabel(f"times skcnn's on bytes, {count_threads(run)}; shorter is faster", fontsize=8)
+    return figure
+
+
+def count_threads(run):
+    return "1 thread" if run["threads"] == 1 else f"{run['threads']} threads"
+
+
+def draw_accuracy(run):
+    """A point a program, with its name below; above for the second of two neighbours."""
+    figure, axis = pyplot.subplots(figsize=(8, 4), layout="constrained")
+    for name, own in run["programs"].items():
+        color = OURS if name.startswith("skcnn") else THEIRS
+        point = own["seconds"], 100 * own["accuracy"]
+        axis.plot(*point, "o", color=color)
+        above = name.startswith("skcnn, the same")
+        axis.annotate(
+            LABELS.get(name, name),
+            point,
+            (0, 7 if above else -7),
+            textcoords="offset points",
+            ha="center",
+            va="bottom" if above else "top",
+            fontsize=8,
+            color=color,
+        )
+    axis.set_xscale("log")
+    axis.margins(x=0.17, y=0.17)
+    ticks = [tick for tick in SECONDS if axis.get_xlim()[0] <= tick <= axis.get_xlim()[1]]
+    axis.set_xticks(ticks, [f"{tick} s" for tick in ticks])
+    axis.minorticks_off()
+    axis.yaxis.set_major_formatter("{x:.1f} %")
+    axis.grid(color="0.92")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.set(xlabel=f"seconds of a fit, {count_threads(run)}", ylabel="test accuracy")
+    axis.set_title(f"MNIST, {run['n_train']:,} training images", fontsize=10)
+    return figure
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", help="what speed.py --json wrote")
-    parser.add_argument("--out", default="speed.svg", help="an .svg or .png")
+    parser.add_argument("results", help="what speed.py or accuracy.py wrote with --json")
+    parser.add_argument("--out", default="chart.svg", help="an .svg or .png")
     options = parser.parse_args(argv)
-    draw(json.loads(Path(options.results).read_text()), options.out)
+    run = json.loads(Path(options.results).read_text())
+    figure = draw_ratios(run) if "networks" in run else draw_accuracy(run)
+    figure.savefig(options.out, dpi=150, metadata={"Date": None} if options.out.endswith(".svg") else None)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How the setting of docs/signals.md was chosen: by folds of the training series alone, one setting for all sets.
+"""How the setting of docs/guide/signals.md was chosen: by folds of the training series alone, one setting for all sets.
 
     python benchmarks/series_settings.py [--series NAME ...] [--only TEXT ...] [--n-splits 5] [--n-seeds 1]
 

@@ -128,7 +128,7 @@ class FittedNetwork:
     # below it once they are known.
 
     _doc_link_module = "skcnn"
-    _doc_link_template = "https://skcnn.readthedocs.io/en/stable/api.html#skcnn.{estimator_name}"
+    _doc_link_template = "https://skcnn.readthedocs.io/en/stable/api/generated/skcnn.{estimator_name}.html"
 
     @property
     def _repr_html_(self):

@@ -1,7 +1,7 @@
 """From hyper-parameters to the sizes of each layer; an impossible stack is an error that shows its shapes.
 
 What "auto" means is here: for one layer, the network that this project began with, and for several what was measured
-to be good (docs/networks.md).
+to be good (docs/guide/networks.md).
 """
 
 from math import prod

@@ -1,6 +1,6 @@
 """Every one of scikit-learn's own checks, of configurations that go different ways through the code.
 
-What cannot hold is named with the reason, here and in docs/training.md; it must fail, or the tests do. Without
+What cannot hold is named with the reason, here and in docs/guide/training.md; it must fail, or the tests do. Without
 random_shift: copies of a sample would each be moved by themselves, and weights no longer mean copies.
 """
 

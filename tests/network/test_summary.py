@@ -133,7 +133,7 @@ def test_the_diagram_of_an_unfitted_estimator_is_scikit_learns():
 
 
 def test_the_diagram_links_to_the_documentation(stack):
-    link = "https://skcnn.readthedocs.io/en/stable/api.html#skcnn.ConvSigmoidClassifier"
+    link = "https://skcnn.readthedocs.io/en/stable/api/generated/skcnn.ConvSigmoidClassifier.html"
     assert f'href="{link}"' in stack._repr_html_()
     assert f'href="{link}"' in make_pipeline(MinMaxScaler(), stack)._repr_html_()
 

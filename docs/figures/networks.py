@@ -1,4 +1,4 @@
-"""The figures of networks.md, and every number on it: python docs/networks.py --data mnist.npz
+"""The figures of networks.md, and every number on it: python docs/figures/networks.py --data mnist.npz
 
 Prints tables in Markdown and writes networks-*.png beside itself. Accuracies are on the last 10 000 of MNIST's training
 images after five epochs on the first 20 000, in batches of 64, mean of three seeds; seconds are those of a fit on one

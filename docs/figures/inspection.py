@@ -1,4 +1,4 @@
-"""The figures of inspection.md, from data that come with the package: python docs/inspection.py
+"""The figures of inspection.md, from data that come with the package: python docs/figures/inspection.py
 
 Writes inspection-*.png beside itself.
 """

@@ -1,4 +1,4 @@
-"""The figures of training.md, and every number on it: python docs/training.py
+"""The figures of training.md, and every number on it: python docs/figures/training.py
 
 Prints tables in Markdown and writes training-*.png beside itself. Numbers are means over seeds, five unless they
 say otherwise, of the split of the data and of the network alike. Needs scikit-learn 1.9 or later, for callbacks.
