@@ -1,5 +1,6 @@
 """What is in the sdist and the wheel: the package whole, and nothing else."""
 
+import re
 import sys
 import tarfile
 import zipfile
@@ -81,9 +82,11 @@ def main(folder):
     with zipfile.ZipFile(wheel) as archive:
         licences = {name.partition("/licenses/")[2] for name in archive.namelist()} - {""}
         names = {name for name in archive.namelist() if ".dist-info/" not in name and not name.endswith("/")}
+        (metadata,) = (archive.read(name).decode() for name in archive.namelist() if name.endswith("/METADATA"))
     expected = EXPECTED | LEVELS if "x86_64" in wheel.name else EXPECTED
     assert names == expected, f"missing: {expected - names}; not expected: {names - expected}"
     assert licences == {"LICENSE", "skcnn/data/LICENSE.txt"}, f"licences: {licences}"
+    assert not re.search(r"\]\((?!https?:)", metadata), "PyPI's page would have relative links: see absolute_links.py"
     size = wheel.stat().st_size
     assert size < 1.8e6, f"{wheel.name} has {size} bytes"
     with tarfile.open(sdist) as archive:

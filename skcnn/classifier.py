@@ -12,209 +12,209 @@ from skcnn.prediction import Predictions
 class ConvSigmoidClassifier(FittedNetwork, Predictions, OnnxMethods, CallbackSupport, ClassifierMixin, BaseEstimator):
     """Convolutional network classifier: convolutional layers, one dense layer, one sigmoid per class.
 
-    X holds small images (or short signals), flattened to rows or as they are. Each is correlated with `n_filters`
-    small filters, the results go through an activation and perhaps max-pooling, and on to the next layer if there are
-    several; the output layer weighs what comes out, and a sigmoid per class makes probabilities of that. With one
-    layer, the default activation and no pooling:
+    X holds small images or short signals, flattened to rows or as they are. A convolutional layer correlates its input
+    with `n_filters` small filters, applies an activation and, if asked, max-pooling. The dense output layer weighs the
+    last layer's feature maps, and a sigmoid per class turns the sums into probabilities. With one layer, the default
+    activation and no pooling:
 
         c[f, i, j] = b[f] + sum over u, v, ch of x[i + u, j + v, ch] * w[f, ch, u, v]
         a = 1 / (1 + exp(-c));  z = a . W + b_out;  p = 1 / (1 + exp(-z))
 
-    With two classes there is one output; with more, `predict_proba` scales each row of p to sum to 1, unless a sample
-    may have several labels.
+    Two classes share one output. With more classes, `predict_proba` scales each row of p to sum to 1; with multilabel
+    targets it does not.
 
     Parameters
     ----------
     n_filters : int or sequence of int, default=16
-        Filters of the convolution; a sequence stacks a layer for each of its numbers, (16, 32) two. More of them see
-        more, and cost time in proportion; a second layer sees larger shapes, made of those that the first one sees.
+        Number of filters; a sequence has one number for each layer, so that (16, 32) makes two layers. More filters
+        detect more patterns and take proportionally more time. A second layer detects patterns of first-layer patterns.
     kernel_size : "auto", int, or sequence of int or (kernel_height, kernel_width), default="auto"
-        Size of a filter in pixels: about that of what should be noticed. "auto" is 5 for one layer and 3 for stacks of
-        several; of signals of up to 1000 samples, or of any length with `global_pool`, a tenth, made odd, up to 25 and
-        in stacks up to 9. An int is for all layers, a sequence (tuples and lists mean the same) has one entry for
-        each: (5, 3) is 5 x 5 pixels in the first layer and 3 x 3 in the second, [(3, 5)] is one layer of 3 x 5. An int
-        is clipped to the sides of what the layer reads, a pair must fit.
+        Size of the filters in pixels, about that of the patterns to detect. "auto" is 5 for one layer and 3 for
+        several; for signals of up to 1000 samples, or of any length with `global_pool`, it is an odd tenth of the
+        length, at most 25, or 9 with several layers. An int holds for all layers. A sequence has one entry for each
+        layer: (5, 3) is 5 x 5 pixels in the first layer and 3 x 3 in the second, [(3, 5)] is one layer of 3 x 5. An int
+        larger than a layer's input is reduced to its size; a pair must fit.
     image_shape : tuple of (height, width) or (height, width, n_channels), default=None
-        What a row of X is, channels varying fastest; say it whenever rows are no square grey images. None takes X
-        of three or four axes as the images it is, rows as square images if the number of features is a square
-        number, and as signals (1, n_features) otherwise.
+        Shape of the image in a row of X, channels varying fastest. With None, X of three or four axes has its own
+        shape, rows with a square number of features are square grey images, and other rows are signals
+        (1, n_features).
     padding : {"auto", "valid", "same"}, default="auto"
-        "valid" puts filters where they fit, so that a layer's output is smaller than its input by the kernel's sides
-        less 1; "same" surrounds the input with zeros, so that it is as large. "auto" is "valid" for one layer and
-        "same" for stacks.
+        "valid" places filters only where they fit, so that a layer's output is smaller than its input by the kernel's
+        size less 1. "same" pads the input with zeros, so that the output has its size. "auto" is "valid" for one layer
+        and "same" for several.
     pool_size : "auto", int, or sequence of int or (pool_height, pool_width), default="auto"
-        Max-pooling after each layer: of every pool of that many pixels only the largest value goes on; what fills no
-        pool at the end of rows and columns is dropped. 2 makes what comes next four times cheaper, and the network
-        less sensitive to where things are; 1 is no pooling. "auto" is 2, and in stacks 1 along a side of which fewer
-        than 4 pixels would be left, and 4 for signals with `global_pool` of which 250 samples are left then.
-        Otherwise the same rules as for `kernel_size`.
+        Size of the max-pooling after each layer; 1 is no pooling. Rows and columns at the end that fill no pool are
+        dropped. Pools of 2 make the next layer four times cheaper and the network less sensitive to position. "auto" is
+        2, with these exceptions for several layers: 1 along an axis on which fewer than 4 pixels would remain, and 4
+        for signals with `global_pool` as long as 250 samples remain. Sequences and ints are read as for `kernel_size`.
     activation : {"auto", "sigmoid", "tanh", "relu"}, default="auto"
-        Of the convolutional layers: 1 / (1 + exp(-c)), tanh(c) or max(c, 0). "auto" is "sigmoid" for one layer and
-        "relu" for stacks.
+        Activation of the convolutional layers: 1 / (1 + exp(-c)), tanh(c) or max(c, 0). "auto" is "sigmoid" for one
+        layer and "relu" for several.
     batch_norm : bool, default=False
-        Whether what each filter makes of the images is normalised before the activation [7]_: over groups of up to 16
-        images of a batch [8]_, with a scale and a shift that are learnt. Deep stacks and long signals learn by it what
-        they do not learn without. Predictions use means and variances of the training set, measured at the end of
-        `fit` and before each score of a validation set, or in `partial_fit` running ones; folded into the filters,
-        they take no time. Batches of one or two images do not suit it.
+        Whether to normalise each filter's outputs before the activation [7]_, over groups of up to 16 images of a batch
+        [8]_, with a learnt scale and shift. Deep networks and networks for long signals need it to train. Predictions
+        use means and variances of the training set, which `fit` measures at its end and before it scores a validation
+        set; `partial_fit` keeps running ones. They are folded into the filters and cost no time. Not for batches of one
+        or two images.
     global_pool : {None, "average", "max"}, default=None
-        What the output layer reads of each of the last layer's feature maps: all of it, or only its average or its
-        largest value, wherever that is. Then images and signals of any size have few weights.
+        What the output layer reads of each of the last layer's feature maps: all values, their average, or their
+        maximum. The average and the maximum ignore position and need few weights, whatever the size of the images.
     random_shift : int or pair of (rows, columns), default=0
-        Pixels that each image is moved by while it is learnt, at most: as many rows up or down and columns to the left
-        or right as `random_state` draws anew for each image in each epoch; the pixels at the border are repeated. An
-        int is clipped to what leaves a part of the image in sight, a pair must fit.
-        Predictions and validation scores are of the images as they are. Use it where a shift does not change what
-        is shown and more epochs do not help; not with images that are cut out alike and 8 pixels wide.
+        Largest number of pixels by which training images are shifted, up or down and left or right. `random_state`
+        draws a new shift for each image in each epoch; border pixels are repeated. An int is reduced where it would
+        move the whole image out of view; a pair must fit. Predictions and validation scores use unshifted images. Use
+        it where a shift does not change the class and more epochs do not help.
     random_flip : bool, default=False
-        Whether each image is mirrored left to right while it is learnt, or not, as drawn anew in each epoch. Use it
-        for photographs; digits and letters mean something else in a mirror.
+        Whether to mirror training images left to right with probability 1/2, drawn anew for each image in each epoch.
+        For photographs, not for digits and letters.
     loss : {"log_loss", "squared_error"}, default="log_loss"
-        What is minimised: softplus(z) - t * z, which is minus the log-likelihood of a target t, or (t - p)**2 / 2;
-        summed over outputs, averaged over the batch by sample weight. The second bears mislabelled samples better.
+        What is minimised: softplus(z) - t * z, the negative log-likelihood of a target t, or (t - p)**2 / 2; summed
+        over outputs, averaged over the batch by sample weight. The second tolerates mislabelled samples better.
     standardize : bool, default=False
-        Standardise z over each batch before the last sigmoid, against saturation with large initial weights. Running
-        averages of the batches' means and variances (momentum 0.9) stand in for a batch's own while training; `fit`
-        ends by setting them to the training set's.
+        Whether to standardise z over each batch before the last sigmoid, which prevents saturation with large initial
+        weights. While training, predictions use running means and variances (momentum 0.9); at its end, `fit` replaces
+        them with those of the training set.
     fit_intercept : bool, default=True
-        Whether to learn intercepts, and with `batch_norm` shifts. They stay 0 otherwise; there is rarely a reason.
+        Whether to learn intercepts, and shifts with `batch_norm`. Otherwise they stay 0.
     init : {"auto", "glorot_uniform", "he_uniform", "uniform"}, default="auto"
-        Where initial weights are drawn from: U(-b, b) with b = sqrt(6 / (fan_in + fan_out)) [2]_ or
-        b = sqrt(6 / fan_in) [3]_, or U(0, 1), for comparisons only. "auto" is the second for filters before a relu,
-        the first for all else. The first filters, and Adam's steps of them, are divided by the scale of the pixels.
+        Distribution of the initial weights: U(-b, b) with b = sqrt(6 / (fan_in + fan_out)) [2]_ or
+        b = sqrt(6 / fan_in) [3]_, or U(0, 1), which is there for comparisons. "auto" is the second for filters before
+        a relu and the first for all other weights. The first layer's filters, and Adam's steps of them, are divided by
+        the scale of the pixels.
     rescale : float or "auto", default="auto"
-        Every pixel is multiplied by it as it is read, in predictions too. "auto" is 1 / 255 where X is of bytes
-        (uint8), and 1 otherwise.
+        Factor by which pixels are multiplied as they are read, in predictions too. "auto" is 1 / 255 for bytes (uint8)
+        and 1 for other types.
     solver : {"adam", "sgd"}, default="adam"
         Adam [1]_, which needs little tuning, or stochastic gradient descent with momentum.
     alpha : float, default=1e-3
-        Strength of the L2 penalty, alpha / 2 * ||weights||**2 over the batch's summed weight; intercepts, scales and
-        shifts are free.
-        With "adam" the first filters count times the scale of X, 1 for pixels between 0 and 1, so that the unit of X
-        makes no difference.
-        Raise it when the training score is far above the validation score.
+        Strength of the L2 penalty, alpha / 2 * ||weights||**2 divided by the batch's summed sample weight. Intercepts,
+        scales and shifts are not penalised. With "adam", the first layer's filters count times the scale of X (1 for
+        pixels between 0 and 1), so that the unit of X does not matter. Raise it when the training score is far above
+        the validation score.
     label_smoothing : float, default=0.0
-        Part of each label, from 0 to 0.5, that is spread evenly over the classes while learning, or over yes and no
-        for several labels [6]_. With two layers or more 0.02 to 0.1 predict small sets better; probabilities are less
-        sure by as much. Validation losses are of the labels as they are.
+        Part of each label, from 0 to 0.5, that training spreads evenly over the classes, or over 0 and 1 with
+        multilabel targets [6]_. Values of 0.02 to 0.1 improve networks of two layers or more on small sets;
+        probabilities are less extreme then. Validation losses use the labels as they are.
     class_weight : dict of {label: weight} or "balanced", default=None
-        Factors of the samples' weights, by class; "balanced" makes all classes weigh the same, for data where one is
-        rare and matters. Labels that a dict leaves out have 1. Not for several labels a sample. Validation scores do
-        not know of it: with `early_stopping`, pass a validation set with `sample_weight_val`.
+        Factors of the sample weights by class; "balanced" gives all classes the same total weight, for data in which an
+        important class is rare. Classes that a dict leaves out have factor 1. Not for multilabel targets. Validation
+        scores ignore it: with `early_stopping`, pass a validation set with `sample_weight_val`.
     batch_size : int or "auto", default="auto"
-        Samples in a mini-batch; "auto" is 32, or all samples if there are fewer. Larger batches take less time an
-        epoch, above all with several threads, and more epochs.
+        Samples in a mini-batch; "auto" is 32, or all samples if there are fewer. With larger batches an epoch takes
+        less time, above all with several threads, and training takes more epochs.
     learning_rate : {"constant", "cosine", "invscaling", "adaptive"}, default="constant"
-        Schedule: `learning_rate_init` throughout; or falling to 0, step by step, along half a period of the cosine
-        [5]_ over `max_iter` epochs, all of which are trained. With "sgd" alone: divided by (t + 1)**`power_t` before
-        each epoch, t being the samples seen so far; or divided by 5 whenever training would stop for want of
-        improvement, until it is at most 1e-6.
+        Schedule. "constant" keeps `learning_rate_init`. "cosine" lowers it to 0, step by step, along half a period of
+        the cosine [5]_ over `max_iter` epochs, all of which are run. The others are for "sgd" only: "invscaling"
+        divides it by (t + 1)**`power_t` before each epoch, t being the number of samples seen so far; "adaptive"
+        divides it by 5 whenever training would stop for lack of improvement, until it is at most 1e-6.
     learning_rate_init : float, default=5e-3
-        Step size of the solver. Lower it when training diverges or the loss jumps, raise it when it creeps. Adam's is
-        multiplied by a factor for each layer that depends on its size, up to 0.1.
+        Step size of the solver. Lower it when training diverges or the loss jumps, raise it when the loss falls slowly.
+        Adam's is multiplied by a factor for each layer that depends on the layer's size, up to 0.1.
     power_t : float, default=0.5
         Exponent of "invscaling".
     average : bool or int, default=True
-        Whether the model has averages of the parameters, rather than those after the last step: they come to rest
-        without an end of training being known, as in streams. True averages late ones, about the last eighth [4]_; an
-        int all of them alike, from that number of samples on, as in SGDClassifier. Losses are those of the steps.
+        Whether the model consists of averages of the parameters over steps instead of the parameters after the last
+        step. Averages settle although nobody knows when training ends, as in streams. True averages about the last
+        eighth of the steps [4]_; an int averages all steps from that number of samples on, as in SGDClassifier.
+        `loss_curve_` has the losses of the steps, not of the averages.
     max_iter : int or "auto", default="auto"
         Largest number of epochs, each a pass over all samples. Raise it, or `tol`, on a ConvergenceWarning. "auto" is
-        200, or as many as make 1000 steps.
+        200, or the number of epochs that make 1000 steps if that is larger.
     shuffle : bool, default=True
-        Whether to take the samples in a new random order in each epoch. Switch it off for samples that come in an
-        order of their own which is to be kept.
+        Whether to take the samples in a new random order in each epoch.
     random_state : int, RandomState instance or None, default=None
-        Draws initial weights, the samples held out, their order, shifts and flips; an int makes results repeat bit for
-        bit.
+        Source of the initial weights, the held-out samples, their order, shifts and flips. An int makes results
+        repeat bit for bit.
     tol : float, default=1e-3
-        Training stops once the loss failed to improve on its best by more than `tol`, or with `early_stopping` the
-        validation score by at least `tol`, for more than `n_iter_no_change` epochs in a row.
+        Training stops when, for more than `n_iter_no_change` epochs in a row, the loss has not improved on its best by
+        more than `tol`, or with `early_stopping` the validation score by at least `tol`.
     n_iter_no_change : int, inf or "auto", default="auto"
-        See `tol`. "auto" is 10, and more for epochs of n < 200 steps: 10 * sqrt(200 / n), rounded up.
-        Infinity always trains for `max_iter` epochs.
+        See `tol`. "auto" is 10, or 10 * sqrt(200 / n), rounded up, where an epoch has n < 200 steps. With infinity
+        training always runs for `max_iter` epochs.
     early_stopping : bool, default=False
-        Whether the accuracy on a validation set decides when to stop, and which epoch's parameters are kept: those of
-        the best. The set is the one passed to `fit`, otherwise a part of X, which is not learnt from then. Use it when
-        more epochs do harm; on small clean sets it costs accuracy, and against wrong labels `alpha` does more.
+        Whether the accuracy on a validation set decides when training stops and which epoch's parameters are kept,
+        those of the best one. The set is the one passed to `fit`, or else held out from X. Use it when more epochs
+        lower the validation score. On small clean sets it costs accuracy; against wrong labels `alpha` helps more.
     validation_fraction : float, default=0.1
-        The part of X that `early_stopping` holds out, classes in proportion (unless a sample has several labels).
+        Part of X that `early_stopping` holds out, stratified by class except for multilabel targets.
     verbose : bool, default=False
-        Whether to print each epoch's loss, and the validation score where there is one.
+        Whether to print each epoch's loss, and the validation score if there is one.
     warm_start : bool, default=False
-        Whether `fit` continues from the last fit's parameters, solver state and count of epochs without improvement:
-        after one that converged, a further `fit` stops after an epoch that improves nothing; "adaptive" and "cosine"
-        start anew. The solver's moments stay in the model then, and in pickles. An int as `random_state` starts the
-        samples' orders over.
+        Whether `fit` continues from the last fit's parameters, solver state and count of epochs without improvement.
+        After a fit that converged, another one stops after an epoch without improvement. "adaptive" and "cosine" start
+        anew. The solver's moments then stay in the model and in its pickles. With an int as `random_state`, the orders
+        of the samples start over.
     n_jobs : int, default=None
-        Threads of `fit` and predictions, which come to the same bits: None is 1 (or what `joblib.parallel_config`
-        says), -1 all processors, at most what OMP_NUM_THREADS, threadpoolctl or a joblib worker allow.
+        Number of threads of `fit` and predictions; the results have the same bits for any number. None is 1 (or what
+        `joblib.parallel_config` says), -1 is all processors; OMP_NUM_THREADS, threadpoolctl and joblib's workers may
+        set a lower limit.
     momentum : float, default=0.9
         Momentum of "sgd", between 0 and 1.
     nesterovs_momentum : bool, default=True
         Whether "sgd" uses Nesterov's momentum.
     beta_1, beta_2 : float, default=0.9, 0.99
-        Decay rates of Adam's first and second moments, in [0, 1). Rarely worth touching.
+        Decay rates of Adam's first and second moments, in [0, 1).
     epsilon : float, default=1e-8
-        Added to the denominator of Adam's step; raise it if the last steps of a fit jump.
+        Added to the denominator of Adam's step. Raise it if the loss jumps in the last epochs of a fit.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels; with several labels a sample, the numbers of these.
+        Class labels; column numbers with multilabel targets.
     n_features_in_ : int
-        Values in a row of X.
+        Number of values in a row of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns of X, if it had string names.
+        Names of the columns of X, if they are strings.
     image_shape_ : tuple of (height, width, n_channels)
-        What a row was taken for.
+        Shape of the images.
     kernel_size_, pool_size_ : list of (height, width)
         Size of each layer's filters and pools.
     padding_, activation_ : str
-        Of all layers.
+        Padding and activation of all convolutional layers.
     rescale_ : float
-        What pixels are multiplied by.
+        Factor by which pixels are multiplied.
     coefs_ : list of ndarray
-        Filters of each layer (n_filters, n_channels, kernel_height, kernel_width), n_channels being the number of
-        filters of the layer before; and output weights (n_hidden, n_outputs), whose rows are in the order (filter,
-        row, column), or one for each filter with `global_pool`. Views of the model's parameters; with `batch_norm`
-        read-only ones of what it is folded into.
+        The filters of each layer, (n_filters, n_channels, kernel_height, kernel_width), where n_channels is the number
+        of filters of the layer before; then the output weights (n_hidden, n_outputs), with rows in the order (filter,
+        row, column), or one row for each filter with `global_pool`. Views of the model's parameters; with `batch_norm`,
+        read-only views of the folded filters.
     intercepts_ : list of ndarray
-        Of shape (n_filters,) of each layer, and (n_outputs,). Views too.
-    filters_ : ndarray of shape (n_filters, kernel_height, kernel_width) or with n_channels as a last axis
+        The intercepts of each layer's filters, (n_filters,), and of the outputs, (n_outputs,). Views as well.
+    filters_ : ndarray of shape (n_filters, kernel_height, kernel_width) or (..., n_channels)
         The first layer's filters as images.
     n_outputs_ : int
         1 for two classes, otherwise the number of classes or labels.
     n_layers_ : int
-        Input, convolutional layers and output: 3, or more with several layers; see `summary`.
+        Number of convolutional layers plus 2, for the input and the output. See `summary`.
     n_iter_ : int
         Epochs of the last `fit` or `partial_fit`.
     t_ : int
-        Samples seen in training.
+        Number of samples seen in training.
     learning_rate_ : float
-        The learning rate that `partial_fit` would go on with; `learning_rate_init` with "cosine".
+        The learning rate that `partial_fit` would continue with; `learning_rate_init` with "cosine".
     loss_ : float
-        The last epoch's loss.
+        Loss of the last epoch.
     best_loss_ : float or None
-        The least loss (since `early_stopping` was last in use); None with `early_stopping`.
+        Lowest loss (since `early_stopping` was last in use); None with `early_stopping`.
     loss_curve_ : list of float
-        Each epoch's loss: the average of its batches' by weight, the L2 penalty included.
+        Loss of each epoch: the mean over its batches by sample weight, including the L2 penalty.
     validation_loss_curve_ : list of float or None
-        The validation set's loss after each epoch, without the penalty and class weights; None without such a set.
+        Validation loss after each epoch, without penalty and class weights; None without a validation set.
     validation_scores_ : list of float or None
-        Its accuracy; with several labels a sample, the share of samples that have all of them right.
+        Validation accuracy after each epoch; with multilabel targets, the share of samples with all labels right.
     best_validation_score_ : float or None
-        The best of these; with `early_stopping`, that of the parameters that are kept.
+        The best of these; with `early_stopping`, the score of the parameters that were kept.
 
     See Also
     --------
-    sklearn.neural_network.MLPClassifier : Dense layers only; most parameters here are named after its own.
+    sklearn.neural_network.MLPClassifier : Dense layers only; most parameters here have its names.
 
     Notes
     -----
-    float32 and uint8 X train in float32, all else in float64; prediction computes in what was trained in. The same
-    `random_state` gives the same bits on CPUs of one instruction set level (see `show_versions`). Up to eight rows
-    predicted by themselves may differ in the last digits from the same rows among others.
+    Training computes in float32 for float32 and uint8 X, and in float64 for all other types; predictions use the
+    type of training. The same `random_state` gives the same bits on all CPUs of one instruction set level (see
+    `show_versions`). Rows predicted alone or up to eight at once may differ in the last digits from the same rows
+    among more.
 
     References
     ----------
@@ -247,7 +247,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, OnnxMethods, CallbackSup
     >>> clf.score(X_test, y_test) > 0.97
     True
 
-    Two layers, with what goes well with them; `summary` shows what they make of an image:
+    Two layers:
 
     >>> clf = ConvSigmoidClassifier((16, 32), rescale=1 / 16, random_state=0)
     >>> clf.fit(X_train, y_train).score(X_test, y_test) > 0.97
@@ -348,18 +348,17 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, OnnxMethods, CallbackSup
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
-            Images, each a row or as it is; numbers of any type, bytes included.
+            Images, flattened to rows or as they are, of any numeric type.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Labels of any type, two classes or more; or an indicator of 0 and 1 with a column for each label, of which
-            a sample may have any number.
+            Labels of any type, two classes or more; or multilabel targets, a column of 0 and 1 for each label.
         sample_weight : array-like of shape (n_samples,), default=None
-            Not negative and not all zero; None weighs every sample 1. As the penalty is divided by a batch's weight,
-            pass weights of mean 1; those that sum to 1 or less are taken as such.
+            Weights, not negative and not all zero; None is 1 for every sample. The penalty is divided by a batch's
+            summed weight, so pass weights of mean 1; weights that sum to 1 or less are scaled to that mean.
         X_val, y_val : array-like, default=None
-            A validation set of your own: scored after each epoch, and with `early_stopping=True` what decides, in
-            place of a part of X. With metadata routing enabled and requested (`set_fit_request(X_val=True,
-            y_val=True)`), a Pipeline transforms X_val as X if its `transform_input` names it. A search takes an array
-            with as many rows as X for one to be split; pass it another number.
+            A validation set, scored after each epoch. With `early_stopping=True` it replaces the part held out from X.
+            With metadata routing enabled and requested (`set_fit_request(X_val=True, y_val=True)`), a Pipeline
+            transforms X_val like X if its `transform_input` names it. A search splits any array that has as many rows
+            as X, so pass it a validation set of another length.
         sample_weight_val : array-like of shape (n_val_samples,), default=None
             Weights of the validation set's samples.
 
@@ -374,31 +373,30 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, OnnxMethods, CallbackSup
             If a hyper-parameter is of the wrong type.
         ValueError
             If a hyper-parameter is out of bounds; if X, y, the weights or the validation set are not as described or
-            do not go together; if training diverges. An earlier fit is left as it was (a RandomState instance has
-            been drawn from).
+            do not match; if training diverges. An earlier fit remains intact (numbers drawn from a RandomState
+            instance are gone).
         """
         fitting.fit(self, X, y, sample_weight, (X_val, y_val, sample_weight_val))
         return self
 
     def partial_fit(self, X, y, sample_weight=None, classes=None):
-        """Learn from more images: one epoch over these, in mini-batches, from where the last call ended.
+        """Train for one epoch on more images, continuing from the last call.
 
-        With `shuffle=False`, chunks of a stream come to what one epoch of `fit` over all of it does, if the sizes of
-        all but the last are multiples of `batch_size`, and pixels are as large in the first as in all. With shuffling
-        and an int as `random_state`, chunks of one size are all shuffled alike. After `fit`, it goes on from what was
-        fitted, with new moments of the solver unless `warm_start` kept them; from then on they stay in the model, and
-        in pickles.
+        With `shuffle=False`, the chunks of a stream give the same parameters as one epoch of `fit` over all of it, if
+        the sizes of all chunks but the last are multiples of `batch_size` and the pixels of the first have the scale of
+        all. With shuffling and an int as `random_state`, all chunks of one size are shuffled alike. After `fit`, the
+        solver's moments start at zero unless `warm_start` kept them. They stay in the model and in its pickles.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
-            Images as in `fit`; one is enough, except with `standardize`.
+            Images as in `fit`; at least one, or two with `standardize`.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Their labels, not necessarily of every class.
         sample_weight : array-like of shape (n_samples,), default=None
             As in `fit`.
         classes : array-like of shape (n_classes,), default=None
-            All classes there will be: needed in the first call, unless a sample has several labels.
+            All classes that will occur. Required in the first call, except for multilabel targets.
 
         Returns
         -------
@@ -410,9 +408,9 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, OnnxMethods, CallbackSup
         TypeError
             As in `fit`.
         ValueError
-            As in `fit`; with labels that are not among the classes; if the classes or the network are not those of
-            the last call; with `early_stopping` or `class_weight="balanced"`, which need all the data, or
-            `learning_rate="cosine"`, which needs an end.
+            As in `fit`; if y has labels that are not among the classes; if the classes or the network differ from
+            those of the last call; with `early_stopping` or `class_weight="balanced"`, which need all the data, or
+            `learning_rate="cosine"`, which needs the number of epochs.
         """
         fitting.partial_fit(self, X, y, sample_weight, classes)
         return self

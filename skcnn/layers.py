@@ -11,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 
 # Adam moves each weight by about its learning rate, whatever the gradient, so that a sum moves by as much as it has
-# terms. What suits sums of all sizes was measured (docs/internals/defaults.md). Filters before a sigmoid, which is flat, move
-# faster: a number (in the first layer, and in others) over that of their taps, within bounds.
+# terms. What suits sums of all sizes was measured (docs/internals/defaults.md). Filters before a sigmoid, which is
+# flat, move faster: a number (in the first layer, and in others) over that of their taps, within bounds.
 _TAPS, _TAPS_BOUNDS = (200, 100), (1.0, 25.0)
 # Output weights: a number over that of the hidden activations, to a power; up to a bound, which is higher for sigmoids
 # of few layers. Those of more are hardly reached by gradients at first, and the output weights must not get ahead.
