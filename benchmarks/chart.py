@@ -71,7 +71,7 @@ def count_threads(run):
 
 def draw_accuracy(run):
     """A point a program, with its name below; above for the second of two neighbours."""
-    figure, axis = pyplot.subplots(figsize=(8, 4), layout="constrained")
+    figure, axis = pyplot.subplots(figsize=(7, 4), layout="constrained")
     for name, own in run["programs"].items():
         color = OURS if name.startswith("skcnn") else THEIRS
         point = own["seconds"], 100 * own["accuracy"]
@@ -84,11 +84,11 @@ def draw_accuracy(run):
             textcoords="offset points",
             ha="center",
             va="bottom" if above else "top",
-            fontsize=8,
+            fontsize=9,
             color=color,
         )
     axis.set_xscale("log")
-    axis.margins(x=0.17, y=0.17)
+    axis.margins(x=0.22, y=0.17)
     ticks = [tick for tick in SECONDS if axis.get_xlim()[0] <= tick <= axis.get_xlim()[1]]
     axis.set_xticks(ticks, [f"{tick} s" for tick in ticks])
     axis.minorticks_off()
