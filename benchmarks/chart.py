@@ -1,4 +1,4 @@
-"""Charts: speed.py's ratios to skcnn as bars, and accuracy.py's accuracies against seconds.
+"""Charts of speed.py's ratios to skcnn, as bars, and of accuracy.py's accuracies against seconds.
 
 python benchmarks/speed.py --data mnist.npz --json speed.json
 python benchmarks/chart.py speed.json --out speed.svg
@@ -13,7 +13,7 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("agg")
-matplotlib.rcParams["svg.hashsalt"] = "skcnn"  # the same file for the same figures
+matplotlib.rcParams["svg.hashsalt"] = "skcnn"  # equal data give identical files
 from matplotlib import pyplot  # noqa: E402
 
 TITLES = {"epoch": "time of an epoch", "predict": "time to predict"}
@@ -32,7 +32,7 @@ LABELS = {
 
 
 def draw_panel(axis, summaries, title, limits):
-    """One bar a program, from 1 to its ratio, on a logarithmic axis."""
+    """Draw one bar for each program, from 1 to its ratio, on a logarithmic axis."""
     ticks = [tick for tick in TICKS if limits[0] <= tick <= limits[1]]
     names = list(summaries)
     ratios = [summaries[name]["ratio"] for name in names]
@@ -70,7 +70,7 @@ def count_threads(run):
 
 
 def draw_accuracy(run):
-    """A point a program, with its name below; above for the second of two neighbours."""
+    """Draw a point for each program, with its name below, or above for the second of two neighbours."""
     figure, axis = pyplot.subplots(figsize=(7, 4), layout="constrained")
     for name, own in run["programs"].items():
         color = OURS if name.startswith("skcnn") else THEIRS

@@ -1,13 +1,13 @@
-"""How the defaults were chosen: the network, learning rate, batch size, penalty and initial weights on three tasks.
+"""Choice of the defaults: network, learning rate, batch size, penalty and initial weights on three tasks.
 
     python benchmarks/defaults.py [--data mnist.npz] [--n-seeds 3] [--only batch_norm]
 
-digits    scikit-learn's digits, X / 16, StratifiedKFold(5, shuffle=True, random_state=0), max_iter as by default
+digits    scikit-learn's digits, X / 16, StratifiedKFold(5, shuffle=True, random_state=0), default max_iter
 mnist     ten epochs on the first 50 000 of MNIST's training images, accuracy on the last 10 000 (needs --data)
 notebook  digit > 4 from the first 200 training images, accuracy on these 10 000 (on 800 others without --data), mean of
           ten seeds
 
-Each row changes the defaults in one thing or two; the first row is the defaults themselves.
+The first row has the defaults; each other row changes them in one or two respects.
 """
 
 import argparse
@@ -74,7 +74,7 @@ CHANGES = [
 
 
 def hold_out(split):
-    """Its training images alone, some of them in the place of test images: what decides is not to see these."""
+    """The training images, split again: the test images must not influence the choice of defaults."""
     return replace(
         split,
         X_train=split.X_train[:N_LEARNT],

@@ -1,13 +1,13 @@
-"""Deep stacks of relus from the default learning rate, normalised or not: what is learnt in a few epochs.
+"""Deep relu networks at the default learning rate, with and without batch_norm: accuracy after a few epochs.
 
     python benchmarks/depth.py --data mnist.npz [--threads 2] [--n-seeds 2]
 
-mnist     5 epochs of 20 000 of the training images, accuracy on the last 10 000 of them (needs --data)
-colour    15 epochs of 2400 patches, 32 x 32 pixels, of six photographs that scikit-image brings: which photograph? The
-          left halves to learn from, the right ones to test with
+mnist     5 epochs on 20 000 of the training images, accuracy on the last 10 000 of them (needs --data)
+colour    15 epochs on 2400 patches of 32 x 32 pixels from six photographs in scikit-image, to be told apart; training
+          patches are from the left halves, test patches from the right halves
 
-All layers have "auto" kernels and pools. Accuracy is the mean over the seeds (least and largest), the loss that of the
-last epoch, the penalty included.
+All layers have "auto" kernels and pools. Accuracy is the mean over the seeds (minimum and maximum), the loss that of
+the last epoch, including the penalty.
 """
 
 import warnings
@@ -31,7 +31,7 @@ def mnist(options):
 
 
 def patches(photograph, left, right, rng):
-    """Patches whose left edges are between two columns."""
+    """Random patches whose left edges are between two columns."""
     rows = rng.integers(photograph.shape[0] - SIDE, size=N_PATCHES)
     columns = rng.integers(left, right, size=N_PATCHES)
     return [photograph[i : i + SIDE, j : j + SIDE] for i, j in zip(rows, columns, strict=True)]

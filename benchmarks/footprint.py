@@ -1,4 +1,4 @@
-"""The resident memory of this process; run by itself, what importing a module costs.
+"""Resident memory of this process; as a program, the time and memory of importing a module.
 
 python benchmarks/footprint.py skcnn
 """
@@ -18,7 +18,7 @@ def read_status(field):
 
 
 def read_peak():
-    """The most memory so far, in MB; getrusage, all that other systems have, begins with the parent's on some."""
+    """Peak memory so far, in MB; outside Linux by getrusage, which on some systems starts at the parent's peak."""
     try:
         return read_status("VmHWM")
     except OSError:
@@ -26,7 +26,7 @@ def read_peak():
 
 
 def reset_peak():
-    """Count the peak from now on, and return what is in use; or the peak so far, where it cannot be forgotten."""
+    """Reset the peak and return the memory in use, or return the old peak if the system cannot reset it."""
     try:
         with open("/proc/self/clear_refs", "w") as clear_refs:
             clear_refs.write("5")

@@ -1,12 +1,12 @@
-"""How near each kernel and a whole epoch come to the multiply-add peak of one core, and where an epoch's time goes.
+"""Each kernel and a whole epoch relative to the multiply-add peak of one core, and the kernels' shares of an epoch.
 
     python benchmarks/kernels.py [--c-args=-march=x86-64-v3]
 
-The peak is measured, not looked up: see peak.py. It is the kernels' limit only if --c-args names the vector flags that
-they were built with; those of the level in use are the default. Every kernel works on one group of images through its
-hook in skcnn.kernels. GFLOP/s count the products of plain sums, so Winograd's convolution may be beyond the peak. What
-a call of the hook costs, half a microsecond to two, is measured with a network of one pixel and taken off; the
-convolutions' hooks lay out memory besides, and repeat the kernel instead, less its first run.
+The peak is measured: see peak.py. It is the kernels' limit only if --c-args has the vector flags that they were built
+with; the default is those of the level in use. Every kernel processes one group of images through its hook in
+skcnn.kernels. GFLOP/s count the operations of the direct algorithm, so Winograd's convolution may exceed the peak. The
+cost of calling a hook, 0.5 to 2 microseconds, is measured on a network of one pixel and subtracted. The convolutions'
+hooks also allocate memory, so they repeat the kernel, and the time of the first run is subtracted.
 """
 
 import shlex
@@ -34,7 +34,7 @@ SOLVER = {
     "momentum": 0.9,
     "nesterovs_momentum": True,
 }
-N_ROWS = 4096  # of an epoch
+N_ROWS = 4096  # in an epoch
 
 
 # ---- the kernels ----
@@ -51,14 +51,14 @@ NAMES = (
 
 @dataclass(frozen=True)
 class Case:
-    """A kernel's call, and what it does in it."""
+    """A call of a kernel, and the amount of work in it."""
 
     call: callable
     n_values: int
     flop: int = 0
     per_batch: bool = False
     n_calls: int = 1  # of the hook
-    repeated: callable = None  # a call that does it a given number of times
+    repeated: callable = None  # repeats the kernel a given number of times in one call
 
 
 def aligned(values, dtype):
@@ -67,7 +67,7 @@ def aligned(values, dtype):
 
 
 class Arrays:
-    """Arrays for the kernels, whose values stay moderate however often they are called."""
+    """Arrays for the kernels, whose values stay moderate over any number of calls."""
 
     def __init__(self, dtype):
         self.dtype = dtype
@@ -81,9 +81,9 @@ class Arrays:
 
 
 def stage_cases(network, number, dtype, compiled=None):
-    """The kernels of a convolution with its activation and pooling, by name; nothing asks for the pixels' gradient.
+    """The kernels of a convolution with its activation and pooling, by name; not the gradient of the pixels.
 
-    `compiled` is another CompiledNetwork than the network's own.
+    `compiled` replaces the network's CompiledNetwork.
     """
     make = Arrays(dtype)
     stage = network.stages[number]
@@ -131,7 +131,7 @@ def stage_cases(network, number, dtype, compiled=None):
 
 
 def dense_cases(network, dtype):
-    """The kernels from the hidden activations on, and the first one, by name."""
+    """The kernels after the hidden activations, and the first one (gather), by name."""
     make = Arrays(dtype)
     generator = np.random.RandomState(0)
     height, width, n_channels = network.image_shape
@@ -165,7 +165,7 @@ def dense_cases(network, dtype):
             lambda: _kernels.dense_forward(hidden, weights, intercepts, logits_out), hidden.size, n_flop
         ),
         "loss and its gradient": Case(loss, logits.size),
-        # Gradients of the weights, and of what they weigh.
+        # Gradients of the weights and of the hidden activations.
         "dense backward": Case(backward, hidden.size, 2 * n_flop),
         "Adam's step": Case(
             lambda: _kernels.solver_step(gradient, SOLVER, 10, moments, parameters), network.n_trainable, per_batch=True
@@ -184,14 +184,14 @@ def make_cases(network, dtype):
 
 
 def call_costs(dtype, repeats):
-    """Seconds that a call of each kernel's hook takes, by the kernel's name."""
+    """Seconds of calling each kernel's hook, by the kernel's name."""
     one_pixel = Network((2, 2, 1), (1, 1), ((1, 1), (1, 1)), 1, pool_size=((2, 2), (1, 1)))
     cases = make_cases(one_pixel, dtype)
     return {name: median_seconds(some[-1].call, repeats) for name, some in cases.items() if some[-1].call}
 
 
 def seconds_of(cases, cost, repeats, least=2e-3):
-    """What the cases of a kernel take, without the calls of its hook."""
+    """Seconds of a kernel's cases, without the cost of calling its hook."""
     return sum(
         median_seconds(case.call, repeats, least) - cost * case.n_calls
         if case.call
@@ -201,7 +201,7 @@ def seconds_of(cases, cost, repeats, least=2e-3):
 
 
 def seconds_repeated(case, repeats, n=9):
-    """What a kernel takes that its hook repeats: the difference of `n` runs and of one, in turns."""
+    """Seconds of a kernel that its hook repeats: the difference between `n` runs and one, over n - 1."""
     turns = [timed(lambda: case.repeated(n))[0] - timed(lambda: case.repeated(1))[0] for _ in range(max(5, repeats))]
     return float(np.median(turns)) / (n - 1)
 
@@ -231,7 +231,7 @@ def kernel_rows(cases, dtype, peak, repeats):
 
 
 def print_kernels(dtype, library, repeats):
-    """The kernels of the medium network, and of the second layer of the stack."""
+    """Print the kernels of the medium network, and of the first two layers of the networks stack and signals."""
     peak = None
     if library is not None:
         n_chains, peak = measure_peak(library, dtype, repeats)
@@ -251,7 +251,7 @@ def print_kernels(dtype, library, repeats):
 
 
 def both_algorithms(network, number, dtype):
-    """The kernels of a stage by name, those of the direct algorithm behind Winograd's."""
+    """The kernels of a stage by name, with those of the direct algorithm after Winograd's."""
     cases = stage_cases(network, number, dtype)
     named = {name: [cases[name]] for name in NAMES if name in cases}
     if network.compiled.winograd[number]:
@@ -273,9 +273,9 @@ class Epoch:
 
 
 def count_flop(network):
-    """Of one image's training step: forward, and the gradients of filters, of weights and of what they weigh.
+    """Operations of one image's training step: forward pass, and the gradients of all weights and their inputs.
 
-    Activations, pooling, loss and solver are not counted.
+    The gradient of the pixels is not computed; activations, pooling, loss and solver are not counted.
     """
     stages = network.stages
     steps = 3 * sum(stage.n_multiply_adds for stage in stages) - stages[0].n_multiply_adds
@@ -283,7 +283,7 @@ def count_flop(network):
 
 
 def measure_epoch(config, n_rows, library, repeats):
-    """An epoch of random images beside its kernels and the peak, all in turns."""
+    """Measure an epoch on random images, its kernels and the peak, all in turns."""
     task = make_task(random_data(n_rows, 100, config.image_shape or (28, 28, 1)), config)
     contender = Skcnn(task, 1)
     contender.arrange(np.random.RandomState(0).permutation(n_rows))

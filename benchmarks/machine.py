@@ -1,4 +1,4 @@
-"""What the programs here share: threads, memory, the clock, and the lines that say where it all ran."""
+"""Shared parts of the benchmarks: threads, memory, timing, and the description of the machine."""
 
 import argparse
 import ctypes
@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from skcnn.kernels import LEVEL
 
-REST = 0.02  # seconds; OpenMP's idle threads keep a CPU busy for some 5 ms before they sleep
+REST = 0.02  # seconds; OpenMP's idle threads spin for about 5 ms before they sleep
 VECTOR_FLAGS = ("sse2", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "asimd", "sve")
 
 
@@ -27,7 +27,7 @@ def count_cpus():
 
 
 def thread_count(text):
-    """An argument that is a number of threads, at most one a CPU."""
+    """Parse a number of threads, at most one per CPU."""
     threads = int(text)
     if not 1 <= threads <= count_cpus():
         raise argparse.ArgumentTypeError(f"{threads} is not between 1 and the {count_cpus()} CPUs here")
@@ -35,7 +35,7 @@ def thread_count(text):
 
 
 def make_parser(doc, repeats=5):
-    """A parser with the options that all programs have."""
+    """A parser with the options common to all programs."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=repeats, help="counted turns after the warm-up")
     parser.add_argument("--quick", action="store_true", help="less of everything, to see it run; not to be quoted")
@@ -58,10 +58,10 @@ def add_threads(parser):
 
 
 def limit_threads(threads):
-    """Confine this process to `threads` CPUs and thread pools, before any of the peers is imported."""
+    """Confine this process to `threads` CPUs and threads; call it before importing any of the peers."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-    threadpool_limits(threads)  # for what is loaded already: NumPy's BLAS, and skcnn's OpenMP
+    threadpool_limits(threads)  # for the loaded libraries: NumPy's BLAS and skcnn's OpenMP
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC"):  # the last is XLA's
         os.environ[name] = str(threads)
     os.environ["JAX_PLATFORMS"] = "cpu"
@@ -73,7 +73,7 @@ def limit_threads(threads):
 
 
 def keep_memory():
-    """Let glibc keep what is freed: in some runs it gives PyTorch's buffers back and pays in page faults each time."""
+    """Let glibc keep freed memory; otherwise it sometimes returns PyTorch's buffers and pays in page faults."""
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(-1, 2**30)  # M_TRIM_THRESHOLD
@@ -90,15 +90,15 @@ def timed(function):
 
 
 def rested(function):
-    """Time a call once the threads of the one before are asleep."""
+    """Time a call after the threads of the previous one have gone to sleep."""
     time.sleep(REST)
     return timed(function)
 
 
 def take_turns(functions, repeats):
-    """Seconds (repeats, functions) of calls that take turns, after one of each that is not counted.
+    """Seconds (repeats, functions) of alternating calls, after an uncounted one of each.
 
-    Whatever else the machine does then meets all of them.
+    Alternation spreads disturbances over all functions.
     """
     for function in functions:
         function()
@@ -113,7 +113,7 @@ def time_calls(function, n_calls):
 
 
 def median_seconds(function, repeats, least=2e-3):
-    """Median over `repeats` of the time of one call, called as often as takes `least` seconds."""
+    """Median over `repeats` of the time of one call, each averaged over at least `least` seconds of calls."""
     n_calls = 1
     while time_calls(function, n_calls) * n_calls < least:
         n_calls *= 2
@@ -124,7 +124,7 @@ def median_seconds(function, repeats, least=2e-3):
 
 
 def print_table(header, rows):
-    """A Markdown table; `rows` may be a generator that measures as it goes."""
+    """Print a Markdown table; `rows` may be a generator that measures while it runs."""
     print_row(header)
     print_row(["---"] * len(header))
     for row in rows:
@@ -147,7 +147,7 @@ def describe_machine():
 
 
 def find_version(module):
-    """The version of an importable module, whatever its distribution is called; None if it is not installed."""
+    """The version of a module, whatever the name of its distribution; None if it is not installed."""
     try:
         return importlib.metadata.version(module)
     except importlib.metadata.PackageNotFoundError:
@@ -163,7 +163,7 @@ def describe_versions(modules=()):
 
 
 def describe_run(threads, modules=()):
-    """The lines that a figure needs to mean anything."""
+    """Date, machine, threads and versions, without which figures mean nothing."""
     return (
         f"{time.strftime('%Y-%m-%d')}; {describe_machine()}; threads: {threads}; SKCNN_CPU level: {LEVEL}\n"
         + describe_versions(modules)

@@ -1,9 +1,9 @@
-"""What fitting adds to the peak of a process's resident memory, and what importing skcnn costs.
+"""Growth of a process's peak resident memory in a fit, and the cost of importing skcnn.
 
     python benchmarks/memory.py
 
-Each figure comes from a fresh process. Before a fit, all of X is in memory; the growth is what the peak rises above
-that, two epochs being enough to reach it. For the rows "memmap", X is a read-only file, mapped and read once.
+Each figure comes from a fresh process. All of X is in memory before a fit; the growth is the rise of the peak above
+that in two epochs, which are enough to reach it. For the rows "memmap", X is a read-only file, mapped and read once.
 """
 
 import argparse
@@ -25,14 +25,14 @@ from skcnn import ConvSigmoidClassifier
 IMPORTS = ("skcnn", "sklearn.neural_network")
 
 
-# ---- in a process of its own ----
+# ---- the child process ----
 
 
 def fit_in_child(job):
     """Fit as `job` says and print the growth of the peak, in MB."""
     config = CONFIGS[job["config"]]
     X = np.load(job["file"], mmap_mode="r" if job["memmap"] else None)
-    X.max()  # every page of it is in memory now
+    X.max()  # loads every page into memory
     y = np.arange(len(X)) % max(2, config.n_outputs)
     clf = ConvSigmoidClassifier(
         **config.parameters, rescale=1 / 255, batch_size=config.batch_size, max_iter=2, n_jobs=job["threads"]
@@ -47,7 +47,7 @@ def fit_in_child(job):
 
 
 def run_child(*arguments):
-    """The numbers that a fresh Python prints."""
+    """The numbers printed by a new Python process."""
     output = subprocess.run([sys.executable, *arguments], check=True, capture_output=True, text=True).stdout
     return [float(word) for word in output.split()]
 
@@ -77,7 +77,7 @@ def print_fits(n_samples, repeats, threads):
 
 def print_imports(repeats):
     script = str(Path(__file__).with_name("footprint.py"))
-    for module in IMPORTS:  # for the files to be in the system's cache
+    for module in IMPORTS:  # fills the system's file cache
         run_child(script, module)
     runs = np.array([[run_child(script, module) for module in IMPORTS] for _ in range(repeats)])
     seconds, peaks = np.median(runs, axis=0).T

@@ -1,4 +1,4 @@
-"""The multiply-add peak of one core, measured: a C function, built on the spot, that works in registers alone."""
+"""The multiply-add peak of one core, measured with a C function that is compiled on the spot and stays in registers."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from machine import median_seconds
 
-# Independent chains of multiply-adds: too few wait for each other, too many do not fit the registers.
+# Numbers of independent chains of multiply-adds: too few leave latency uncovered, too many exceed the registers.
 CHAIN_COUNTS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28)
 CHAINS = """
 double chains_{c_type}_{n}(long n_steps, double factor, double term)
@@ -31,7 +31,7 @@ enum { BYTES = 16 };
 #endif
 int vector_bytes(void) { return BYTES; }
 """
-# What each level of the kernels is built with; see skcnn/kernels/meson.build.
+# Compiler flags of each level of the kernels; see skcnn/kernels/meson.build.
 LEVEL_ARGS = {
     "baseline": "",
     "v3": "-march=x86-64-v3",
@@ -62,7 +62,7 @@ def compile_chains(c_args, folder):
 
 
 def measure_chains(library, dtype, n, repeats, n_steps=200_000):
-    """GFLOP/s of `n` chains, a multiply-add being two."""
+    """GFLOP/s of `n` chains, with two operations in a multiply-add."""
     function = library[f"chains_{'float' if dtype == 'float32' else 'double'}_{n}"]
     function.argtypes, function.restype = [ctypes.c_long, ctypes.c_double, ctypes.c_double], ctypes.c_double
     n_values = n * library.vector_bytes() // np.dtype(dtype).itemsize
@@ -71,7 +71,7 @@ def measure_chains(library, dtype, n, repeats, n_steps=200_000):
 
 
 def measure_peak(library, dtype, repeats):
-    """The best number of chains and its GFLOP/s."""
+    """The fastest number of chains and its GFLOP/s."""
     rates = {n: measure_chains(library, dtype, n, repeats) for n in CHAIN_COUNTS}
     best = max(rates, key=rates.get)
     return best, rates[best]

@@ -1,11 +1,10 @@
-"""The same network in other libraries, as their users write it, and in the fastest way that we found.
+"""The same network in other libraries, as their users write it and in the fastest way that we found.
 
-A twin is built from a `tasks.Task`. `arrange(rows)` readies the rows in their order, which is not timed; `epoch()`
-trains on them and returns the epoch's loss; `predict_proba()` returns the probabilities of `task.pixels_new`, and
-`predictions` are the ways to it that are timed, by name; `knows(config)` is whether it takes part. The libraries are
-imported when a twin is built, after `machine.limit_threads` has had its say. `predict_batch` is how many images go
-through the network at once in prediction, `predict_batches` several such numbers: the fastest, or close to it, of those
-from 50 to all.
+A twin is built from a `tasks.Task`. `arrange(rows)` prepares the rows in their order, untimed; `epoch()` trains on them
+and returns the epoch's loss; `predict_proba()` returns the probabilities of `task.pixels_new`; `predictions` has the
+timed ways of predicting, by name; `knows(config)` says whether the twin takes part. The libraries are imported when a
+twin is built, after `machine.limit_threads`. `predict_batch` is the number of images predicted at once, and
+`predict_batches` are several such numbers: the fastest or nearly fastest ones from 50 to all.
 """
 
 from functools import partial
@@ -18,7 +17,7 @@ from tasks import Data, make_task, to_classes
 
 
 class TorchTwin:
-    """nn.Sequential, BCEWithLogitsLoss, Adam, and the usual eager loop."""
+    """nn.Sequential, BCEWithLogitsLoss, Adam and the usual eager loop."""
 
     name = "PyTorch"
     modules = ("torch",)
@@ -104,26 +103,26 @@ class TorchTwin:
 
 
 class FusedTorchTwin(TorchTwin):
-    """The same with Adam(fused=True)."""
+    """TorchTwin with Adam(fused=True)."""
 
     name = "PyTorch, fused Adam"
     fused = True
-    predictions = MappingProxyType({})  # the same as without
+    predictions = MappingProxyType({})  # the same as TorchTwin's
 
 
 class ChannelsLastTorchTwin(TorchTwin):
-    """With Adam(fused=True) and with images, filters and maps in PyTorch's channels_last."""
+    """TorchTwin with Adam(fused=True), and images, filters and maps in PyTorch's channels_last layout."""
 
     name = "PyTorch, fused Adam, channels last"
     fused = True
     channels_last = True
 
     def _take(self, rows):
-        return self._X[rows]  # index_select would put channels first
+        return self._X[rows]  # index_select would change to channels first
 
 
 class JaxTwin:
-    """A whole epoch in one compiled function: a scan over batches, its state donated, the data as arguments."""
+    """A whole epoch in one compiled function: a scan over batches with donated state, and the data as arguments."""
 
     name = "JAX"
     modules = ("jax",)
@@ -131,10 +130,10 @@ class JaxTwin:
 
     @staticmethod
     def knows(config):
-        """Its epochs of three layers take minutes."""
+        """Not with batch_norm, nor with three layers, whose epochs take minutes."""
         return not config.batch_norm and len(config.n_filters) < 3
 
-    def __init__(self, task, threads):  # threads: for the whole process, by machine.limit_threads
+    def __init__(self, task, threads):  # machine.limit_threads has set threads
         import jax
 
         self._jax = jax
@@ -169,7 +168,7 @@ class JaxTwin:
     def predictions(self):
         return {f"{self.name}, {self.predict_batch} at once": self.predict_proba}
 
-    # ---- what is compiled ----
+    # ---- compiled functions ----
 
     def _convolve(self, X, filters, padding):
         return self._jax.lax.conv(X, filters, (1, 1), padding.upper())
@@ -190,7 +189,7 @@ class JaxTwin:
         return (self._jax.nn.softplus(logits) - targets * logits).sum() / X.shape[0]
 
     def _step(self, state, X, targets, beta_1=0.9, beta_2=0.99, epsilon=1e-8):
-        """One step of Adam; the state after it, and the batch's loss times its size."""
+        """One step of Adam; returns the new state, and the batch's loss times its size."""
         tree_map, sqrt = self._jax.tree_util.tree_map, self._jax.numpy.sqrt
         parameters, first, second, n_steps = state
         loss, gradient = self._jax.value_and_grad(self._loss)(parameters, X, targets)
@@ -203,7 +202,7 @@ class JaxTwin:
         return (parameters, first, second, n_steps), loss * X.shape[0]
 
     def _scan(self, state, X, targets, batches, rest):
-        """All batches, the incomplete one last; the state after them, and the loss summed over images."""
+        """All batches, the incomplete one last; returns the new state, and the loss summed over images."""
         state, losses = self._jax.lax.scan(lambda state, b: self._step(state, X[b], targets[b]), state, batches)
         if not rest.shape[0]:
             return state, losses.sum()
@@ -212,9 +211,9 @@ class JaxTwin:
 
 
 class PatchesJaxTwin(JaxTwin):
-    """The same with the convolution written as a product with patches, and pooling as a maximum over reshaped axes.
+    """JaxTwin with convolution as a product with patches, and pooling as a maximum over reshaped axes.
 
-    XLA's own may be slow inside a scan.
+    XLA's own operations may be slow inside a scan.
     """
 
     name = "JAX, patches"

@@ -1,4 +1,4 @@
-"""The same network in Keras on TensorFlow; see peers.py for what a twin is."""
+"""The same network in Keras on TensorFlow; peers.py explains twins."""
 
 from types import MappingProxyType
 
@@ -7,7 +7,7 @@ from tasks import to_classes
 
 
 def make_adam(keras, learning_rate, factors):
-    """Adam with a multiple of the learning rate for each variable; `factors` are by path."""
+    """Adam with a factor of the learning rate for each variable; `factors` has them by path."""
 
     class Adam(keras.optimizers.Adam):
         def update_step(self, gradient, variable, learning_rate):
@@ -17,9 +17,9 @@ def make_adam(keras, learning_rate, factors):
 
 
 class KerasTwin:
-    """model.fit over a tf.data.Dataset whose batches lie ready: faster than over arrays, and the order is untimed.
+    """model.fit on a tf.data.Dataset of prepared batches, which is faster than on arrays and leaves the order untimed.
 
-    Compiled with jit_compile="auto", which for this network on a CPU means without XLA.
+    Compiled with jit_compile="auto", which means without XLA for this network on a CPU.
     """
 
     name = "Keras on TensorFlow"
@@ -31,7 +31,7 @@ class KerasTwin:
     def knows(config):
         return not config.batch_norm
 
-    def __init__(self, task, threads):  # threads: for the whole process, by machine.limit_threads
+    def __init__(self, task, threads):  # machine.limit_threads has set threads
         import keras
         import tensorflow
 
@@ -54,7 +54,7 @@ class KerasTwin:
         self._model.compile(
             optimizer=make_adam(keras, task.learning_rate, factors),
             loss=keras.losses.BinaryCrossentropy(from_logits=True),
-            loss_weights=float(network.n_outputs),  # Keras's mean over outputs becomes the sum
+            loss_weights=float(network.n_outputs),  # turns Keras's mean over outputs into the sum
             steps_per_execution=n_batches if self.whole_epoch_a_call else 1,
         )
         self._batch_size = task.batch_size
@@ -64,7 +64,7 @@ class KerasTwin:
         self._probabilities = tensorflow.function(lambda X: tensorflow.sigmoid(self._model(X, training=False)))
 
     def _load(self, network, initial):
-        """Channels are Keras's last axis: of the filters' pixels, and of what the dense layer reads."""
+        """Load the initial weights, with channels last in filters and in the dense layer's input, as Keras has them."""
         arrays = []
         for number in range(len(network.stages)):
             arrays += [initial[f"filters_{number}"].transpose(2, 3, 1, 0), initial[f"filter_intercepts_{number}"]]
@@ -93,7 +93,7 @@ class KerasTwin:
         return to_classes(np.concatenate(parts))
 
     def _predict(self):
-        """The method that users call."""
+        """Predict with the method that users call."""
         logits = self._model.predict(self._X_new, batch_size=self.predict_batch, verbose=0)
         return to_classes(self._tensorflow.sigmoid(logits).numpy())
 
@@ -107,8 +107,8 @@ class KerasTwin:
 
 
 class StepsKerasTwin(KerasTwin):
-    """The same with steps_per_execution: all batches of an epoch in one call of the compiled function."""
+    """KerasTwin with steps_per_execution: all batches of an epoch in one call of the compiled function."""
 
     name = "Keras on TensorFlow, an epoch a call"
     whole_epoch_a_call = True
-    predictions = MappingProxyType({})  # the same as without
+    predictions = MappingProxyType({})  # the same as KerasTwin's

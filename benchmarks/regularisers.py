@@ -1,10 +1,10 @@
-"""Hidden dense layers, dropout and label smoothing: what each would bring a stack, tried in PyTorch.
+"""Effect of hidden dense layers, dropout and label smoothing on a stack, tried in PyTorch.
 
     python benchmarks/regularisers.py --data mnist.npz [--n-seeds 2] [--epochs 5 15]
 
-16 and 32 filters of 3 x 3, relu, "same", Adam at a rate of 2e-3 annealed by a cosine. digits: pools of 1 and 2, 40
-epochs, batches of 32, five folds. MNIST: pools of 2, batches of 64, the first 20 000 training images to learn from,
-accuracy on the last 10 000 of them. On one thread; seconds are those of a fit, means like the accuracies.
+16 and 32 filters of 3 x 3, relu, "same" padding, Adam with a cosine schedule from a rate of 2e-3. digits: pools of 1
+and 2, 40 epochs, batches of 32, five folds. MNIST: pools of 2, batches of 64, training on the first 20 000 training
+images, accuracy on the last 10 000 of them. One thread; seconds are those of a fit, means like the accuracies.
 """
 
 import time
@@ -57,7 +57,7 @@ def make_network(side, pools, hidden=0, dropout=0.0):
 
 
 def fit_and_score(images, learnt, held, n_epochs, seed, smoothing=0.0, **options):
-    """Accuracy, and seconds of the fit."""
+    """Accuracy and seconds of the fit."""
     torch.manual_seed(seed)
     (X, y), size = images.rows(learnt), images.batch_size
     network = make_network(X.shape[-1], images.pools, **options)

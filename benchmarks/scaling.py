@@ -1,8 +1,8 @@
-"""How skcnn's time grows with the data and the network, and what threads, batch sizes and single rows cost.
+"""Growth of skcnn's time with the data and the network, and the effect of threads, batch sizes and single rows.
 
     python benchmarks/scaling.py --data mnist.npz [--threads 2] [--plot scaling.svg]
 
-Where the number of images or pixels is varied, the images are random bytes.
+If the number of images or pixels varies, the images are random bytes.
 """
 
 import warnings
@@ -19,12 +19,12 @@ from skcnn import ConvSigmoidClassifier
 N_SAMPLES = (6_000, 12_000, 24_000, 40_000, 60_000)
 N_FILTERS = (4, 8, 16, 28, 40)
 SIDES = (14, 20, 28, 36, 45)
-BASE_SAMPLES = 12_000  # where it is not n_samples that varies
+BASE_SAMPLES = 12_000  # unless n_samples varies
 BATCH_SIZES = (1, 7, 16, 20, 32, 100, 128, 256)
 
 
 def make_contender(data, config, threads):
-    """skcnn, its batches in a random order."""
+    """skcnn with batches in a random order."""
     contender = Skcnn(make_task(data, config), threads)
     contender.arrange(np.random.RandomState(1).permutation(len(data.X)))
     return contender
@@ -34,7 +34,7 @@ def make_contender(data, config, threads):
 
 
 def growth_contenders(quick, threads):
-    """For each quantity its values and a contender for each of them."""
+    """For each quantity, its values and a contender for each value."""
     medium = CONFIGS["medium"]
     share = 10 if quick else 1
 
@@ -57,7 +57,7 @@ def fit_line(x, y):
 
 
 def measure_growth(quick, threads, repeats):
-    """Values, and median seconds of an epoch, by the quantity that varies."""
+    """Values and median seconds of an epoch, by the varied quantity."""
     growth = {}
     for quantity, (values, contenders) in growth_contenders(quick, threads).items():
         seconds = take_turns([contender.epoch for contender in contenders], repeats)
@@ -97,7 +97,7 @@ def plot_growth(growth, file):
 
 
 def print_threads(data, threads, repeats):
-    """Epochs and predictions with one thread and with several."""
+    """Print seconds of epochs and predictions with one thread and with several."""
 
     def rows():
         for config in CONFIGS.values():
@@ -132,7 +132,7 @@ def print_batches(data, threads, repeats):
 
 
 def print_single_row(data, n_calls):
-    """Microseconds of predict_proba on one row: what a call costs, whatever the network does."""
+    """Print microseconds of predict_proba on one row, most of which is the overhead of a call."""
     X, y = data.X[:1000], data.digits[:1000]
     scaled = X.astype(np.float32) / 255
     models = {

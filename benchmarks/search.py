@@ -1,10 +1,10 @@
-"""A grid search over scikit-learn's digits: what a network of ours costs where scikit-learn's users meet it.
+"""A grid search on scikit-learn's digits: the cost of skcnn in a typical use of scikit-learn.
 
     python benchmarks/search.py [--threads 2]
 
 GridSearchCV with n_jobs=None, 12 candidates (alpha and learning rate) x 5 folds and the refit: 61 fits of 10 epochs in
-batches of 32, on float32 images. Beside skcnn, MLPClassifier's dense layer, and the convolution in skorch, that is
-PyTorch as a scikit-learn estimator, with its callbacks off.
+batches of 32, on float32 images. skcnn is compared with the dense layer of MLPClassifier, and with the same convolution
+in skorch (PyTorch as a scikit-learn estimator), with its callbacks off.
 """
 
 import warnings
@@ -36,7 +36,7 @@ N_FOLDS = 5
 
 
 class Search:
-    """GridSearchCV of one program, and what it found the last time."""
+    """GridSearchCV of one program, and its last results."""
 
     def __init__(self, name, estimator, grid, X, y):
         self.name = name
@@ -50,12 +50,12 @@ class Search:
 
     @property
     def scores(self):
-        """Mean test score of the best candidate, and of all."""
+        """Mean test scores of the best candidate and of all candidates."""
         return self._search.best_score_, self._search.cv_results_["mean_test_score"].mean()
 
     def run(self):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # ten epochs are what was asked for
+            warnings.simplefilter("ignore", ConvergenceWarning)  # ten epochs are intended
             self._search.fit(self._X, self._y)
         n_epochs = getattr(self._search.best_estimator_, "n_iter_", N_EPOCHS)
         if n_epochs != N_EPOCHS:
@@ -109,7 +109,7 @@ def skorch_search(X, y, alphas, rates, threads):
         callbacks="disable",
         verbose=0,
     )
-    # A penalty of alpha / 2 over the batch's weight, as the other two have it.
+    # A penalty of alpha / 2 over the batch's weight, as in the other two programs.
     grid = {"optimizer__weight_decay": [alpha / BATCH_SIZE for alpha in alphas], "lr": rates}
     return Search("skorch on PyTorch", clf, grid, (X / 16).reshape(-1, 1, 8, 8), y)
 

@@ -1,4 +1,4 @@
-"""Time series that other packages bring, and a classifier of them: series are (n_series, n_channels, n_samples)."""
+"""Time series from other packages, of shape (n_series, n_channels, n_samples), and a classifier of them."""
 
 import importlib
 import warnings
@@ -12,7 +12,7 @@ def load_by_aeon(loader):
     import aeon.datasets
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # that it will not have some of them for ever
+        warnings.simplefilter("ignore", FutureWarning)  # some sets will be removed
         return [getattr(aeon.datasets, loader)(split=split) for split in ("TRAIN", "TEST")]
 
 
@@ -28,7 +28,7 @@ def load_by_tslearn(name):
     return (X.transpose(0, 2, 1), y), (X_test.transpose(0, 2, 1), y_test)
 
 
-# Those of benchmarks/accuracy.py: the package, and what that calls them.
+# The series of benchmarks/accuracy.py: package, loader, and the package's name of the set.
 SETS = {
     "ItalyPowerDemand": ("aeon", load_by_aeon, "load_italy_power_demand"),
     "ArrowHead": ("aeon", load_by_aeon, "load_arrow_head"),
@@ -43,7 +43,7 @@ SETS = {
 
 
 def load_series(name):
-    """(X, y) of the training and of the test series; None without the package, or in a version that lacks them."""
+    """(X, y) of the training and of the test series; None if the package is missing or its version lacks them."""
     package, load, what = SETS[name]
     if not are_installed([package]):
         return None
@@ -54,12 +54,12 @@ def load_series(name):
 
 
 def as_images(X):
-    """What ConvSigmoidClassifier takes: images of one row, with as many channels; float32 is the faster type."""
+    """Series as images of one row with channels last, in float32, the faster type."""
     return X.transpose(0, 2, 1)[:, np.newaxis].astype(np.float32)
 
 
 class OfSeries(ClassifierMixin, BaseEstimator):
-    """A ConvSigmoidClassifier of series.
+    """A ConvSigmoidClassifier for series.
 
     Parameters
     ----------

@@ -1,11 +1,11 @@
-"""How the setting of docs/guide/signals.md was chosen: by folds of the training series alone, one setting for all sets.
+"""Choice of the setting in docs/guide/signals.md, one for all sets, by cross-validation on the training series only.
 
     python benchmarks/series_settings.py [--series NAME ...] [--only TEXT ...] [--n-splits 5] [--n-seeds 1]
 
-StratifiedKFold, shuffled by the seed, of each set's training series; its test series are not looked at. With fewer
-series in a class than folds, as many folds as those. Each row changes the setting in one thing; the first is the
-setting itself. Accuracy over the folds, mean over the seeds; the last columns are the mean of the sets, and the seconds
-of a fit, the sum of the sets' means.
+StratifiedKFold, shuffled by the seed, on each set's training series; the test series are not used. If a class has fewer
+series than there are folds, there are as many folds as series. The first row is the setting, and each other row changes
+it in one respect. Accuracy over the folds, mean over the seeds; the last columns are the mean over the sets, and the
+seconds of a fit, summed over the sets' means.
 """
 
 import warnings
@@ -42,7 +42,7 @@ QUICK = {"max_iter": 2}
 
 
 def score_folds(X, y, parameters, n_splits, n_seeds, n_jobs):
-    """Accuracy over the folds, and seconds of a fit, means over the seeds."""
+    """Accuracy over the folds and seconds of a fit, means over the seeds."""
     n_splits = min(n_splits, np.unique(y, return_counts=True)[1].min())
     scores, seconds = [], []
     for seed in range(n_seeds):

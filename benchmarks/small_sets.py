@@ -1,11 +1,11 @@
-"""Small real sets, 25 to 200 samples of 64 to 10 000 features: a default fit beside LogisticRegression.
+"""A default fit compared with LogisticRegression on small real sets: 25 to 200 samples of 64 to 10 000 features.
 
     python benchmarks/small_sets.py [--n-seeds 2]
 
-Signals that aeon brings, and what its MiniRocket makes of two of them; the first 100 of scikit-learn's digits and of
-the packaged MNIST images; faces and other patches of photographs that scikit-image brings. Rows of X are taken as they
-are, with no `image_shape`. Three stratified folds of the training samples, as many times as there are seeds; columns as
-they come, and behind a StandardScaler. "warned" is how many fits ended with a ConvergenceWarning.
+Signals from aeon, and MiniRocket features of two of them; the first 100 of scikit-learn's digits and of the packaged
+MNIST images; faces and other patches of photographs from scikit-image. X has rows, without an `image_shape`. Three
+stratified folds of the training samples for each seed, with raw columns and after a StandardScaler. "warned" is the
+number of fits that ended with a ConvergenceWarning.
 """
 
 import warnings
@@ -27,7 +27,7 @@ SIGNALS = ("ArrowHead", "GunPoint", "OSULeaf", "ACSF1", "BasicMotions")
 
 
 def signal_sets():
-    """Those that this version of aeon has; several channels lie one behind the other."""
+    """The sets in this version of aeon, with channels concatenated."""
     for name in SIGNALS:
         series = load_series(name)
         if series is not None:
@@ -55,7 +55,7 @@ def image_sets():
 
 
 def score(make, X, y, n_seeds):
-    """Mean accuracy over the folds of all seeds, and how many fits warned."""
+    """Mean accuracy over the folds of all seeds, and number of fits that warned."""
     scores, n_warned = [], 0
     for seed in range(n_seeds):
         for train, test in StratifiedKFold(3, shuffle=True, random_state=seed).split(X, y):

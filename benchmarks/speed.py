@@ -1,9 +1,9 @@
-"""Seconds of one epoch and of predicting 10 000 images, beside the same network in PyTorch, JAX and Keras.
+"""Seconds of one epoch and of predicting 10 000 images, compared with the same network in PyTorch, JAX and Keras.
 
     python benchmarks/speed.py --data mnist.npz [--threads 2] [--json speed.json]
 
-Everyone starts from the same weights, sees the same batches of the same images in the same order, and must arrive at
-the same loss: see README.md for what else makes the figures fair.
+All programs start from the same weights, read the same batches of images in the same order, and must reach the same
+loss; README.md has the other conditions of a fair comparison.
 """
 
 import json
@@ -28,14 +28,14 @@ from machine import (
 from peers import PEERS
 from tasks import CONFIGS, Skcnn, add_data, check_threads, data_for, load_data, make_task
 
-N_CHECKED = 300  # images on which everyone must agree: rounding has not yet led the networks apart
-GROUP = 16  # images that skcnn normalises together, and in batches of so many everyone
+N_CHECKED = 300  # images on which all programs must agree, few enough that rounding errors stay small
+GROUP = 16  # images that skcnn normalises together, as all programs do in batches of this size
 
 # ---- checking ----
 
 
 def check_agreement(names, values, what, tolerance):
-    """Leave the program unless everyone's values are the first one's."""
+    """Exit unless all values agree with the first ones."""
     for name, value in zip(names, values, strict=True):
         difference = np.max(np.abs(value - values[0]) / np.max(np.abs(values[0])))
         if not difference <= tolerance:
@@ -60,9 +60,9 @@ def make_contenders(data, config, peers, threads):
 
 
 def check_training(data, config, peers, threads):
-    """Leave the program unless everyone predicts the same before and after an epoch on some of the images.
+    """Exit unless all programs predict the same before and after an epoch on some of the images.
 
-    Networks that normalise predict by other statistics, which only some keep while they train: their losses count.
+    With batch_norm, only losses are compared after the epoch, as not all programs keep the statistics of predictions.
     """
     if config.batch_norm:
         config = replace(config, batch_size=GROUP)
@@ -72,7 +72,7 @@ def check_training(data, config, peers, threads):
     rows = np.random.RandomState(1).permutation(len(some.X))
     for contender in contenders:
         contender.arrange(rows)
-    # Rounding is amplified from layer to layer, and by what normalises.
+    # Each layer, and normalisation, amplifies rounding errors.
     tolerance = 1e-3 if config.batch_norm or len(config.n_filters) > 2 else 1e-4
     check_losses(contenders, [contender.epoch() for contender in contenders], tolerance)
     if not config.batch_norm:
@@ -83,13 +83,13 @@ def check_training(data, config, peers, threads):
 
 
 def measure_predictions(contenders, repeats):
-    """Seconds of each way to predict, by name."""
+    """Seconds of each way of predicting, by name."""
     ways = {name: way for contender in contenders for name, way in contender.predictions.items()}
     return dict(zip(ways, take_turns(list(ways.values()), repeats).T, strict=True))
 
 
 def measure_epochs(contenders, config, n_train, repeats):
-    """Seconds of each contender's epochs, by name; the first one is not counted."""
+    """Seconds of each contender's epochs, by name; the first epoch is not counted."""
     generator = np.random.RandomState(1)
     turns = []
     for turn in range(repeats + 1):
@@ -104,7 +104,7 @@ def measure_epochs(contenders, config, n_train, repeats):
 
 
 def summarize(seconds):
-    """Median, fastest, and the median of each turn's ratio to the first; all by name."""
+    """Median, minimum, and median of the ratios to the first contender in the same turn, by name."""
     first = next(iter(seconds.values()))
     return {
         name: {"median": np.median(own), "fastest": own.min(), "ratio": np.median(own / first)}

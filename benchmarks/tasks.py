@@ -1,4 +1,4 @@
-"""Images, networks, and skcnn as one that takes its turn among the peers."""
+"""Images, networks, and skcnn as a contender beside its peers."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -22,22 +22,22 @@ from skcnn.training import Problem, run_epoch
 
 LEARNING_RATE = 2e-3
 N_NEW = 10_000
-N_RANDOM = 10_000  # images to train on, of shapes that the data have not
+N_RANDOM = 10_000  # random training images, for shapes other than the data's
 
 
 @dataclass(frozen=True)
 class Config:
-    """A network and its batches; sides are of squares, or the samples of a signal."""
+    """A network and its batches; sizes are sides of squares, or samples of a signal."""
 
     n_filters: tuple
     side: int  # of the kernels
     n_outputs: int
     batch_size: int
     padding: str = "valid"
-    pool: int | tuple = 1  # side of the pools, or of each layer's
+    pool: int | tuple = 1  # side of all pools, or of each layer's
     activation: str = "sigmoid"
     batch_norm: bool = False
-    image_shape: tuple | None = None  # of random images, (height, width, n_channels); the data's, if it is None
+    image_shape: tuple | None = None  # (height, width, n_channels) of random images; None for the data's
 
     def __str__(self):
         filters = ", ".join(map(str, self.n_filters[:-1])) + " and " * (len(self.n_filters) > 1)
@@ -52,23 +52,23 @@ class Config:
         return ", ".join([filters + kernels, *more, outputs, f"batch {self.batch_size}", *shape])
 
     def square(self, side):
-        """A square of a side, or its one row for signals."""
+        """(height, width) of a square, or of one row for signals."""
         return (1 if self.image_shape and self.image_shape[0] == 1 else side, side)
 
     @property
     def kernel_sizes(self):
-        """Of each layer."""
+        """(height, width) of each layer's filters."""
         return (self.square(self.side),) * len(self.n_filters)
 
     @property
     def pool_sizes(self):
-        """Of each layer."""
+        """(height, width) of each layer's pools."""
         pools = (self.pool,) * len(self.n_filters) if isinstance(self.pool, int) else self.pool
         return tuple(map(self.square, pools))
 
     @property
     def parameters(self):
-        """Those of ConvSigmoidClassifier that make this network."""
+        """ConvSigmoidClassifier's hyper-parameters for this network."""
         return {
             "n_filters": self.n_filters,
             "image_shape": self.image_shape,
@@ -107,7 +107,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Task:
-    """What all contenders are given; images as they like them, bytes or float32 in [0, 1]."""
+    """The input of all contenders, with images as bytes or as float32 in [0, 1]."""
 
     config: Config
     network: Network
@@ -127,7 +127,7 @@ class Task:
         return self.X_new.astype(np.float32) / 255
 
     def channels_first(self, rows):
-        """(n_images, n_channels, height, width) of rows, whose channels are last."""
+        """Rows, whose channels are last, as images (n_images, n_channels, height, width)."""
         return np.ascontiguousarray(rows.reshape(-1, *self.network.image_shape).transpose(0, 3, 1, 2))
 
     @property
@@ -143,7 +143,7 @@ def random_data(n_train, n_new=N_NEW, image_shape=(28, 28, 1)):
 
 
 def load_data(file, n_train=None):
-    """Images and digits of an .npz laid out as Keras's mnist.npz; random ones of the same shape without a file."""
+    """Images and digits from an .npz with the layout of Keras's mnist.npz; without a file, random ones of its shape."""
     if file is None:
         return random_data(n_train or 60_000)
     with np.load(file) as arrays:
@@ -157,7 +157,7 @@ def load_data(file, n_train=None):
 
 
 def data_for(config, data):
-    """The data, or random images of the shape that the network is for."""
+    """The data, or random images if the network is for another shape."""
     shape = config.image_shape
     return data if shape is None else random_data(min(len(data.X), N_RANDOM), image_shape=shape)
 
@@ -196,12 +196,12 @@ def make_task(data, config, generator=None):
 
 
 def to_classes(p):
-    """Class probabilities of the outputs' sigmoids, as skcnn's predict_proba."""
+    """Class probabilities from the outputs' sigmoids, as in skcnn's predict_proba."""
     return np.hstack([1 - p, p]) if p.shape[1] == 1 else p / p.sum(axis=1, keepdims=True)
 
 
 class GivenOrder:
-    """Stands in for the random generator of the training loop: the order is drawn already."""
+    """Replaces the random generator of the training loop by a fixed order."""
 
     def __init__(self, rows):
         self._rows = rows
@@ -211,7 +211,7 @@ class GivenOrder:
 
 
 class Skcnn:
-    """The estimator's own training loop, on bytes, float32 or float64; otherwise as the twins of peers.py."""
+    """The estimator's own training loop, on bytes, float32 or float64, with the interface of the twins in peers.py."""
 
     def __init__(self, task, threads, kind="uint8"):
         self.name = f"skcnn, {kind}"
@@ -243,14 +243,14 @@ class Skcnn:
         self._state = State(parameters, zero_moments(network, "adam", dtype), averages=averages)
         self._workspace = network.workspace(self._plan.batch_size, self._plan.n_threads, dtype)
         n_classes = max(2, network.n_outputs)
-        with warnings.catch_warnings():  # a fit to a handful of images, whatever they show, for _load to write over
+        with warnings.catch_warnings():  # any fit will do, as _load replaces its model
             warnings.simplefilter("ignore", ConvergenceWarning)
             self._classifier.set_params(batch_size="auto").fit(self._X_new[:n_classes], np.arange(n_classes))
         self._load()
 
     def _load(self):
         """Put the training loop's weights into the classifier."""
-        # Not their averages, which peers have none of.
+        # Without averaging, which the peers do not have.
         model = Model(self._problem.network, self._state.parameters.copy(), self._problem.labels)
         vars(self._classifier)["_model"] = model
 
@@ -271,6 +271,6 @@ class Skcnn:
 
 
 def check_threads(threads):
-    """Leave the program unless `n_jobs=threads` really is that many threads."""
+    """Exit unless `n_jobs=threads` really uses that many threads."""
     if count_threads(threads) != threads:
         stop(f"skcnn may use {count_threads(threads)} threads only, not {threads}")

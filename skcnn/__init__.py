@@ -1,6 +1,6 @@
-"""skcnn: a small convolutional network as an ordinary scikit-learn classifier."""
+"""skcnn: a convolutional network for small images that is an ordinary scikit-learn classifier."""
 
-import sklearn  # noqa: F401 - first, and by itself: measured, the import as a whole takes 70 ms less then
+import sklearn  # noqa: F401 - first and alone: this makes the whole import 70 ms faster
 
 from skcnn.classifier import ConvSigmoidClassifier
 
@@ -8,7 +8,7 @@ __all__ = ["ConvSigmoidClassifier", "__version__", "show_versions"]
 
 
 def __getattr__(name):
-    # Looked up when asked for: reading the metadata would be a good part of the import's time.
+    # On demand, because reading the metadata would be a large part of the import time.
     if name == "show_versions":
         from skcnn.versions import show_versions
 

@@ -1,4 +1,4 @@
-"""Learn digits, or other labels, from small images; report beside a logistic regression; save the model."""
+"""Train a network on small images, compare its accuracy with a logistic regression's, and save the model."""
 
 import argparse
 import os
@@ -13,14 +13,14 @@ import numpy as np
 
 EPILOG = """\
 examples:
-  skcnn                                  digit > 4, learned from 200 packaged MNIST images, tested on 800
+  skcnn                                  digit > 4, trained on 200 packaged MNIST images, tested on 800
   skcnn --classes all --dataset digits   all ten digits, on scikit-learn's 8 x 8 images
-  skcnn --classes all --html page.html   a web page to draw digits into, and see what the network makes of them
-  skcnn --notebook --plot filters.png    the notebook's own network, with its gradients put right
-  skcnn --dataset images.npz             your own x_train, y_train, x_test, y_test, laid out as Keras's mnist.npz
+  skcnn --classes all --html page.html   write a web page that classifies digits as you draw them
+  skcnn --notebook --plot filters.png    the network of the notebook, with correct gradients
+  skcnn --dataset images.npz             your own x_train, y_train, x_test, y_test, in the layout of Keras's mnist.npz
 """
 
-# What the notebook chose. Its logits are standardised, so the loss is flat and plain descent wants a large rate.
+# The notebook's settings. Its logits are standardised, so the loss is flat and plain descent needs a large rate.
 NOTEBOOK = {
     "n_filters": 3,
     "kernel_size": 5,
@@ -40,12 +40,12 @@ NOTEBOOK = {
 # Test images on the web page.
 N_SHOWN = 20
 
-# The exit status of a command that Ctrl-C ended, as shells have it.
+# Exit status after Ctrl-C, by the convention of shells.
 INTERRUPTED = 130
 
 
 def main(argv=None):
-    """Run the command line; the exit status is 0, 2 after wrong use, or 130 if it was interrupted."""
+    """Run the command line; returns 0, 1 if the output's reader is gone, 2 after an error, or 130 after Ctrl-C."""
     parser = make_parser()
     args = parser.parse_args(argv)
     if args.version:
@@ -59,7 +59,7 @@ def main(argv=None):
         split = load(args)
         return run(args, split, *make_labels(args, split))
     except BrokenPipeError:
-        # Whoever read the output has gone; leave Python nothing to flush.
+        # The reader of the output is gone; leave Python nothing to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (ImportError, OSError, ValueError, TypeError, MemoryError) as error:
@@ -71,7 +71,7 @@ def main(argv=None):
 
 
 def check_files(args):
-    """Whether the files can be written that are to be, before any work is done for them."""
+    """Check that the requested files can be written, before any work is done."""
     if args.plot:
         if not has_module("matplotlib"):
             raise ImportError("--plot needs matplotlib: pip install 'skcnn[demo]'")
@@ -101,36 +101,36 @@ def make_parser():
         default="sample",
         metavar="NAME",
         help="sample (packaged MNIST images, the default), digits (scikit-learn's), mnist (Keras's, downloaded once; "
-        "needs skcnn[keras]), or the path of an .npz file: x_train and x_test (n, height, width) or (n, height, width, "
-        "n_channels), y_train and y_test (n,); integer pixels are scaled to 0..1, other numbers taken as they are",
+        "needs skcnn[keras]), or the path of an .npz file with x_train and x_test of shape (n, height, width) or "
+        "(n, height, width, n_channels), y_train and y_test (n,); integer pixels are scaled to 0..1, others are not",
     )
-    add("--classes", choices=("binary", "all"), default="binary", help="label > 4 or not (the default), or every label")
-    add("--n-train", type=positive, metavar="N", help="learn from the first N training images only")
+    add("--classes", choices=("binary", "all"), default="binary", help="label > 4 or not (the default), or all labels")
+    add("--n-train", type=positive, metavar="N", help="train on the first N training images only")
     add("--n-test", type=positive, metavar="N", help="test on the first N test images only")
     add = parser.add_argument_group("network and training").add_argument
     add(
         "--notebook",
         action="store_true",
-        help=f"the notebook's own choices, with a learning rate of {NOTEBOOK['learning_rate_init']:g} for "
-        f"{NOTEBOOK['max_iter']} epochs; options below still override them",
+        help=f"the notebook's settings, with a learning rate of {NOTEBOOK['learning_rate_init']:g} for "
+        f"{NOTEBOOK['max_iter']} epochs; the options below override them",
     )
-    add("--n-filters", type=positive, metavar="N", help="filters of the convolution (default 16)")
+    add("--n-filters", type=positive, metavar="N", help="number of filters of the convolution (default 16)")
     add("--kernel-size", type=positive, metavar="N", help="side of a filter in pixels (default 5)")
-    add("--batch-size", type=positive, metavar="N", help="images a solver step (default 32; with --notebook all)")
+    add("--batch-size", type=positive, metavar="N", help="images in a mini-batch (default 32; with --notebook all)")
     add("--learning-rate", type=positive_real, metavar="X", help="step size of the solver (default 0.005)")
-    add("--epochs", type=positive, metavar="N", help="passes over the images at the most (default 200)")
-    add("--seed", type=seed, default=0, metavar="N", help="of initial weights and the images' order (default 0)")
+    add("--epochs", type=positive, metavar="N", help="epochs, at most (default 200)")
+    add("--seed", type=seed, default=0, metavar="N", help="seed of initial weights and order of images (default 0)")
     add = parser.add_argument_group("results").add_argument
-    add("--no-baseline", action="store_true", help="leave out the logistic regression")
-    add("--plot", metavar="FILE", help="draw the filters before and after, and the loss; needs matplotlib")
-    add("--html", metavar="FILE", help="write a web page that computes the network, to draw digits into")
-    add("--save", default="skcnn-model.joblib", metavar="FILE", help="where the model goes (default %(default)s)")
+    add("--no-baseline", action="store_true", help="skip the logistic regression")
+    add("--plot", metavar="FILE", help="plot the filters before and after training, and the loss; needs matplotlib")
+    add("--html", metavar="FILE", help="write a web page that computes the network for images you draw")
+    add("--save", default="skcnn-model.joblib", metavar="FILE", help="path for the saved model (default %(default)s)")
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     return parser
 
 
 def number_above(kind, low, text):
-    """What argparse makes an option's value of; its message names the option."""
+    """Parse an option's number above `low`; argparse adds the option's name to the error."""
     try:
         number = kind(text)
     except ValueError:
@@ -176,7 +176,7 @@ def load(args):
 
 
 def make_labels(args, split):
-    """Training and test labels, having shown how often each class comes."""
+    """Print how often each class occurs, and return training and test labels."""
     print(f"{len(split.y_train)} training and {len(split.y_test)} test images, {side_by_side(split.image_shape)}")
     show_counts("label", split.y_train)
     if args.classes == "all":
@@ -206,7 +206,7 @@ def show_counts(name, y):
 
 
 def run(args, split, y_train, y_test):
-    """Train, save, report, plot; the exit status."""
+    """Train, save, report and plot; returns the exit status."""
     import joblib
 
     from skcnn.fitting import fit
@@ -260,7 +260,7 @@ def make_classifier(args, split):
 
 
 class Progress:
-    """A bar on a terminal; about ten plain lines where tqdm is not installed. Keeps warnings, for after the bar."""
+    """A progress bar on a terminal, or about ten lines if tqdm is not installed; keeps warnings until afterwards."""
 
     def __init__(self, n_epochs):
         self.n_epochs = n_epochs
@@ -273,7 +273,7 @@ class Progress:
         if has_module("tqdm"):
             from tqdm import tqdm
 
-            # disable=None: silent where standard error is no terminal.
+            # disable=None: no bar if standard error is not a terminal.
             self.bar = tqdm(total=self.n_epochs, unit="epoch", disable=None, leave=False)
         return self
 
@@ -319,12 +319,12 @@ def baseline(split, y_train, y_test):
 
 
 def plot(path, clf, before):
-    """Filters before and after training, and the loss curve."""
+    """Plot the filters before and after training, and the loss curve."""
     from matplotlib.figure import Figure
 
     from skcnn.inspection import FiltersDisplay, LossCurveDisplay
 
-    # The initial parameters are laid out as the fitted ones, the first filters first.
+    # The initial parameters have the layout of the fitted ones, the first layer's filters first.
     shape = clf.coefs_[0].shape
     initial = np.moveaxis(before[: clf.coefs_[0].size].reshape(shape), 1, -1)
     after = np.moveaxis(clf.coefs_[0], 1, -1)

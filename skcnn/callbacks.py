@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks, which it has from 1.9 on: every epoch is a task."""
+"""Support of scikit-learn's callbacks (1.9 or later), with a task for each epoch."""
 
 from skcnn.training import Observer
 
@@ -8,7 +8,7 @@ except ImportError:
     CallbackSupportMixin = None
 
     class CallbackSupport:
-        """Nothing: this scikit-learn has no callbacks."""
+        """An empty mixin, as this scikit-learn has no callbacks."""
 
     def with_callbacks(method):
         return method
@@ -18,14 +18,14 @@ else:
 
 
 class EpochCallbacks(Observer):
-    """Tells an estimator's callbacks of a fit and of each of its epochs.
+    """Reports a fit and each of its epochs to an estimator's callbacks.
 
     Parameters
     ----------
     estimator : ConvSigmoidClassifier
-        Its hyper-parameters checked.
+        With checked hyper-parameters.
     max_iter : int
-        The most epochs that it will take.
+        Largest number of epochs.
     """
 
     def __init__(self, estimator, max_iter):
@@ -34,11 +34,11 @@ class EpochCallbacks(Observer):
 
     @classmethod
     def of(cls, estimator, max_iter):
-        """None where scikit-learn has no callbacks."""
+        """An instance, or None if scikit-learn has no callbacks."""
         return None if CallbackSupportMixin is None else cls(estimator, max_iter)
 
     def begin_fit(self, X, y, sample_weight, attributes):
-        """The observer of the epochs; `attributes` makes of a state what the estimator would have if they ended."""
+        """Begin the fit and return the observer; `attributes(state)` are the fitted ones if training ended there."""
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.shown = {"estimator": self.estimator, "X": X, "y": y, "metadata": metadata}
         self.attributes = attributes
@@ -55,5 +55,5 @@ class EpochCallbacks(Observer):
         )
 
     def end_fit(self):
-        """With the estimator fitted."""
+        """End the fit, once the estimator is fitted."""
         self.fit_task.call_on_fit_task_end(**self.shown, reconstruction_attributes={})

@@ -1,4 +1,4 @@
-"""Images for trying the classifier: a packaged sample of MNIST, scikit-learn's digits, Keras's MNIST, .npz files."""
+"""Data sets to try the classifier on: a packaged MNIST sample, scikit-learn's digits, Keras's MNIST, .npz files."""
 
 import os
 import zlib
@@ -19,15 +19,18 @@ _KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 @dataclass(frozen=True)
 class Split:
-    """Images, flattened to rows, and labels for training and for testing.
+    """A data set split for training and testing.
 
     Attributes
     ----------
     X_train, X_test : ndarray of shape (n_samples, n_features)
+        Images, flattened to rows.
     y_train, y_test : ndarray of shape (n_samples,)
+        Labels.
     image_shape : tuple of (height, width) or (height, width, n_channels)
+        Shape of an image.
     rescale : float
-        What a pixel is to be multiplied by to lie between 0 and 1.
+        Factor that scales pixels to between 0 and 1.
     """
 
     X_train: np.ndarray
@@ -39,20 +42,21 @@ class Split:
 
 
 def load_mnist_sample(*, return_X_y=False, as_split=False):
-    """A sample of MNIST that comes with the package: its first 200 training and first 800 test images.
+    """Load the packaged sample of MNIST: its first 200 training and first 800 test images.
 
     Parameters
     ----------
     return_X_y : bool, default=False
-        Return (data, target) only.
+        Whether to return (data, target) instead of a Bunch.
     as_split : bool, default=False
-        Return a `Split`: training images apart from test images.
+        Whether to return a `Split`, which separates training and test images; overrides `return_X_y`.
 
     Returns
     -------
     sample : Bunch, tuple or Split
-        A Bunch has `data`, uint8 of shape (1000, 784) with the training images first; `target`, the digits, of shape
-        (1000,); `images`, a view of shape (1000, 28, 28); `n_train`, 200; and `DESCR`, which says who made them.
+        The Bunch has `data`, uint8 of shape (1000, 784) with the training images first; `target`, the digits, of shape
+        (1000,); `images`, a view of `data` of shape (1000, 28, 28); `n_train`, 200; and `DESCR`, with the authors and
+        the licence.
 
     Examples
     --------
@@ -80,7 +84,7 @@ def load_mnist_sample(*, return_X_y=False, as_split=False):
 
 
 def load_digits_split():
-    """scikit-learn's 8 x 8 digits: a stratified quarter of them is for testing.
+    """Load scikit-learn's 8 x 8 digits, with a stratified quarter for testing.
 
     Returns
     -------
@@ -95,7 +99,7 @@ def load_digits_split():
 
 
 def load_keras_mnist():
-    """All of MNIST, by way of `keras.datasets.mnist`, which downloads it once.
+    """Load all of MNIST through `keras.datasets.mnist`, which downloads it once.
 
     Returns
     -------
@@ -104,9 +108,9 @@ def load_keras_mnist():
     Raises
     ------
     ImportError
-        Without Keras and one of its backends, which the extra `skcnn[keras]` installs.
+        If Keras or its backend is not installed; the extra `skcnn[keras]` installs both.
     OSError
-        If the images are neither there nor to be had from the network.
+        If the images are not cached and cannot be downloaded.
     """
     if not _keras_backend():
         raise ImportError("MNIST comes by way of Keras: pip install 'skcnn[keras]', or give the path of an .npz file")
@@ -114,14 +118,14 @@ def load_keras_mnist():
 
     try:
         (x_train, y_train), (x_test, y_test) = mnist.load_data()
-    except Exception as error:  # Keras raises a bare Exception for what urllib did
+    except Exception as error:  # Keras wraps urllib's errors in a bare Exception
         raise OSError(f"Keras could not download MNIST ({error}); give the path of an .npz file instead") from error
     arrays = dict(zip(_KEYS, (x_train, y_train, x_test, y_test), strict=True))
     return _split_of(arrays, "Keras's MNIST")
 
 
 def _keras_backend():
-    """Whether Keras can be imported; an installed backend is chosen where the user chose none."""
+    """Whether Keras can be imported; sets an installed backend if the user has not chosen one."""
     if find_spec("keras") is None:
         return False
     chosen = os.environ.get("KERAS_BACKEND")
@@ -135,14 +139,14 @@ def _keras_backend():
 
 
 def load_npz(path):
-    """Images from an .npz file laid out as Keras's mnist.npz.
+    """Load images from an .npz file with the layout of Keras's mnist.npz.
 
     Parameters
     ----------
     path : path-like
-        Arrays x_train and x_test of shape (n_samples, height, width) or (n_samples, height, width, n_channels), y_train
-        and y_test of shape (n_samples,). Integers are taken to go up to 255, or where some are larger to their
-        type's largest; other numbers are taken as they are. Channels are the last axis.
+        File with arrays x_train and x_test of shape (n_samples, height, width) or (n_samples, height, width,
+        n_channels), y_train and y_test of shape (n_samples,). `rescale` is 1 / 255 for integers up to 255, 1 over the
+        largest integer of the type if some are larger, and 1 for other numbers.
 
     Returns
     -------
@@ -151,9 +155,9 @@ def load_npz(path):
     Raises
     ------
     OSError
-        If there is no such file, or it cannot be read.
+        If the file does not exist or cannot be read.
     ValueError
-        If it is damaged or not laid out like that.
+        If the file is damaged or has another layout.
     """
     with open(path, "rb") as file:
         if not is_zipfile(file):

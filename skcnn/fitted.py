@@ -1,4 +1,4 @@
-"""What a fitted network shows of its parameters."""
+"""Fitted attributes, `summary`, notebook display and saved state of the classifier."""
 
 from math import nan
 
@@ -11,7 +11,7 @@ from skcnn.summary import Summary
 
 
 class FittedNetwork:
-    """Attributes that show parts of `_model`, a skcnn.model.Model; and the state that is saved of it."""
+    """Mixin for the attributes and the saved state of `_model`, a skcnn.model.Model."""
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_model")
@@ -35,42 +35,42 @@ class FittedNetwork:
         return self._fitted_model().network
 
     def _views(self):
-        """The parameters that predict, by name."""
+        """The folded parameters by name."""
         return self._network.folded.views(self._fitted_model().folded)
 
     @property
     def classes_(self):
-        """Class labels; with several labels a sample, the numbers of these."""
+        """Class labels; column numbers with multilabel targets."""
         return self._fitted_model().labels.classes
 
     @property
     def image_shape_(self):
-        """(height, width, n_channels) that a row was taken for."""
+        """Shape of the images: (height, width, n_channels)."""
         return self._network.image_shape
 
     @property
     def kernel_size_(self):
-        """(kernel_height, kernel_width) of each layer."""
+        """Size of each layer's filters: list of (kernel_height, kernel_width)."""
         return list(self._network.kernel_size)
 
     @property
     def pool_size_(self):
-        """(pool_height, pool_width) of each layer."""
+        """Size of each layer's pools: list of (pool_height, pool_width)."""
         return list(self._network.pool_size)
 
     @property
     def padding_(self):
-        """Of all layers: "valid" or "same"."""
+        """Padding of all convolutional layers: "valid" or "same"."""
         return self._network.padding
 
     @property
     def activation_(self):
-        """Of all layers: "sigmoid", "tanh" or "relu"."""
+        """Activation of all convolutional layers: "sigmoid", "tanh" or "relu"."""
         return self._network.activation
 
     @property
     def rescale_(self):
-        """What pixels are multiplied by."""
+        """Factor by which pixels are multiplied."""
         return self._network.rescale
 
     @property
@@ -80,22 +80,22 @@ class FittedNetwork:
 
     @property
     def n_layers_(self):
-        """Input, convolutional layers and output."""
+        """Number of convolutional layers plus 2, for the input and the output."""
         return len(self._network.stages) + 2
 
     @property
     def loss_(self):
-        """The last epoch's loss."""
+        """Loss of the last epoch."""
         self._fitted_model()
         return self.loss_curve_[-1] if self.loss_curve_ else nan
 
     def summary(self):
-        """The network's layers: a table that shows itself.
+        """Summarise the network's layers in a table.
 
         Returns
         -------
         summary : skcnn.summary.Summary
-            Has the table's `rows`, and prints as it.
+            Prints as the table and has its `rows`.
 
         Raises
         ------
@@ -124,15 +124,14 @@ class FittedNetwork:
         """
         return Summary(self._network)
 
-    # scikit-learn's diagram of the estimator, with a link to its documentation, and the layers and the first filters
-    # below it once they are known.
+    # scikit-learn's diagram with a link to the documentation and, once fitted, the layers and the first filters below.
 
     _doc_link_module = "skcnn"
     _doc_link_template = "https://skcnn.readthedocs.io/en/stable/api/generated/skcnn.{estimator_name}.html"
 
     @property
     def _repr_html_(self):
-        diagram = super()._repr_html_  # an AttributeError if set_config(display="text") wants none
+        diagram = super()._repr_html_  # raises an AttributeError with set_config(display="text")
         return lambda: diagram() + self._layers_html()
 
     def _repr_mimebundle_(self, **options):
@@ -149,13 +148,13 @@ class FittedNetwork:
 
     @property
     def coefs_(self):
-        """The filters of each layer, and output weights (n_hidden, n_outputs)."""
+        """Filters of each layer, and the output weights (n_hidden, n_outputs)."""
         views = self._views()
         return [view for name, view in views.items() if name.startswith("filters_")] + [views["weights"].T]
 
     @property
     def intercepts_(self):
-        """Intercepts of the filters of each layer, and of the outputs."""
+        """Intercepts of each layer's filters, and of the outputs."""
         views = self._views()
         return [view for name, view in views.items() if name.startswith("filter_intercepts_")] + [views["intercepts"]]
 

@@ -1,6 +1,6 @@
-"""From an estimator and its data to a problem, a plan and a state, and from their training to a fitted estimator.
+"""The steps of `fit` and `partial_fit`: make a problem, a plan and a state, train, and store the result.
 
-The estimator is changed at the very end, in one go: an error on the way leaves an earlier fit as it was.
+The estimator is written to once, at the very end, so an error leaves an earlier fit intact.
 """
 
 from dataclasses import replace
@@ -20,18 +20,18 @@ from skcnn.threads import count_threads
 from skcnn.training import Problem, final_parameters, fit_loop
 from skcnn.validation import check_fits_dtype, check_parameters, check_sample_weight, fit_weights
 
-# The sum of weights that are a distribution, to their rounding.
+# Weights with at most this sum, 1 up to rounding, are taken for a distribution over the samples.
 _DISTRIBUTION = 1.001
 
-# What rescale="auto" is for uint8.
+# rescale="auto" for uint8.
 _BYTES_RESCALE = 1 / 255
 
-# What scikit-learn's validation notes of X, where there is something to note.
+# Attributes that scikit-learn's validation sets from X; the second only for named columns.
 _NOTED = ("n_features_in_", "feature_names_in_")
 
 
 def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), observer=None):
-    """`ConvSigmoidClassifier.fit`; `validation` is (X_val, y_val, sample_weight_val), an `observer` sees the epochs."""
+    """`ConvSigmoidClassifier.fit`; `validation` is (X_val, y_val, sample_weight_val), `observer` follows the epochs."""
     check_parameters(estimator)
     probe = metadata_probe(estimator)
     resuming = estimator.warm_start and hasattr(estimator, "_model")
@@ -49,7 +49,7 @@ def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), obse
     holdout = read_validation_set(probe, network, labels, dtype, *validation)
     problem = make_problem(estimator, pixels, y_read, weights, labels, network)
     if estimator.early_stopping and holdout is None:
-        # A warm start holds the same samples out: those of another split have been learnt from.
+        # A warm start keeps the split: samples of another one would have been trained on.
         if state.split_seed is None:
             state.split_seed = int(generator.randint(np.iinfo(np.int32).max))
         problem, holdout = hold_out(float(estimator.validation_fraction), state.split_seed, problem, weights)
@@ -104,7 +104,7 @@ def partial_fit(estimator, X, y, sample_weight, classes):
 
 
 def network_for(estimator, X, weights, labels, given_shape, resuming):
-    """The network to learn X with; where an earlier call is resumed, as it read its pixels."""
+    """The network to train on X; a resumed call keeps the earlier shape and scale of the pixels."""
     if given_shape is not None and estimator.image_shape is None and not resuming:
         warn_if_channels_are_first(given_shape)
     shape = resumed_shape(estimator, given_shape, resuming)
@@ -113,13 +113,13 @@ def network_for(estimator, X, weights, labels, given_shape, resuming):
 
 
 def resumed_shape(estimator, given_shape, resuming):
-    """The images' shape as they came or, where an earlier call is resumed with rows, as they came then."""
+    """The shape in which images were passed; a call that is resumed with rows has that of the earlier call."""
     goes_on = resuming and given_shape is None and estimator.image_shape is None
     return estimator.image_shape_ if goes_on else given_shape
 
 
 def scale_pixels(estimator, X, weights, resuming):
-    """What pixels are multiplied by, and how large they are then: with a call that is resumed, as they were there."""
+    """The factor and the scale of the pixels; a resumed call keeps the scale and what "auto" was in the earlier one."""
     last = estimator._model.network if resuming else None
     rescale = estimator.rescale
     if isinstance(rescale, str):
@@ -133,7 +133,7 @@ def training_dtype(X):
 
 
 def make_problem(estimator, X, y, weights, labels, network):
-    """The problem of learning all of X, the samples having `weights` without their classes'."""
+    """The problem of learning all rows of X; `weights` do not include class weights."""
     dtype = weights.dtype
     return Problem(
         X=X,
@@ -147,10 +147,10 @@ def make_problem(estimator, X, y, weights, labels, network):
 
 
 def raise_weights(weights):
-    """Weights of mean 1, 0s left out, instead of those that sum to 1 or less, as a distribution over the samples does.
+    """Scale weights that sum to 1 or less, as a distribution over the samples does, to mean 1 without the zeros.
 
-    The penalty is divided by a batch's weight: it would be as many times as strong as there are samples. Whole numbers,
-    which stand for copies, sum to more, or are a single 1.
+    The penalty is divided by a batch's summed weight, so such weights would make it stronger by the number of samples.
+    Integer weights, which stand for copies, sum to more, or are a single 1 and stay as they are.
     """
     total = weights.sum(dtype=np.float64)
     if total > _DISTRIBUTION:
@@ -159,7 +159,7 @@ def raise_weights(weights):
 
 
 def weigh_classes(class_weight, labels, y, weights):
-    """The samples' weights times those of their classes; "balanced" makes the sums over classes equal."""
+    """Sample weights times class weights; "balanced" gives all classes the same total weight."""
     if class_weight is None:
         return weights
     if labels.multilabel:
@@ -181,19 +181,19 @@ def weigh_classes(class_weight, labels, y, weights):
 
 
 def metadata_probe(estimator):
-    """A stand-in for scikit-learn's validation to note the names and the number of X's columns in."""
+    """A copy of the estimator, in which scikit-learn's validation sets the number and names of X's columns."""
     probe = object.__new__(type(estimator))
     vars(probe).update(vars(estimator))
     return probe
 
 
 def noted(probe):
-    """What scikit-learn's validation noted."""
+    """The attributes that scikit-learn's validation set."""
     return {name: getattr(probe, name) for name in _NOTED if hasattr(probe, name)}
 
 
 def store(estimator, probe, attributes):
-    """Make the estimator the fitted one."""
+    """Store all fitted attributes in the estimator."""
     vars(estimator).update(noted(probe) | attributes)
-    for name in set(_NOTED) - set(noted(probe)):  # of an earlier fit
+    for name in set(_NOTED) - set(noted(probe)):  # from an earlier fit
         vars(estimator).pop(name, None)

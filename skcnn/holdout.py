@@ -1,4 +1,4 @@
-"""The validation set: a part of the training set held out, or the caller's own."""
+"""The validation set: a held-out part of the training set, or the set passed by the caller."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from skcnn.validation import check_sample_weight
 
 @dataclass(frozen=True)
 class Holdout:
-    """Samples that are scored after each epoch, and never learnt from."""
+    """Samples that are scored after each epoch and never trained on."""
 
     X: np.ndarray  # (n_samples, n_features)
     targets: np.ndarray  # (n_samples, n_outputs)
@@ -21,7 +21,7 @@ class Holdout:
     rows: np.ndarray | None  # of these arrays; None for all
 
     def evaluate(self, problem, parameters, n_threads):
-        """The weighted mean of the loss, without penalty, smoothing and class weights, and the accuracy."""
+        """Weighted mean loss, without penalty, smoothing and class weights, and weighted accuracy."""
         rows = slice(None) if self.rows is None else self.rows
         logits = problem.network.logits(self.X, parameters, n_threads, self.rows).astype(np.float64)
         if not np.isfinite(logits).all():
@@ -29,21 +29,21 @@ class Holdout:
             raise ValueError(
                 f"{name} holds values too large for {parameters.dtype.name}, in which this model computes."
             )
-        targets, weights = self.targets[rows] > 0.5, self.sample_weight[rows]  # before they were smoothed
+        targets, weights = self.targets[rows] > 0.5, self.sample_weight[rows]  # undo the smoothing
         loss = mean_loss(logits, targets, weights, problem.objective["loss"])
         correct = problem.labels.are_correct(logits, targets)
         return loss, float(np.average(correct, weights=weights))
 
 
 def hold_out(fraction, seed, problem, weights):
-    """The problem of learning a part of its rows, and the rest as a `Holdout`, its samples' `weights` without classes'.
+    """The problem without the held-out rows, and these as a `Holdout`; `weights` do not include class weights.
 
-    Classes are in proportion in both, unless a sample has several labels.
+    The split is stratified by class, except with multilabel targets.
 
     Raises
     ------
     ValueError
-        If there are too few samples for that, or one of the two has no weight.
+        If there are too few samples, or all weights of either part are zero.
     """
     labels, targets = problem.labels, problem.targets
     n_samples = len(problem.rows)
@@ -69,12 +69,12 @@ def hold_out(fraction, seed, problem, weights):
 
 
 def read_validation_set(estimator, network, labels, dtype, X_val, y_val, sample_weight_val):
-    """The caller's own validation set as a `Holdout`; None if there is none.
+    """The caller's validation set as a `Holdout`, or None if there is none.
 
     Raises
     ------
-    ValueError
-        If only a part of it is given, or it does not go with the training set.
+    ValueError, TypeError
+        If X_val or y_val is missing, or the set does not match the training set.
     """
     if X_val is None and y_val is None and sample_weight_val is None:
         return None

@@ -1,4 +1,4 @@
-"""X as rows of pixels: what comes in, and the shapes of images and filters."""
+"""Reading of X as rows of pixels, and the shape and scale of the images."""
 
 from math import isqrt, log2, prod
 
@@ -8,38 +8,38 @@ from sklearn.utils.validation import validate_data
 from skcnn.notices import warn
 from skcnn.validation import check_integer
 
-# What X is taken as it is in; anything else becomes the first.
+# Dtypes in which X is read without conversion; others are converted to the first.
 DTYPES = (np.float64, np.float32, np.uint8)
 
-# Root of the mean square of the pixels of images between 0 and 1: MNIST's have 0.31, scikit-learn's digits 0.47.
+# Usual root mean square of pixels between 0 and 1: 0.31 for MNIST, 0.47 for scikit-learn's digits.
 _USUAL_PIXEL = 0.4
 MOST_SCALE = 2.0**30
 
-# Values that are converted at a time.
+# Values converted at once.
 _BLOCK = 2**18
 
 
 def read_images(estimator, X, y="no_validation", *, reset, image_shape=None):
-    """X as rows, checked, with y if given, and the images' shape if they came as such.
+    """Check X, and y if given, and return X as rows, with the shape of its images if it had one.
 
     Parameters
     ----------
     estimator : ConvSigmoidClassifier
-        Has `n_features_in_` and perhaps `feature_names_in_`, which X is held against, or gets them.
+        Has `n_features_in_` and perhaps `feature_names_in_`, which X must match, or receives them.
     X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
     y : array-like, optional
     reset : bool
-        Whether the estimator gets those attributes.
+        Whether the estimator receives these attributes.
     image_shape : tuple of (height, width, n_channels), optional
-        What the images' shape has to be.
+        Required shape of the images.
 
     Returns
     -------
     X : ndarray of shape (n_samples, n_features)
-        Of one of DTYPES, in rows.
+        C-contiguous, of one of DTYPES.
     y : ndarray or None
     given_shape : tuple of (height, width) or (height, width, n_channels), or None
-        None if X came as rows.
+        None if X was passed as rows.
     """
     without_y = isinstance(y, str) and y == "no_validation"
     if without_y and not reset and _is_checked(estimator, X):
@@ -54,14 +54,14 @@ def read_images(estimator, X, y="no_validation", *, reset, image_shape=None):
         check_objects(X, error)
         raise
     X, y = (checked, None) if without_y else checked
-    # Numbers that lie across words, as in a field of a packed record, are read one by one at best.
+    # The kernels need aligned numbers, which a field of a packed record does not have.
     return (X if X.flags.aligned else X.copy()), y, given_shape
 
 
 def _is_checked(estimator, X):
-    """Whether `validate_data` would hand on X as it is, found out in a tenth of its time: most of one row's prediction.
+    """Whether `validate_data` would return X as it is, in a tenth of its time, most of that of a one-row prediction.
 
-    A sum that is not finite may be that of large numbers, and is left to it.
+    If the sum is not finite, which large numbers may cause, `validate_data` decides.
     """
     if not (
         type(X) is np.ndarray
@@ -81,10 +81,9 @@ def _is_checked(estimator, X):
 
 
 def measure_scale(X, sample_weight, rescale):
-    """How large pixels are once rescaled, as a power of two: 1 for those of images between 0 and 1.
+    """Scale of the rescaled pixels as a power of two; 1 for images between 0 and 1.
 
-    The root of the mean square, by weight, over what is usual for such images; rounded, so that it is the same for
-    weights and for repetitions.
+    It is the weighted root mean square over the usual one, rounded to be the same for weights and repeated samples.
     """
     total = weigh_squares(X, sample_weight, np.float64 if X.dtype == np.float64 else np.float32)
     if not 0 < total < np.inf:
@@ -97,7 +96,7 @@ def measure_scale(X, sample_weight, rescale):
 
 
 def weigh_squares(X, sample_weight, dtype):
-    """The sum of the squares of X, by weight, computed in `dtype`."""
+    """Weighted sum of the squares of X, computed in `dtype`."""
     total = 0.0
     with np.errstate(over="ignore", under="ignore"):
         n_rows = max(1, _BLOCK // X.shape[1])
@@ -110,10 +109,10 @@ def weigh_squares(X, sample_weight, dtype):
 
 
 def as_rows(X):
-    """X with each image a row, and the images' shape, None of rows.
+    """X with one row for each image, and the shape of the images, None if X has rows already.
 
-    Only arrays, and lists that make arrays, of three or four axes are images; everything else is left to the checks
-    of rows.
+    Only arrays of three or four axes, and lists that convert to such, are images; all else is left to the checks of
+    rows.
     """
     if isinstance(X, list | tuple):
         try:
@@ -131,7 +130,7 @@ def as_rows(X):
 
 
 def check_objects(X, error):
-    """Raise a ValueError that says what to do, if X is a sequence of images, where an array of them belongs."""
+    """Raise a helpful ValueError if X is a sequence of images instead of one array."""
     values = X if isinstance(X, list | tuple) else np.asarray(X).ravel()
     if isinstance(values, np.ndarray) and values.dtype != object:
         return
@@ -149,7 +148,7 @@ def check_objects(X, error):
 
 
 def warn_if_channels_are_first(shape):
-    """Where images or signals that came as such look as if their channels stood before their rows."""
+    """Warn if the channels of images or signals seem to come first."""
     if len(shape) == 3 and shape[0] in (1, 3) and shape[2] > shape[0] and 2 * shape[2] >= shape[1]:
         better = "np.moveaxis(X, 1, -1)"
     elif len(shape) == 2 and shape[0] == 3 and shape[1] > 3:
@@ -163,14 +162,14 @@ def warn_if_channels_are_first(shape):
 
 
 def in_native_order(X):
-    """X, if it is an array of another byte order in this machine's: float32 of any order is to train in float32."""
+    """X with floats in native byte order, as float32 of either byte order trains in float32."""
     if isinstance(X, np.ndarray) and not X.dtype.isnative and X.dtype.kind == "f":
         return X.astype(X.dtype.newbyteorder("="))
     return X
 
 
 def check_given_shape(given_shape, image_shape):
-    """Whether images that came as such, not as rows (it is None then), are of the expected shape."""
+    """Check that images, unless they were passed as rows (None), have the expected shape."""
     if given_shape is not None and (*given_shape, 1)[:3] != image_shape:
         raise ValueError(f"X has images of shape {given_shape}, but the network takes images of shape {image_shape}.")
 
@@ -178,8 +177,8 @@ def check_given_shape(given_shape, image_shape):
 def check_image_shape(image_shape, n_features, given_shape=None):
     """(height, width, n_channels) of a row of `n_features` values.
 
-    Without an `image_shape`, images are taken as they came; of rows, a square number of features
-    is a square image, any other number a signal.
+    Without an `image_shape`, images keep the shape in which they were passed; rows are square images if the number of
+    features is a square, and otherwise signals.
     """
     if image_shape is None and given_shape is not None:
         return (*given_shape, 1)[:3]

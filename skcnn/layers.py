@@ -1,7 +1,7 @@
-"""The layers that a network is a list of: each knows its output shape and its parameters.
+"""The layers of a network, each of which knows its output shape and its parameters.
 
-Everything else about parameters (where they lie in the one vector, what they begin as, what the penalty shrinks, what
-the solver moves) is read from here. A new kind of layer is a class here and a kernel in skcnn.kernels.
+Everything else about parameters (their place in the one vector, initial values, penalty and training) is derived from
+here. A new kind of layer is a class here and a kernel in skcnn.kernels.
 """
 
 from dataclasses import dataclass, replace
@@ -10,12 +10,12 @@ from typing import ClassVar
 
 import numpy as np
 
-# Adam moves each weight by about its learning rate, whatever the gradient, so that a sum moves by as much as it has
-# terms. What suits sums of all sizes was measured (docs/internals/defaults.md). Filters before a sigmoid, which is
-# flat, move faster: a number (in the first layer, and in others) over that of their taps, within bounds.
+# Adam moves each weight by about the learning rate, whatever the gradient, so a sum moves in proportion to its number
+# of terms. The factors below, which suit sums of all sizes, were measured (docs/internals/defaults.md). Filters before
+# a sigmoid, which is flat, move faster: 200 (first layer) or 100 (others) over the number of taps, within bounds.
 _TAPS, _TAPS_BOUNDS = (200, 100), (1.0, 25.0)
-# Output weights: a number over that of the hidden activations, to a power; up to a bound, which is higher for sigmoids
-# of few layers. Those of more are hardly reached by gradients at first, and the output weights must not get ahead.
+# Output weights: (2304 / number of hidden activations)**0.75, up to a bound, which is higher after one or two layers of
+# sigmoids. Gradients hardly reach more of them at first, and the output weights must not get ahead.
 _HIDDEN, _HIDDEN_POWER = 2304, 0.75
 _HIDDEN_BOUND, _SIGMOIDS_BOUND, _FEW_LAYERS = 1.0, 16.0, 2
 
@@ -29,26 +29,26 @@ class Parameter:
     name : str
     shape : tuple of int
     fans : tuple of (fan_in, fan_out), default=None
-        Of what is initialised at random: how many values are summed for an output, and how many outputs one goes into.
+        Inputs summed by an output, and outputs that an input contributes to; None if it is not initialised at random.
     before_relu : bool, default=False
-        Whether a relu comes next.
+        Whether a relu follows.
     initial : float, default=0.0
-        What it begins as, if it is not drawn.
+        Initial value if `fans` is None.
     penalized : bool, default=False
-        Whether the L2 penalty shrinks it.
+        Whether the L2 penalty includes it.
     trained : bool, default=True
-        Whether the solver moves it.
+        Whether the solver changes it.
     statistic : bool, default=False
-        Whether it is measured on the training data, rather than learnt.
+        Whether it is measured on the training data instead of learnt.
     rate : float, default=1.0
-        The factor of Adam's learning rate.
+        Factor of Adam's learning rate.
     input_scale : float, default=1.0
-        What it begins as, and the steps that it takes, are divided by it; the penalty is on its product with it.
+        Divides initial values and, with Adam, steps; with Adam, the penalty is on the product with it.
 
     Attributes
     ----------
     largest_rate : float
-        What `rate` makes of a learning rate, at most; a learning rate that is larger already stays as it is.
+        Upper limit of a learning rate times `rate`; a learning rate that is already larger is not raised.
     """
 
     largest_rate: ClassVar[float] = 0.1
@@ -69,11 +69,11 @@ class Parameter:
         return prod(self.shape)
 
     def learning_rate(self, learning_rate):
-        """Adam's, of this array, given that of all."""
+        """Adam's learning rate for this array, given the common one."""
         return min(learning_rate * self.rate, max(learning_rate, self.largest_rate)) / self.input_scale
 
     def bounds(self, init):
-        """Of the uniform distribution that it is drawn from: see ConvSigmoidClassifier's `init`."""
+        """Bounds of the uniform distribution of initial values: see ConvSigmoidClassifier's `init`."""
         if init == "uniform":
             return 0.0, 1.0 / self.input_scale
         fan_in, fan_out = self.fans
@@ -84,24 +84,24 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Layer:
-    """The base class; on its own, an elementwise layer without parameters.
+    """Base class; by itself, an elementwise layer without parameters.
 
     Parameters
     ----------
     in_shape : tuple of (height, width, n_channels) or (n_values,)
-        What it reads.
+        Shape of its input.
     """
 
     in_shape: tuple
 
     @property
     def out_shape(self):
-        """What it hands on, laid out likewise."""
+        """Shape of its output, likewise."""
         return self.in_shape
 
     @property
     def parameters(self):
-        """A tuple of Parameter, in the order in which they lie in the vector."""
+        """A tuple of Parameter, in the order of the vector."""
         return ()
 
 
@@ -112,20 +112,20 @@ class Convolution(Layer):
     Parameters
     ----------
     number : int
-        Of the convolutions, from 0.
+        Number among the convolutions, from 0.
     n_filters : int
     kernel_size : tuple of (kernel_height, kernel_width)
     padding : {"valid", "same"}
-        "same" surrounds the images with zeros, so that the output has as many rows and columns as they have; of an odd
-        number of zeros, the larger half comes behind, as in Keras.
+        "same" pads the images with zeros, so that the output has their height and width; the larger half of an odd
+        number of zeros comes after the image, as in Keras.
     activation : {"sigmoid", "tanh", "relu"}
-        What comes next.
+        The activation that follows.
     has_intercept : bool
-        Whether there are any; a normalisation behind would take them out again.
+        Whether there are intercepts; a following normalisation would cancel them.
     fit_intercept : bool
         Whether they are learnt.
     input_scale : float
-        How large what it reads is, of pixels between 0 and 1 as a unit.
+        Scale of the input, 1 for pixels between 0 and 1.
     """
 
     number: int
@@ -139,7 +139,7 @@ class Convolution(Layer):
 
     @property
     def pads(self):
-        """Zeros ((above, below), (before, behind)) the image."""
+        """Numbers of zeros around the image: ((above, below), (before, after))."""
         if self.padding == "valid":
             return (0, 0), (0, 0)
         if self.padding != "same":
@@ -156,7 +156,7 @@ class Convolution(Layer):
 
     @property
     def n_taps(self):
-        """Elements of a filter, in all channels."""
+        """Number of elements of a filter, over all channels."""
         return self.in_shape[2] * prod(self.kernel_size)
 
     @property
@@ -186,16 +186,16 @@ class Convolution(Layer):
 
 @dataclass(frozen=True)
 class BatchNormalization(Layer):
-    """Each filter's values less their mean, over their standard deviation, times a scale, plus a shift.
+    """Each filter's values minus their mean, over their standard deviation, times a scale, plus a shift.
 
-    Mean and variance are those of a group of a batch's images while training, of the training set after: Ioffe and
-    Szegedy (2015), "Batch normalization", over "ghost batches" as in Hoffer, Hubara and Soudry (2017), "Train longer,
-    generalize better", section 5.
+    Mean and variance are those of a group of a batch's images in training, and of the training set in predictions:
+    Ioffe and Szegedy (2015), "Batch normalization", over "ghost batches" as in Hoffer, Hubara and Soudry (2017), "Train
+    longer, generalize better", section 5.
 
     Parameters
     ----------
     number : int
-        Of the convolution before.
+        Number of the preceding convolution.
     fit_intercept : bool
         Whether the shift is learnt.
     """
@@ -233,7 +233,7 @@ class Activation(Layer):
 
 @dataclass(frozen=True)
 class MaxPooling(Layer):
-    """The largest value of each pool; rows and columns at the end that fill no pool are dropped, as in Keras."""
+    """Maximum of each pool; rows and columns at the end that fill no pool are dropped, as in Keras."""
 
     number: int
     pool_size: tuple
@@ -250,7 +250,7 @@ class MaxPooling(Layer):
 
 @dataclass(frozen=True)
 class GlobalPooling(Layer):
-    """The average or the largest of all values of each feature map."""
+    """Average or maximum of each feature map."""
 
     function: str
 
@@ -265,11 +265,11 @@ class GlobalPooling(Layer):
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """Every output weighs every value of what it reads, flattened in the order (filter, row, column)."""
+    """Fully connected layer, whose input is flattened in the order (filter, row, column)."""
 
     n_outputs: int
     fit_intercept: bool = True
-    largest_factor: float = _HIDDEN_BOUND  # of Adam's learning rate
+    largest_factor: float = _HIDDEN_BOUND  # upper bound of the factor of Adam's learning rate
 
     @property
     def out_shape(self):
@@ -292,13 +292,13 @@ class Dense(Layer):
 
 @dataclass(frozen=True)
 class Standardization(Layer):
-    """Logits minus their mean, over their standard deviation: of a batch while training, of the training set after."""
+    """Logits minus their mean, over their standard deviation: of a batch in training, later of the training set."""
 
     epsilon: ClassVar[float] = 1e-12  # added to the variance, as in kernels/standardization.pxd
 
     @classmethod
     def deviations(cls, variances):
-        """In float64."""
+        """Standard deviations, in float64."""
         return np.sqrt(variances.astype(np.float64) + cls.epsilon)
 
     @property
@@ -315,7 +315,7 @@ class Standardization(Layer):
 
 @dataclass(frozen=True)
 class Stage:
-    """A convolution and what follows it up to the next one: what the kernels compute in one go."""
+    """A convolution and the layers up to the next one, which the kernels compute together."""
 
     convolution: Convolution
     normalization: BatchNormalization | None = None
@@ -332,7 +332,7 @@ class Stage:
 
     @property
     def n_multiply_adds(self):
-        """Of one image's forward pass; what pooling drops is never computed."""
+        """Multiply-adds of one image's forward pass; values that pooling drops are never computed."""
         return prod(self.out_shape) * prod(self.pool_size) * self.convolution.n_taps
 
 
@@ -351,7 +351,7 @@ def make_layers(
     input_scale=1.0,
     **_,
 ):
-    """The list of layers that the parameters of skcnn.network.Network make; pools of (1, 1) are none."""
+    """The layers of a network, given the parameters of skcnn.network.Network; a pool of (1, 1) adds no layer."""
     layers = []
     shape = image_shape
     pool_size = pool_size or ((1, 1),) * len(n_filters)
@@ -367,8 +367,8 @@ def make_layers(
     if global_pool is not None:
         layers.append(GlobalPooling(shape, global_pool))
         shape = layers[-1].out_shape
-    # Standardising takes the output intercepts out again: their gradient is 0, of which only rounding noise would be
-    # left, that Adam scales to whole steps.
+    # Standardisation cancels the output intercepts. Their gradient is only rounding noise, which Adam would scale to
+    # full steps.
     bound = _SIGMOIDS_BOUND if activation == "sigmoid" and len(n_filters) <= _FEW_LAYERS else _HIDDEN_BOUND
     layers.append(Dense(shape, n_outputs, fit_intercept and not standardize, bound))
     if standardize:
@@ -378,7 +378,7 @@ def make_layers(
 
 
 def group_stages(layers):
-    """The stages that begin with each convolution of a list of layers."""
+    """The stages of a list of layers, each of which begins with a convolution."""
     stages = []
     for layer in layers:
         match layer:

@@ -1,4 +1,4 @@
-"""Losses of predictions as they stand, without penalty: to judge them by, where the kernels have those to train by."""
+"""Losses of predictions without penalty, for validation and checks; the kernels have those for training."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from skcnn.kernels import LOSSES
 
 
 def mean_loss(logits, targets, sample_weight, loss):
-    """Mean by weight of the outputs' summed losses; `loss` is its number, targets may be smoothed.
+    """Weighted mean of the losses summed over outputs; `loss` is its number in LOSSES, targets may be smoothed.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def mean_loss(logits, targets, sample_weight, loss):
 
 
 def constant_loss(targets, sample_weight, loss):
-    """The `mean_loss` of the best prediction that is the same for all samples: the targets' means."""
+    """The `mean_loss` of the best constant prediction, the mean targets."""
     targets = targets.astype(np.float64)
     shares = np.average(targets, axis=0, weights=sample_weight).clip(0, 1)
     if loss != LOSSES["log_loss"]:

@@ -1,4 +1,4 @@
-"""What a fitted estimator holds: the model that predicts, and the checkpoint that a later call resumes from."""
+"""The model that a fitted estimator predicts with, and the checkpoint from which a later call resumes."""
 
 from dataclasses import dataclass, field, fields
 
@@ -10,20 +10,20 @@ from skcnn.targets import Labels
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """All that a prediction needs, in one: another thread never meets one half of an old model.
+    """Everything that a prediction needs, in one object: other threads never see a half-updated model.
 
     Parameters
     ----------
     network : Network
     parameters : ndarray of shape (n_parameters,)
-        Of skcnn.network.own.
+        Made by skcnn.network.own.
     labels : Labels
 
     Attributes
     ----------
     folded : ndarray
-        Parameters of `network.folded`, which predicts: `parameters` themselves, or where convolutions are normalised
-        made of them, and read-only.
+        Parameters of `network.folded`, which predicts: `parameters` themselves or, with `batch_norm`, a read-only
+        vector made from them.
     """
 
     network: Network
@@ -38,7 +38,7 @@ class Model:
         object.__setattr__(self, "folded", folded)
 
     def to_state(self):
-        """It as plain numbers and arrays, of which skcnn.saved makes the same model."""
+        """The model as plain numbers and arrays, from which skcnn.saved restores it."""
         return {
             "network": self.network.to_state(),
             "parameters": np.array(self.parameters),
@@ -49,10 +49,10 @@ class Model:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What training needs to go on, besides the model and the public history."""
+    """What resumed training needs besides the model and the public history."""
 
     moments: np.ndarray | None  # of the solver, if they are kept: (2, n_trainable) for Adam, (1, n_trainable) for SGD
-    # Where the model's parameters are averages: those they are averages of (n_parameters,), and they (n_trainable,).
+    # If the model has averaged parameters: the latest parameters (n_parameters,) and the averages (n_trainable,).
     parameters: np.ndarray | None
     averages: np.ndarray | None
     n_averaged: int  # steps in the averages
@@ -60,8 +60,8 @@ class Checkpoint:
     n_batches: int  # batches in the running averages
     n_reductions: int  # of an adaptive learning rate
     n_no_improvement: int  # epochs in a row
-    best_score: float | None  # of the validation set, of these parameters; with early stopping only
-    split_seed: int | None  # of the part of X that is held out
+    best_score: float | None  # of the model on the validation set; with early stopping only
+    split_seed: int | None  # of the held-out part of X
 
     def to_state(self):
         state = {part.name: getattr(self, part.name) for part in fields(self)}

@@ -1,4 +1,4 @@
-"""The whole network: its list of layers, and the layout of their parameters in the one vector that holds them all."""
+"""The network: its list of layers, and the layout of all their parameters in one vector."""
 
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
@@ -11,57 +11,59 @@ from skcnn.kernels import LANES, CompiledNetwork, Memory, forward, make_workspac
 from skcnn.layers import BatchNormalization, group_stages, make_layers
 from skcnn.sizes import choose_activation, choose_padding, layer_sizes
 
-# Multiply-adds of a thread that go by before Python has a look at signals: some 0.2 s on slow CPUs.
+# Multiply-adds of a thread between two checks for signals: about 0.2 s on slow CPUs.
 _RUN_WORK = 2e9
 
 
 @dataclass(frozen=True)
 class Network:
-    """Convolutional layers and a dense one: everything that a forward pass needs but the parameters.
+    """Convolutional layers and a dense layer: everything that a forward pass needs except the parameters.
 
     Parameters
     ----------
     image_shape : tuple of (height, width, n_channels)
     n_filters : tuple of int
-        Of each convolutional layer.
+        Filters of each convolutional layer.
     kernel_size : tuple of (kernel_height, kernel_width)
-        Of each layer, at most the sides of what it reads.
+        Of each layer, at most the sides of its input.
     n_outputs : int
-        1 for two classes, otherwise one per class.
+        1 for two classes, otherwise the number of classes or labels.
     pool_size : tuple of (pool_height, pool_width), default=None
-        Of each layer; None pools nowhere.
+        Of each layer; None is no pooling.
     padding : {"valid", "same"}
     activation : {"sigmoid", "tanh", "relu"}
         Of the convolutional layers.
     rescale : float
-        Every pixel is multiplied by it as it is read.
+        Factor by which pixels are multiplied as they are read.
     fit_intercept : bool
-        Whether the intercepts are trained; they stay 0 otherwise.
+        Whether the intercepts are trained; otherwise they stay 0.
     standardize : bool
         Whether the logits are standardised over the batch.
     batch_norm : bool
-        Whether what each convolution makes is normalised, over a group of images while training.
+        Whether the output of each convolution is normalised, in training over a group of images.
     global_pool : {"average", "max"} or None
-        What the dense layer reads of each feature map; None is all of it.
+        What the dense layer reads of each feature map; None is all values.
     input_scale : float
-        How large pixels are, rescaled, of those between 0 and 1 as a unit: training takes it into account.
+        Scale of the rescaled pixels, 1 for pixels between 0 and 1; used in training only.
 
     Attributes
     ----------
-    layers : tuple
-        Of skcnn.layers, from the images to the probabilities.
+    layers : tuple of skcnn.layers.Layer
+        From the images to the probabilities.
     stages : tuple of skcnn.layers.Stage
-        The convolutions among them, each with its activation and its pooling.
+        The convolutions among them, each with its normalisation, activation and pooling.
     layout : tuple of (skcnn.layers.Parameter, start, stop)
-        Where each layer's parameters lie in the vector: trainable parameters first, statistics last.
+        Place of each array in the vector: trainable parameters first, statistics last.
     n_trainable, n_parameters : int
-        Values of the first, and all.
+        Number of trainable parameters, and of all.
+    n_multiply_adds : int
+        Multiply-adds of one image's forward pass.
     compiled : CompiledNetwork
 
     Raises
     ------
     ValueError, TypeError, OverflowError
-        If there is no such network: see CompiledNetwork.
+        If the network is impossible: see CompiledNetwork.
     """
 
     image_shape: tuple
@@ -77,7 +79,7 @@ class Network:
     batch_norm: bool = False
     global_pool: str | None = None
     input_scale: float = field(default=1.0, compare=False)
-    # Made at once: a lock that another thread holds during a fork would stay locked in the child.
+    # Not lazy: if another thread held a lazy attribute's lock during a fork, it would stay locked in the child.
     layers: tuple = field(init=False, repr=False, compare=False)
     stages: tuple = field(init=False, repr=False, compare=False)
     layout: tuple = field(init=False, repr=False, compare=False)
@@ -102,13 +104,13 @@ class Network:
         for name, value in made.items():
             object.__setattr__(self, name, value)
         work = sum(stage.n_multiply_adds for stage in self.stages) + self.n_hidden * self.n_outputs
-        object.__setattr__(self, "n_multiply_adds", work)  # of one image's forward pass
+        object.__setattr__(self, "n_multiply_adds", work)
         object.__setattr__(self, "compiled", CompiledNetwork(self))
         object.__setattr__(self, "_folded", replace(self, batch_norm=False) if self.batch_norm else None)
 
     @property
     def folded(self):
-        """The network that predicts with what `fold` makes of the parameters: the same without normalisation."""
+        """The network without batch normalisation, which predicts with folded parameters (see `fold`)."""
         return self._folded or self
 
     @property
@@ -117,7 +119,7 @@ class Network:
 
     @property
     def hidden_shape(self):
-        """(height, width, n_filters) of what the dense layer reads."""
+        """(height, width, n_filters) of the dense layer's input."""
         return (1, 1, self.n_filters[-1]) if self.global_pool else self.stages[-1].out_shape
 
     @property
@@ -127,11 +129,11 @@ class Network:
     # ---- the parameter vector ----
 
     def views(self, parameters):
-        """The parts of the parameter vector by name, as views."""
+        """Views of the arrays in a parameter vector, by name."""
         return {one.name: parameters[start:stop].reshape(one.shape) for one, start, stop in self.layout}
 
     def initial_parameters(self, init, random_state, dtype):
-        """A new parameter vector, drawn as ConvSigmoidClassifier's `init` says; intercepts are 0.
+        """A new parameter vector, initialised as ConvSigmoidClassifier's `init` says; intercepts are 0.
 
         Parameters
         ----------
@@ -146,9 +148,9 @@ class Network:
         return parameters
 
     def fold(self, parameters):
-        """Parameters of the `folded` network: filters times scale / deviation, and the rest in their intercepts.
+        """Parameters of the `folded` network: filters times scale / deviation, with the rest in their intercepts.
 
-        The parameters themselves where nothing is normalised.
+        Without batch normalisation, these are the parameters themselves.
         """
         if not self.batch_norm:
             return parameters
@@ -165,14 +167,14 @@ class Network:
             folded[f"filter_intercepts_{number}"][:] = shifts - means * factors
         return vector
 
-    # ---- what the kernels work in ----
+    # ---- the kernels ----
 
     def workspace(self, n_rows, n_threads, dtype):
-        """Scratch memory for learning from batches of up to `n_rows` rows."""
+        """Scratch memory for training on batches of up to `n_rows` rows."""
         return make_workspace(self.compiled, n_rows, n_threads, np.dtype(dtype).itemsize)
 
     def forward(self, X, parameters, n_threads, *, rows=None, with_hidden=False, standardized=True):
-        """Logits (n_rows, n_outputs), standardised by the statistics if at all, and hidden activations.
+        """Logits (n_rows, n_outputs), with standardisation by the stored statistics, and hidden activations.
 
         Parameters
         ----------
@@ -180,11 +182,11 @@ class Network:
         parameters : ndarray of shape (n_parameters,)
         n_threads : int
         rows : ndarray of np.intp, default=None
-            Which rows of X, in which order; all of them if None.
+            Rows of X, in order; None is all rows.
         with_hidden : bool, default=False
-            Whether the hidden activations (n_rows, n_hidden) are wanted; they are None otherwise.
+            Whether to return the hidden activations (n_rows, n_hidden); otherwise they are None.
         standardized : bool, default=True
-            Whether logits are standardised where the network does that.
+            Whether to standardise logits, if the network does so.
         """
         if self.batch_norm:
             return self.folded.forward(
@@ -206,14 +208,14 @@ class Network:
         return self.forward(X, parameters, n_threads, rows=rows, standardized=standardized)[0]
 
     def to_state(self):
-        """The network as plain numbers: keyword arguments that make the same network."""
+        """The network as plain values: the keyword arguments of an equal network."""
         return {part.name: getattr(self, part.name) for part in fields(self) if part.init}
 
 
 def make_network(estimator, n_features, n_outputs, given_shape=None, pixel_scale=(1.0, 1.0)):
-    """The network that an estimator's hyper-parameters ask for, on rows of `n_features` values.
+    """The network of an estimator's hyper-parameters, for rows of `n_features` values.
 
-    `pixel_scale` is its rescale and its input_scale.
+    `pixel_scale` is the pair of its rescale and input_scale.
     """
     image_shape = check_image_shape(estimator.image_shape, n_features, given_shape)
     padding = choose_padding(estimator.padding, estimator.n_filters)
@@ -241,19 +243,19 @@ def make_network(estimator, n_features, n_outputs, given_shape=None, pixel_scale
 def split_runs(n_rows, n_run):
     """(start, stop) of runs of `n_run` rows, a multiple of LANES, that cover `n_rows`.
 
-    No run has fewer rows than a group, unless that is all: a few rows by themselves go another way.
+    No run is smaller than a group unless `n_rows` is, as a few rows are computed by other code, with other rounding.
     """
     starts = range(0, max(n_rows - LANES, 0) + 1, n_run)
     return pairwise([*starts, n_rows])
 
 
 def count_until_signals(n_multiply_adds):
-    """How many of something that takes `n_multiply_adds` are done before Python has a look at signals (Ctrl-C)."""
+    """Number of units of `n_multiply_adds` each between two checks for signals (Ctrl-C)."""
     return max(1, int(_RUN_WORK // n_multiply_adds))
 
 
 def own(values, dtype):
-    """A copy of a vector that no view of it can resize: it does not own its memory, which nothing else can reach."""
+    """A copy of a vector that cannot be resized through a view: its memory belongs to a Memory that is private."""
     dtype = np.dtype(dtype)
     vector = np.frombuffer(Memory(len(values) * dtype.itemsize), dtype)
     vector[:] = values

@@ -1,9 +1,9 @@
-"""Warnings that name the line from which scikit-learn or this package was called."""
+"""Warnings that point to the line that called scikit-learn or this package."""
 
 import sys
 import warnings
 
-# Packages between that line and the one that warns: the call may come through a Pipeline or a search.
+# Packages between that line and the warning: the call may come through a Pipeline or a search.
 _BETWEEN = ("skcnn", "sklearn", "joblib")
 
 

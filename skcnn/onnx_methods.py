@@ -1,23 +1,23 @@
-"""What skl2onnx asks an estimator for that it knows nothing of."""
+"""The methods by which skl2onnx converts estimators that are not registered with it."""
 
 
 class OnnxMethods:
-    """skl2onnx's two methods: by them, it converts a Pipeline or a GridSearchCV without any registration."""
+    """Mixin for skl2onnx, which then converts a Pipeline, or a GridSearchCV over one, without registration."""
 
     def onnx_converter(self):
-        """What adds the network to an ONNX graph: for `skl2onnx.to_onnx`, which calls it.
+        """Return the function that adds the network to an ONNX graph; `skl2onnx.to_onnx` calls this.
 
         Returns
         -------
         converter : callable
-            Takes skl2onnx's (scope, operator, container).
+            Takes skl2onnx's scope, operator and container.
         """
         from skcnn.export._onnx_converter import convert
 
         return convert
 
     def onnx_shape_calculator(self):
-        """What tells types and shapes of the outputs: for `skl2onnx.to_onnx`, which calls it.
+        """Return the function that sets the types and shapes of the outputs; `skl2onnx.to_onnx` calls this.
 
         Returns
         -------

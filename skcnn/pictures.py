@@ -1,25 +1,25 @@
-"""Filters as an inline SVG, for notebooks: no other library is needed to see them."""
+"""Filters as an inline SVG, which notebooks show without further libraries."""
 
 from collections import defaultdict
 
 import numpy as np
 
-# Filters that are shown; of more, the first.
+# Only the first ones are shown.
 _MOST_FILTERS = 32
 _SIDE = 44  # of a filter's picture, in pixels
 _GAP = 4
-# Weights from below zero to above, as in the displays: blue, white, red.
+# Blue, white and red for weights below, at and above 0, as in the displays.
 _COLOURS = np.array([[33, 102, 172], [247, 247, 247], [178, 24, 43]])
 
 
 def draw_filters(filters):
-    """An SVG of a row of filters, all on one scale.
+    """An SVG of a row of filters, on a common scale.
 
     Parameters
     ----------
     filters : ndarray of shape (n_filters, kernel_height, kernel_width, n_channels)
-        Grey ones are drawn from blue, below zero, over white to red; of three channels in their own colours around
-        grey, of other numbers as their mean; those of a signal, one row, as curves.
+        Three channels are drawn in colour, with grey for 0; the mean of others from blue, below 0, over white to red;
+        one-channel filters of a signal, with a single row, as curves.
     """
     shown = filters[:_MOST_FILTERS].astype(np.float64)
     largest = np.abs(shown).max() or 1.0
@@ -37,7 +37,7 @@ def draw_filters(filters):
 
 
 def _draw_image(values):
-    """A filter of values between -1 and 1, one path for each colour."""
+    """A filter with values between -1 and 1, one path for each colour."""
     if values.shape[2] == 3:
         colours = (values + 1) / 2 * 255
     else:

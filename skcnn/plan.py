@@ -1,4 +1,4 @@
-"""How to train: what an estimator's hyper-parameters ask for."""
+"""The training plan of an estimator's hyper-parameters."""
 
 from dataclasses import dataclass
 from math import ceil, inf, pi, sqrt
@@ -9,24 +9,24 @@ from skcnn.kernels import LANES, SOLVERS
 from skcnn.notices import warn
 from skcnn.validation import is_sequence
 
-# Multiply-adds below which a thread costs more than it brings: some ten microseconds of work.
+# Multiply-adds below which a thread costs more than it gains: about ten microseconds of work.
 _THREAD_WORK = 5e5
 
-# What batch_size="auto" means; chosen by benchmarks/defaults.py.
+# batch_size="auto", chosen by benchmarks/defaults.py.
 _AUTO_BATCH_SIZE = 32
 
-# What max_iter="auto" means: epochs, but no fewer than make so many steps.
+# max_iter="auto": epochs, or as many as make _EPOCHS_STEPS steps.
 _EPOCHS, _EPOCHS_STEPS = 200, 1000
 
-# What n_iter_no_change="auto" means: epochs, and more where they have fewer steps, by the root of how much fewer.
+# n_iter_no_change="auto": epochs, times the root of (_PATIENCE_STEPS / steps in an epoch) if that is more than 1.
 _PATIENCE, _PATIENCE_STEPS = 10, 200
 
-# An adaptive learning rate is divided by the first, and not once it is at most the second; as MLPClassifier does.
+# As in MLPClassifier, an adaptive learning rate is divided by _REDUCTION unless it is at most _LEAST_RATE.
 _REDUCTION = 5.0
-MOST_REDUCTIONS = 440  # from the largest number there is
+MOST_REDUCTIONS = 440  # with a few more, _REDUCTION**n would overflow
 _LEAST_RATE = 1e-6
 
-# What average=True weighs a batch's parameters by: averages are about those of the last eighth of training.
+# Weight of a batch's parameters with average=True: the averages are about those of the last eighth of training.
 _AVERAGE_WEIGHT = 8.0
 
 
@@ -40,35 +40,35 @@ class Plan:
     batch_size: int
     max_iter: int
     shuffle: bool
-    random_shift: tuple  # rows and columns that an image may be moved by
+    random_shift: tuple  # largest shift in rows and columns
     random_flip: bool  # whether half of the images are mirrored
-    average: tuple | None  # samples seen when averages begin, weight of late batches; None for no averages
+    average: tuple | None  # samples seen when averaging begins, weight of later batches; None without averaging
     tol: float
     n_iter_no_change: float
     early_stopping: bool
-    incremental: bool  # partial_fit: one epoch, and nothing that ends a fit
+    incremental: bool  # partial_fit: one epoch, without the final steps of a fit
     verbose: bool
     n_threads: int  # for a batch
     n_scoring_threads: int  # for a pass over many rows
 
     @property
     def anneals(self):
-        """Whether the learning rate goes to 0, so that training always goes through all its epochs."""
+        """Whether the learning rate falls to 0, so that training always runs all epochs."""
         return self.schedule == "cosine"
 
     def learning_rate(self, t, n_reductions):
-        """Of an epoch that starts after `t` samples, and after `n_reductions` of an adaptive rate.
+        """Learning rate of an epoch that starts after `t` samples and `n_reductions` of an adaptive rate.
 
-        With "cosine", what its steps are parts of.
+        With "cosine", the initial rate, of which the steps have fractions.
         """
         if self.schedule == "invscaling":
             return self.solver["learning_rate"] * (t + 1.0) ** -self.power_t
         return self.solver["learning_rate"] / _REDUCTION**n_reductions
 
     def learning_rates(self, state, n_batches):
-        """Of each batch of the next epoch.
+        """Learning rate of each batch of the next epoch.
 
-        Annealed, they go from the whole to 0 along half a period of the cosine: Loshchilov and Hutter (2017), SGDR,
+        With "cosine", it falls from the initial rate to 0 along half a period: Loshchilov and Hutter (2017), SGDR,
         equation 5, without restarts.
         """
         rate = self.learning_rate(state.t, state.n_reductions)
@@ -78,11 +78,11 @@ class Plan:
         return rate * (0.5 + 0.5 * np.cos(pi * passed))
 
     def averaging_weights(self, state, n_samples):
-        """Of each batch of the next epoch, the weight of its parameters in the averages; None for no averages.
+        """Weight of each batch's parameters in the averages, for the next epoch; None without averaging.
 
-        0 is too early for them. With a weight of 1, the averages are means of all batches' parameters. A larger one
-        forgets the first of them, at any time: Shamir and Zhang (2013), "Stochastic gradient descent for non-smooth
-        optimization", section 4.
+        It is 0 before averaging begins. A weight of 1 gives the mean over all batches, a larger one favours recent
+        batches at any time: Shamir and Zhang (2013), "Stochastic gradient descent for non-smooth optimization",
+        section 4.
         """
         if self.average is None:
             return None
@@ -91,19 +91,19 @@ class Plan:
         return np.where(state.t + np.minimum(n_seen, n_samples) >= begin, weight, 0.0)
 
     def may_reduce(self, t, n_reductions):
-        """Whether the learning rate is to be reduced, where training would stop otherwise."""
+        """Whether to reduce the learning rate when training would otherwise stop."""
         return self.schedule == "adaptive" and self.learning_rate(t, n_reductions) > _LEAST_RATE
 
 
 def useful_threads(n_threads, network, batch_size):
-    """Of `n_threads`, as many as have a group of the batch each, and work enough to be worth waking up for."""
+    """At most `n_threads`, but no more than have a group of the batch each and enough work to pay for waking them."""
     n_groups = -(-batch_size // LANES)
     n_multiply_adds = 3 * network.n_multiply_adds * batch_size
     return max(1, min(n_threads, n_groups, int(n_multiply_adds // _THREAD_WORK)))
 
 
 def largest_shift(random_shift, image_shape):
-    """Rows and columns to move an image by at most, a part of it always staying: an int is clipped, a pair must fit."""
+    """Largest shift (rows, columns) that keeps a part of the image in view: an int is clipped, a pair must fit."""
     most = image_shape[0] - 1, image_shape[1] - 1
     if not is_sequence(random_shift):
         return tuple(min(int(random_shift), side) for side in most)
@@ -116,7 +116,7 @@ def largest_shift(random_shift, image_shape):
 
 
 def averaging(average):
-    """Samples that must be seen for a batch to be averaged, and the weight of late ones; None for no averages."""
+    """Number of samples seen when averaging begins, and the weight of later batches; None without averaging."""
     if not average:
         return None
     return (1, _AVERAGE_WEIGHT) if isinstance(average, bool | np.bool_) else (int(average), 1.0)
@@ -131,14 +131,14 @@ def steps_per_epoch(estimator, n_samples):
 
 
 def most_epochs(estimator, n_samples):
-    """That a fit to so many samples takes."""
+    """Largest number of epochs of a fit to `n_samples` samples."""
     if estimator.max_iter != "auto":
         return int(estimator.max_iter)
     return max(_EPOCHS, ceil(_EPOCHS_STEPS / steps_per_epoch(estimator, n_samples)))
 
 
 def patience(estimator, n_samples):
-    """Epochs without improvement before training stops; annealing goes on to its end."""
+    """Epochs without improvement after which training stops; infinite with "cosine"."""
     if estimator.learning_rate == "cosine":
         return inf
     if estimator.n_iter_no_change != "auto":
@@ -147,7 +147,7 @@ def patience(estimator, n_samples):
 
 
 def make_plan(estimator, network, n_samples, n_threads, *, incremental):
-    """The plan that an estimator's hyper-parameters ask for, on `n_samples` samples."""
+    """The plan of an estimator's hyper-parameters for `n_samples` samples."""
     batch_size = requested_batch_size(estimator)
     if not incremental and estimator.batch_size != "auto" and batch_size > n_samples:
         warn(f"batch_size={batch_size} is larger than the {n_samples} samples: it is clipped to them.")
@@ -168,7 +168,7 @@ def make_plan(estimator, network, n_samples, n_threads, *, incremental):
     anneals = estimator.learning_rate == "cosine"
     return Plan(
         solver=solver,
-        # MLPClassifier's schedules are for "sgd" alone, Adam's steps being adapted anyway.
+        # MLPClassifier's schedules apply to "sgd" only, as Adam adapts its steps itself.
         schedule="constant" if estimator.solver == "adam" and not anneals else estimator.learning_rate,
         power_t=float(estimator.power_t),
         batch_size=min(batch_size, n_samples),

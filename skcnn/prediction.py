@@ -1,4 +1,4 @@
-"""Predictions of a fitted network."""
+"""Predictions and features of a fitted network."""
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -8,15 +8,15 @@ from skcnn.images import read_images
 from skcnn.kernels import LANES
 from skcnn.threads import count_threads
 
-# Of a single output's logit in the two classes' log odds against them.
+# Signs of a single output's logit in the log odds against each of the two classes.
 _SIGNS = np.array([1, -1], dtype=np.int8)
 
 
 class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
-    """From images to labels, probabilities and features, by `_model`, a skcnn.model.Model."""
+    """Mixin for predictions and features from `_model`, a skcnn.model.Model."""
 
     def decision_function(self, X):
-        """Logits: what the last sigmoid is taken of.
+        """Compute logits, the inputs of the output sigmoids.
 
         Parameters
         ----------
@@ -26,26 +26,26 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         scores : ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
-            For two classes, the logit of `classes_[1]`.
+            Logits; for two classes, of `classes_[1]`.
 
         Raises
         ------
         NotFittedError
             If there has been no `fit`.
         ValueError
-            If X has another number of features, or holds NaN or infinity.
+            If X does not match the training data, or contains NaN, infinity or values too large for the model's dtype.
         """
         _, logits, _ = self._forward(X)
         return logits[:, 0] if logits.shape[1] == 1 else logits
 
     def _forward(self, X, *, with_hidden=False):
-        """Labels, logits and, if wanted, hidden activations of images."""
-        if not hasattr(self, "_model"):  # checking it is a part of what predicting one row takes
+        """Labels, logits and, if requested, hidden activations of images."""
+        if not hasattr(self, "_model"):  # `check_is_fitted` would be a noticeable part of a one-row prediction
             check_is_fitted(self)
         model = self._model
         network, parameters = model.network.folded, model.folded
         X, _, _ = read_images(self, X, reset=False, image_shape=network.image_shape)
-        if X.shape[1] != network.n_features:  # another thread is in `fit`
+        if X.shape[1] != network.n_features:  # if another thread is in `fit`
             raise ValueError(f"X has {X.shape[1]} features, but the network takes {network.n_features}.")
         n_threads = count_threads(self.n_jobs) if X.shape[0] > LANES else 1
         logits, hidden = network.forward(X, parameters, n_threads, with_hidden=with_hidden)
@@ -54,7 +54,7 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return model.labels, logits, hidden
 
     def predict(self, X):
-        """The most probable class of each image; of several labels a sample, those more probable than not.
+        """Predict the most probable class of each image or, with multilabel targets, labels of probability above 1/2.
 
         Parameters
         ----------
@@ -64,7 +64,7 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Labels from `classes_`, or an indicator of 0 and 1.
+            Labels from `classes_`, or a column of 0 and 1 for each label.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return labels.decode(logits)
 
     def predict_log_proba(self, X):
-        """Logarithms of the class probabilities; see `predict_proba`.
+        """Compute the logarithms of `predict_proba`.
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         log_p : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
-            In the order of `classes_`.
+            Logarithms, with columns in the order of `classes_`.
 
         Raises
         ------
@@ -98,14 +98,14 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         log_p = -np.logaddexp(0, -logits)
         if labels.multilabel:
             return log_p
-        # Without the row's largest, a common factor, first: where all are very small, their sum would be rounded away.
+        # The row's maximum, a common factor, goes first: large negative logarithms would be rounded too coarsely.
         log_p -= log_p.max(axis=1, keepdims=True)
         return log_p - np.logaddexp.reduce(log_p, axis=1, keepdims=True)
 
     def predict_proba(self, X):
-        """Probabilities: the outputs' sigmoids, scaled to sum to 1 where there are more than two classes.
+        """Compute probabilities: the outputs' sigmoids, scaled to sum to 1 for more than two classes.
 
-        The scaling is done on logarithms, so that a row whose sigmoids all vanish has probabilities too.
+        The scaling works on logarithms, so rows whose sigmoids all underflow have correct probabilities as well.
 
         Parameters
         ----------
@@ -115,7 +115,7 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         p : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
-            In the order of `classes_`; rows sum to 1 unless a sample may have several labels.
+            Columns in the order of `classes_`; rows sum to 1, except with multilabel targets.
 
         Raises
         ------
@@ -125,7 +125,7 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return np.exp(self.predict_log_proba(X))
 
     def transform(self, X):
-        """The hidden activations: features for another estimator, an SVM say, that a Pipeline puts behind this one.
+        """Compute hidden activations, as features for another estimator that follows in a Pipeline, such as an SVM.
 
         Parameters
         ----------
@@ -135,8 +135,8 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         hidden : ndarray of shape (n_samples, n_hidden)
-            What the last layer hands on, activated and pooled, in the order (filter, row, column); with
-            `global_pool` one value for each filter.
+            Output of the last convolutional layer after activation and pooling, in the order (filter, row, column);
+            with `global_pool`, one value for each filter.
 
         Raises
         ------

@@ -1,6 +1,6 @@
-"""The state that pickles, copies and skops files hold: written as plain numbers and arrays, checked whole when read.
+"""The state in pickles, copies and skops files: written as plain numbers and arrays, checked completely when read.
 
-A file may be damaged, or made to do harm: nothing of it is used before it is known to fit together.
+A file may be damaged or malicious, so nothing in it is used before it is known to be consistent.
 """
 
 from dataclasses import fields
@@ -19,11 +19,11 @@ from skcnn.plan import MOST_REDUCTIONS
 from skcnn.targets import Labels
 from skcnn.validation import OPTIONS
 
-# Raised when a state comes to mean something else than before; a hyper-parameter more is no reason.
+# Increased when the meaning of a state changes; a new hyper-parameter does not count.
 STATE_VERSION = 2
 _VERSION = "_skcnn_state_version"
 
-# Parameters of a network that states written before them lack.
+# Newer parameters of a network, which older states lack.
 YOUNGER = {"batch_norm": False, "global_pool": None}
 
 _LISTS = ("loss_curve_", "validation_loss_curve_", "validation_scores_")
@@ -32,7 +32,7 @@ _NUMBERS = ("learning_rate_", "best_loss_", "best_validation_score_")
 
 
 def write_state(attributes):
-    """The state of an estimator of these attributes; it shares no list with them."""
+    """The state of an estimator with these attributes; it shares no list with them."""
     state = dict(attributes)
     state[_VERSION] = STATE_VERSION
     for name in ("_model", "_checkpoint"):
@@ -45,20 +45,20 @@ def write_state(attributes):
 
 
 def default_parameters(estimator_class):
-    """The hyper-parameters of a class of estimators that have defaults, with these."""
+    """The defaults of an estimator class's hyper-parameters."""
     parameters = signature(estimator_class.__init__).parameters.values()
     return {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}
 
 
 def read_state(state, estimator_class):
-    """The attributes of the estimator, of a class of estimators, that had this state.
+    """The attributes of an estimator of a class, restored from its state.
 
-    Hyper-parameters that it lacks, as there were none when it was written, have their defaults.
+    Hyper-parameters that are newer than the state have their defaults.
 
     Raises
     ------
     ValueError
-        If the state is of another version, or does not fit together; the message says what does not.
+        If the state is of another version or inconsistent; the message says in what respect.
     """
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise ValueError(f"The saved state of an estimator must be a dict of attributes; got {type(state).__name__}.")
@@ -96,7 +96,7 @@ def is_count(value, least=0):
 
 
 def is_number(value):
-    """Whether it is a finite number."""
+    """Whether a value is a finite number."""
     if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
         return False
     try:
@@ -106,7 +106,7 @@ def is_number(value):
 
 
 def read_columns(attributes, n_features):
-    """What scikit-learn's validation noted of X."""
+    """Check the attributes that scikit-learn's validation set from X."""
     given = attributes.get("n_features_in_")
     check(is_count(given) and given == n_features, f"n_features_in_ is {given!r}, and the network takes {n_features}")
     names = attributes.get("feature_names_in_")
@@ -125,7 +125,7 @@ def read_model(given):
     parameters = read_values(given["parameters"], "parameters", n_parameters)
     labels = read_labels(given["classes"], given["multilabel"], description["n_outputs"])
     try:
-        # Only now: it takes memory in proportion.
+        # Only after the checks, because it allocates memory in proportion to the sizes.
         network = Network(**description)
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"The saved state does not fit together: {error}") from error
@@ -138,7 +138,7 @@ def read_model(given):
 
 
 def read_network(given):
-    """The keyword arguments of a Network, of the right types."""
+    """The keyword arguments of a Network, with checked types."""
     wanted = [part.name for part in fields(Network) if part.init]
     network = YOUNGER | given if isinstance(given, dict) else given
     check_keys(network, wanted, "the network")
@@ -174,7 +174,7 @@ def read_sizes(given, name, n_sizes):
 
 
 def read_values(given, name, *shape):
-    """A finite array of float32 or float64."""
+    """Check for a finite array of float32 or float64 and of the given shape."""
     fits = isinstance(given, np.ndarray) and given.dtype in (np.float32, np.float64) and given.dtype.isnative
     check(fits, f"{name} must be an array of float32 or float64")
     check(given.shape == shape, f"{name} has shape {given.shape}, and this network's have {shape}")
@@ -198,7 +198,7 @@ def read_labels(classes, multilabel, n_outputs):
     return labels
 
 
-# ---- what training goes on from ----
+# ---- the checkpoint and the history ----
 
 
 def read_checkpoint(given, model):
@@ -237,7 +237,7 @@ def read_history(attributes):
         check(is_count(attributes[name]), f"{name}={attributes[name]!r}")
     for name in _NUMBERS:
         value = attributes[name]
-        without = None if name != "best_loss_" or value is None else inf  # as long as no epoch has ended
+        without = None if name != "best_loss_" or value is None else inf  # before the end of the first epoch
         fits = is_number(value) or (name != "learning_rate_" and (value is None or value == without))
         check(fits, f"{name}={value!r}")
     curves = [attributes[name] or [] for name in ("validation_loss_curve_", "validation_scores_")]

@@ -1,7 +1,7 @@
-"""From hyper-parameters to the sizes of each layer; an impossible stack is an error that shows its shapes.
+"""The sizes of each layer, from hyper-parameters; an impossible stack is an error that shows its shapes.
 
-What "auto" means is here: for one layer, the network that this project began with, and for several what was measured
-to be good (docs/guide/networks.md).
+"auto" means the network that this project began with for one layer, and sizes that did well in measurements for several
+(docs/guide/networks.md).
 """
 
 from math import prod
@@ -14,21 +14,22 @@ from skcnn.validation import check_integer, is_auto, is_sequence
 
 _POOL_SIDES = "pool_height", "pool_width"
 
-# "auto": of one layer, and of stacks.
+# "auto" for one layer and for several.
 _KERNEL_SIZES = 5, 3
-# Of a long signal a filter spans a tenth. Longer rows gain nothing by it: they are features, most likely, unless what a
-# filter finds may be anywhere.
+# Filters for signals span a tenth of the length. Rows longer than this gain nothing by it, as they are probably tables
+# of features, except with global pooling, where position does not matter.
 _SIGNAL_PART, _LONGEST_SIGNAL = 10, 1000
 _PADDINGS = "valid", "same"
 _ACTIVATIONS = "sigmoid", "relu"
-_POOL_SIZE = 2  # of one layer
-# Stacks have pools of 2 along a side that has so many pixels left then; of long signals that are pooled globally, 4.
+_POOL_SIZE = 2  # for one layer
+# Several layers have pools of 2 along a side that keeps this many pixels; with global pooling, signals have pools of 4
+# as long as they keep _LEFT_OF_LONG samples.
 _LEFT_TO_READ = 4
 _LONG_POOL, _LEFT_OF_LONG = 4, 250
 
 
 def is_stack(n_filters):
-    """Whether these are filters of more than one layer."""
+    """Whether `n_filters` makes more than one layer."""
     return is_sequence(n_filters) and len(n_filters) > 1
 
 
@@ -41,7 +42,7 @@ def choose_activation(activation, n_filters):
 
 
 def choose_kernel(image_shape, n_filters, global_pool):
-    """The side of kernels: longer for long signals, whose filters have no more taps than those for images even so."""
+    """The side of the kernels; longer for signals, whose filters still have no more taps than those for images."""
     side = _KERNEL_SIZES[is_stack(n_filters)]
     n_samples = max(image_shape[:2])
     if min(image_shape[:2]) > 1 or (n_samples > _LONGEST_SIGNAL and global_pool is None):
@@ -50,14 +51,14 @@ def choose_kernel(image_shape, n_filters, global_pool):
 
 
 def choose_pool(shape, global_pool):
-    """(height, width) of a stack's pool on feature maps of that shape."""
+    """(height, width) of a stack's pool for feature maps of a shape."""
     if global_pool and min(shape[:2]) == 1 and max(shape[:2]) // _LONG_POOL >= _LEFT_OF_LONG:
         return tuple(min(side, _LONG_POOL) for side in shape[:2])
     return tuple(2 if side // 2 >= _LEFT_TO_READ else 1 for side in shape[:2])
 
 
 def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding, global_pool=None):
-    """Numbers of filters, kernel sizes and pool sizes by layer, from hyper-parameters that have passed their checks.
+    """Number of filters, kernel size and pool size of each layer, from checked hyper-parameters.
 
     Returns
     -------
@@ -67,10 +68,10 @@ def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding, global_
     Raises
     ------
     TypeError
-        If a size is no integer.
+        If a size is not an integer.
     ValueError
-        If a size is not positive, a sequence has another length than the stack, a pool is too large for the kernels, or
-        a layer does not fit: then the message has the shapes up to there.
+        If a size is not positive, a sequence's length is not the number of layers, a pool is too large for the kernels,
+        or a layer does not fit its input; the message then shows the shapes up to that layer.
     """
     if is_auto(kernel_size):
         kernel_size = choose_kernel(image_shape, n_filters, global_pool)
@@ -100,7 +101,7 @@ def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding, global_
 
 
 def by_layer(name, value, n_layers):
-    """(name, size) of each layer: a sequence has a size for each of them, an integer is for all."""
+    """(name, size) of each layer; a sequence has a size for each layer, an integer is for all."""
     if not is_sequence(value):
         return [(name, value)] * n_layers
     if len(value) != n_layers:
@@ -117,9 +118,9 @@ def by_layer(name, value, n_layers):
 
 
 def fit_size(name, size, sides, shape, layers):
-    """A size, whose `sides` have names, as (height, width): an int is clipped to those of `shape`, a pair must fit.
+    """A size as (height, width): an int is clipped to `shape`, a pair must fit.
 
-    `layers` are those before it.
+    `sides` are the names of its two sides, and `layers` those before it, for error messages.
     """
     otherwise = f" or a pair ({', '.join(sides)})"
     if not name.endswith("]"):

@@ -1,4 +1,4 @@
-"""What training changes, and what of it a later call goes on from."""
+"""The state that training changes, and the part of it from which a later call resumes."""
 
 from dataclasses import dataclass, field, replace
 from math import inf, nan
@@ -11,7 +11,7 @@ from skcnn.network import own
 
 @dataclass
 class State:
-    """Parameters, the solver's memory, and the history."""
+    """Parameters, the solver's moments, and the history."""
 
     parameters: np.ndarray
     moments: np.ndarray  # (2, n_trainable) for Adam, (1, n_trainable) for SGD
@@ -24,17 +24,17 @@ class State:
     best_loss: float = inf
     validation_loss_curve: list = field(default_factory=list)
     validation_scores: list = field(default_factory=list)
-    best_score: float = -inf  # of the validation set; with early stopping, of the parameters that are kept
+    best_score: float = -inf  # on the validation set; with early stopping, of the kept parameters
     best_parameters: np.ndarray | None = None  # with early stopping
-    split_seed: int | None = None  # of the part of X that is held out
+    split_seed: int | None = None  # of the held-out part of X
     n_no_improvement: int = 0
     averages: np.ndarray | None = None  # (n_trainable,) of the parameters, if they are averaged
     n_averaged: int = 0  # steps in the averages
-    statistics: np.ndarray | None = None  # among the parameters when this call began
+    statistics: np.ndarray | None = None  # those in the parameters when this call began
     final_parameters: np.ndarray | None = None  # of the model, once training has ended
 
     def learnt_parameters(self):
-        """Those of the model if training ended here: the averages, if there are any."""
+        """Parameters of the model if training ended here: the averages, if there are any."""
         if self.averages is None:
             return self.parameters
         learnt = own(self.parameters, self.parameters.dtype)
@@ -42,7 +42,7 @@ class State:
         return learnt
 
     def with_own_lists(self):
-        """The same with a history that goes on no longer."""
+        """A copy whose history no longer grows."""
         return replace(
             self,
             loss_curve=list(self.loss_curve),
@@ -55,10 +55,10 @@ class State:
         return self.loss_curve[-1] if self.loss_curve else nan
 
     def record(self, loss, n_samples, plan, learnt, validation=None):
-        """Book an epoch: its loss, and the (loss, score) of the validation set, if there is one.
+        """Record an epoch: its loss and, with a validation set, the (loss, score) on it.
 
-        One of the two decides whether it improved on the best by over `tol`; if it is the score, the best parameters
-        are kept.
+        The loss, or with early stopping the score, decides whether the epoch improved on the best one by `tol`. Early
+        stopping also keeps the best parameters.
         """
         self.n_iter += 1
         self.t += n_samples
@@ -98,9 +98,9 @@ def initial_state(estimator, network, generator, dtype):
 
 
 def resumed_parameters(model, checkpoint, dtype):
-    """The parameters to go on from, and their averages, if the model is made of such.
+    """The parameters to resume from, and their averages if the model has averages.
 
-    Those of the checkpoint, unless the model's have been written to since; statistics are the model's.
+    Both are the checkpoint's, unless the model's parameters have been written to since; statistics are the model's.
     """
     averages, statistics = np.split(model.parameters, [model.network.n_trainable])
     if checkpoint.averages is not None and np.array_equal(checkpoint.averages, averages):
@@ -109,7 +109,7 @@ def resumed_parameters(model, checkpoint, dtype):
 
 
 def resumed_state(estimator, network, labels, dtype, what):
-    """The state that the estimator's last fit ended in, for `what` ("warm_start" or "partial_fit") to go on from.
+    """The state in which the estimator's last fit ended, from which `what` ("warm_start" or "partial_fit") resumes.
 
     Raises
     ------
@@ -134,17 +134,17 @@ def resumed_state(estimator, network, labels, dtype, what):
     if averages is None or not estimator.average:
         averages, n_averaged = initial_averages(estimator, network, parameters), 0
     warm = what == "warm_start"
-    # The parameters are the best ones so far if the last training stopped early, and are to be held against later ones.
+    # After early stopping, these parameters are the best ones so far, which later ones must beat.
     best_score = checkpoint.best_score if warm and estimator.early_stopping else None
     return State(
         parameters=parameters,
         moments=moments.astype(dtype) if kept else zeros,
         n_steps=checkpoint.n_steps if kept else 0,
         n_batches=checkpoint.n_batches,
-        # MLPClassifier's fit, too, begins with the whole learning rate; its partial_fit goes on with the last.
+        # As in MLPClassifier, fit starts with the initial learning rate, and partial_fit continues with the last.
         n_reductions=0 if warm else checkpoint.n_reductions,
         t=estimator.t_,
-        # A stream's history may be long, and only ever grows: it is not copied with each chunk.
+        # The history of a stream may be long and only grows, so it is not copied for each chunk.
         loss_curve=list(estimator.loss_curve_) if warm else estimator.loss_curve_,
         best_loss=inf if estimator.best_loss_ is None else estimator.best_loss_,
         validation_loss_curve=list(estimator.validation_loss_curve_ or []),
@@ -159,7 +159,7 @@ def resumed_state(estimator, network, labels, dtype, what):
 
 
 def fitted_attributes(labels, plan, state, network, *, keep_moments=False):
-    """What the estimator stores of a state; names end in _ where they are public."""
+    """The attributes that the estimator stores of a state; names of public ones end in _."""
     stopped_early = plan.early_stopping and state.best_parameters is not None
     keep_averages = keep_moments and state.averages is not None and not stopped_early
     best_score = state.best_score if stopped_early else max(state.validation_scores, default=None)
@@ -181,7 +181,7 @@ def fitted_attributes(labels, plan, state, network, *, keep_moments=False):
             n_steps=state.n_steps,
             n_batches=state.n_batches,
             n_reductions=state.n_reductions,
-            n_no_improvement=0 if plan.n_iter_no_change == inf else state.n_no_improvement,  # nobody counts them
+            n_no_improvement=0 if plan.n_iter_no_change == inf else state.n_no_improvement,  # had no limit
             best_score=state.best_score if stopped_early else None,
             split_seed=state.split_seed,
         ),

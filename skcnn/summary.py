@@ -1,4 +1,4 @@
-"""A network's layers as a table, for terminals and notebooks."""
+"""Table of a network's layers, for terminals and notebooks."""
 
 from html import escape
 
@@ -6,9 +6,9 @@ from skcnn.layers import Activation, BatchNormalization, Standardization
 
 
 class Summary:
-    """A network's layers, what each hands on, and how many parameters it has.
+    """Table of a network's layers, their output shapes and their numbers of parameters.
 
-    It shows itself as a table: where an expression's value is printed, by `print`, and in notebooks.
+    Its `repr` is the table as text; notebooks show it in HTML.
 
     Parameters
     ----------
@@ -17,9 +17,9 @@ class Summary:
     Attributes
     ----------
     rows : list of tuple of (str, tuple of int, int)
-        What it is, the shape of one sample's output, and the number of parameters; from the images to the outputs.
+        Layer, shape of one sample's output, and number of learnt parameters, from the images to the outputs.
     n_parameters : int
-        Of them all that are learnt: the statistics of `batch_norm` and `standardize` are not counted.
+        Number of all learnt parameters, without the statistics of `batch_norm` and `standardize`.
     """
 
     def __init__(self, network):
@@ -47,9 +47,9 @@ class Summary:
 
 
 def layer_rows(layers):
-    """(what it is, shape of its output, number of parameters that are learnt) of the images and of each layer.
+    """(label, output shape, number of learnt parameters) of the images and of each layer.
 
-    What is done to each value by itself stands in the row of the layer before.
+    Elementwise layers share the row of the layer before.
     """
     rows = [("images", layers[0].in_shape, 0)]
     for layer in layers:
@@ -63,7 +63,7 @@ def layer_rows(layers):
 
 
 def format_shapes(layers):
-    """The shapes, a line for each layer."""
+    """Output shapes as text, a line for each layer."""
     rows = layer_rows(layers)
     width = max(len(what) for what, *_ in rows)
     return "\n".join(f"  {what:{width}}  {' x '.join(map(str, shape))}" for what, shape, _ in rows)

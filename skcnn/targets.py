@@ -1,4 +1,4 @@
-"""Labels to targets, one column an output, and logits back to labels."""
+"""Conversion of labels to targets, with one column for each output, and of logits to labels."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from skcnn.notices import warn
 
 @dataclass(frozen=True)
 class Labels:
-    """What the outputs stand for.
+    """The meaning of the outputs.
 
     Parameters
     ----------
     classes : ndarray of shape (n_classes,)
-        In their order; with several labels a sample, the numbers of these.
+        Sorted class labels; column numbers with multilabel targets.
     multilabel : bool
-        Whether a sample may have any number of the labels, rather than one class.
+        Whether a sample may have any number of labels instead of one class.
     """
 
     classes: np.ndarray
@@ -29,7 +29,7 @@ class Labels:
         return 1 if len(self.classes) == 2 and not self.multilabel else len(self.classes)
 
     def encode(self, y, name="y"):
-        """Boolean targets of shape (n_samples, n_outputs) of labels, called `name` in errors."""
+        """Boolean targets of shape (n_samples, n_outputs) for labels, which errors call `name`."""
         if is_multilabel(y) != self.multilabel:
             wanted = f"an indicator of {len(self.classes)} labels" if self.multilabel else "one label a sample"
             raise ValueError(f"{name} must be {wanted}, as the model was started with; got shape {y.shape}.")
@@ -40,7 +40,7 @@ class Labels:
         try:
             codes = np.minimum(np.searchsorted(self.classes, y), len(self.classes) - 1)
             known = self.classes[codes] == y
-        except TypeError:  # labels that do not compare with the classes
+        except TypeError:  # labels that cannot be compared with the classes
             known = np.zeros(len(y), dtype=bool)
         if not known.all():
             unknown = list(dict.fromkeys(y[~known].tolist()))[:10]
@@ -48,30 +48,30 @@ class Labels:
         return codes[:, np.newaxis] == (1 if self.n_outputs == 1 else np.arange(len(self.classes)))
 
     def smooth(self, targets, smoothing):
-        """Targets that are so much less sure: Szegedy et al. (2016), section 7, and each output on its own with two.
+        """Smoothed targets (Szegedy et al., 2016, section 7); each output of multilabel targets by itself.
 
-        A part `smoothing` of a sample's label is spread evenly over the classes, or over yes and no.
+        A part `smoothing` of a sample's label is spread evenly over the classes, or over 0 and 1.
         """
         n_alternatives = 2 if self.multilabel else len(self.classes)
         return targets * (1 - smoothing) + smoothing / n_alternatives
 
     def decode(self, logits):
-        """Of each row of logits, the most probable class, or an indicator of the labels more probable than not."""
+        """The most probable class for each row of logits, or multilabel targets of labels of probability above 1/2."""
         if self.multilabel:
             return (logits > 0).astype(int)
         return self.classes[(logits[:, 0] > 0).astype(np.intp) if self.n_outputs == 1 else logits.argmax(axis=1)]
 
     def are_correct(self, logits, targets):
-        """Of each row, whether `decode` finds its labels, all of them."""
+        """Whether `decode` finds all labels of each row."""
         if self.n_outputs == 1 or self.multilabel:
             return ((logits > 0) == targets).all(axis=1)
         return logits.argmax(axis=1) == targets.argmax(axis=1)
 
 
 def check_labels(y, *, has_classes=False):
-    """y as an array, of one axis if a sample has one label; what is no kind of labels is a ValueError.
+    """y as an array, with one axis unless it is multilabel; a ValueError if y does not hold labels.
 
-    Labels that already have classes (`has_classes`) may be of any kind of values: `Labels.encode` looks them up.
+    With `has_classes`, values of any kind are accepted, as `Labels.encode` will look them up among known classes.
     """
     y = y.toarray() if hasattr(y, "toarray") else y
     if y.dtype.kind in "iuf" and not y.dtype.isnative:
@@ -96,14 +96,14 @@ def is_multilabel(y):
 
 
 def find_labels(y):
-    """The `Labels` that y, checked, is made of."""
+    """The `Labels` of a checked y."""
     if is_multilabel(y):
         return Labels(np.arange(y.shape[1]), True)
     return make_labels(np.unique(y), "y")
 
 
 def find_partial_labels(fitted, y, classes):
-    """The `Labels` of `partial_fit`, from a `fitted` estimator or, in the first call, from `classes`."""
+    """The `Labels` for `partial_fit`: those of `fitted` or, in the first call, of `classes` or a multilabel y."""
     if classes is not None:
         classes = check_classes(classes)
     if fitted is not None:
@@ -120,7 +120,7 @@ def find_partial_labels(fitted, y, classes):
 
 
 def check_classes(classes):
-    """The caller's classes, sorted."""
+    """The caller's classes, checked and sorted."""
     array = np.asarray(classes)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"classes={classes!r} must be a list or an array of labels.")
@@ -134,7 +134,7 @@ def check_classes(classes):
 
 
 def make_labels(classes, name):
-    """The `Labels` of sorted classes, of which there must be two or more."""
+    """The `Labels` of two or more sorted classes."""
     if len(classes) < 2:
         raise ValueError(f"{name} must have at least two classes; got one class only: {classes.tolist()[0]!r}.")
     return Labels(classes, False)

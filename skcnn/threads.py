@@ -1,4 +1,4 @@
-"""How many threads a fit or a prediction may use."""
+"""The number of threads that a fit or a prediction may use."""
 
 import os
 
@@ -7,13 +7,13 @@ from joblib import cpu_count, effective_n_jobs
 from skcnn.kernels import end_threads, max_threads
 from skcnn.validation import check_n_jobs
 
-_ended = False  # whether OpenMP's threads are ended, just now, for a fork
-_used_threads = False  # whether any fit or prediction was granted more than one
-_lost_threads = False  # whether a parent's threads may be waited for in vain: they do not survive a fork
+_ended = False  # whether OpenMP's threads have been ended for a fork in progress
+_used_threads = False  # whether any fit or prediction was granted more than one thread
+_lost_threads = False  # whether OpenMP may wait forever for threads of the parent, which do not survive a fork
 
 
 def _before_fork():
-    """End OpenMP's threads, so that a child begins without a memory of them; the parent makes new ones when needed."""
+    """End OpenMP's threads, so that the child does not wait for them; the parent starts new ones when needed."""
     global _ended
     _ended = end_threads()
 
@@ -34,23 +34,23 @@ if hasattr(os, "register_at_fork"):
 
 
 def count_threads(n_jobs):
-    """The number of threads that `n_jobs` stands for here and now.
+    """The number of threads that `n_jobs` means at present.
 
     Parameters
     ----------
     n_jobs : int or None
-        As everywhere in scikit-learn: None is 1, or what joblib.parallel_config says; -1 is all processors.
+        As in scikit-learn: None is 1, or what joblib.parallel_config says; -1 is all processors.
 
     Returns
     -------
     n_threads : int
-        At most what OpenMP may use: OMP_NUM_THREADS, threadpoolctl and joblib's workers limit that. Always 1 in a child
-        that was forked after threads were in use, where OpenMP cannot end them before: it would wait for ever.
+        At most OpenMP's limit, which OMP_NUM_THREADS, threadpoolctl and joblib's workers may lower. Always 1 in a child
+        that was forked after threads were in use, if OpenMP could not end them before: it would wait forever.
 
     Raises
     ------
     TypeError, ValueError
-        If `n_jobs` is no such number.
+        If `n_jobs` is not such a number.
     """
     check_n_jobs(n_jobs)
     if _lost_threads:

@@ -1,6 +1,6 @@
-"""The training loop: fit_loop -> run_epoch -> the kernels' runs of mini-batches.
+"""The training loop: fit_loop -> train -> run_epoch -> series of mini-batches in the kernels.
 
-The problem (what is fitted, and to what) is apart from the state (what changes while it is).
+The problem (data, targets, network) is separate from the state (what training changes).
 """
 
 from dataclasses import dataclass
@@ -16,58 +16,58 @@ from skcnn.notices import warn
 from skcnn.statistics import has_statistics, recompute_statistics, some_rows, update_running
 from skcnn.targets import Labels
 
-# The loss of the best constant where no label ever changes, but for rounding.
+# The loss of the best constant if all labels are equal, up to rounding.
 _ROUNDING = 1e-9
 
-# Rows of the training set that a network that normalises is judged by.
+# Training rows on which the loss of a network with batch normalisation is computed.
 _LOOKED_AT = 4096
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Data, targets and geometry: all that the loss is a function of besides the parameters."""
+    """Data, targets and network: everything that the loss depends on besides the parameters."""
 
     X: np.ndarray  # (n_samples, n_features), uint8 or float
     targets: np.ndarray  # (n_samples, n_outputs), in the parameters' dtype
     sample_weight: np.ndarray  # (n_samples,), likewise
-    rows: np.ndarray  # of X, np.intp: those to learn from
+    rows: np.ndarray  # of X to train on, np.intp
     labels: Labels
     network: Network
     objective: dict  # loss (its number), alpha
 
 
 class Order(NamedTuple):
-    """What a run of mini-batches goes through."""
+    """The samples and settings of a series of mini-batches."""
 
     rows: np.ndarray  # (n_rows,), np.intp, of X
-    moves: np.ndarray | None  # (n_rows, 3), np.intp: rows and columns that each image is moved by, if it is mirrored
+    moves: np.ndarray | None  # (n_rows, 3), np.intp: each image's shift in rows and columns, 1 to mirror it
     batch_size: int
     learning_rates: np.ndarray  # (n_batches,), np.float64
-    averaging_weights: np.ndarray | None  # likewise, of their parameters in the averages; 0 is too early
+    averaging_weights: np.ndarray | None  # likewise; 0 before averaging begins
 
 
 class Observer:
-    """Is told of every epoch, and may end training."""
+    """Follows the epochs and may end training."""
 
     def begin(self, state):
-        """Before an epoch."""
+        """Called before an epoch."""
 
     def end(self, state):
-        """After an epoch; True is to stop."""
+        """Called after an epoch; True stops training."""
         return False
 
 
 def fit_loop(problem, state, plan, generator, holdout=None, observer=None):
-    """Train until nothing improves, the observer says so, or for `plan.max_iter` epochs.
+    """Train until nothing improves, the observer stops training, or `plan.max_iter` epochs have passed.
 
     Parameters
     ----------
     problem : Problem
     state : State
-        Changed in place; with early stopping it ends with the best parameters.
+        Changed in place; its `final_parameters` are those of the model.
     plan : Plan
     generator : numpy.random.RandomState
-        Orders and shifts the samples of each epoch.
+        Draws the order, shifts and flips of the samples in each epoch.
     holdout : Holdout, optional
         The validation set.
     observer : Observer, optional
@@ -79,7 +79,7 @@ def fit_loop(problem, state, plan, generator, holdout=None, observer=None):
     """
     state.statistics = state.parameters[problem.network.n_trainable :].copy()
     try:
-        if state.best_parameters is not None:  # of an earlier fit, whose validation set may have been another
+        if state.best_parameters is not None:  # of an earlier fit, perhaps with another validation set
             _, state.best_score = holdout.evaluate(problem, state.best_parameters, plan.n_scoring_threads)
         ended = train(problem, state, plan, generator, holdout, observer or Observer())
         state.final_parameters = final_parameters(problem, state, plan)
@@ -100,17 +100,17 @@ def fit_loop(problem, state, plan, generator, holdout=None, observer=None):
 
 
 def warn_if_nothing_was_learnt(problem, state, plan):
-    """Where the model's loss is no less than that of the best constant prediction, the classes' frequencies.
+    """Warn if the model's loss is no less than that of the best constant prediction, the classes' frequencies.
 
-    The last epoch's loss has the penalty besides, and is of parameters that were still improving: where it is small
-    enough, so is that of its model, but not of one that early stopping kept. Standardised logits cannot be near a
-    constant: what their loss is worth is another matter. And where filters are normalised, by groups while they train,
-    the loss of training tells nothing of the model: some of the training set is looked at.
+    The last epoch's loss includes the penalty and was taken while parameters still improved, so if it is small enough,
+    the model's loss is as well. This does not hold for a model kept by early stopping, nor with batch normalisation,
+    which uses other statistics in training: their loss is computed, with normalisation on some of the rows.
+    Standardised logits cannot be nearly constant, so their loss is not compared.
 
     Raises
     ------
     ValueError
-        If logits of the training set are beyond the parameters' dtype.
+        If logits of the training set overflow the parameters' dtype.
     """
     if problem.network.standardize:
         return
@@ -135,19 +135,19 @@ def warn_if_nothing_was_learnt(problem, state, plan):
 
 
 def final_parameters(problem, state, plan):
-    """The parameters of a model whose training ends in this state."""
+    """The parameters of the model if training ends in this state."""
     if plan.early_stopping and state.best_parameters is not None:
         return state.best_parameters
     return settled_parameters(problem, state, plan)
 
 
 def settled_parameters(problem, state, plan, *, promptly=False):
-    """Those learnt so far, with the statistics that they predict with, `promptly` those of some rows.
+    """The learnt parameters with the statistics for predictions, if `promptly` measured on fewer rows.
 
     Raises
     ------
     ValueError
-        If these are not finite in the parameters' dtype: whatever they divide would be 0.
+        If the statistics are not finite in the parameters' dtype: values divided by them would be 0.
     """
     network = problem.network
     if plan.incremental and network.batch_norm:
@@ -161,20 +161,20 @@ def settled_parameters(problem, state, plan, *, promptly=False):
 
 
 def interrupted_parameters(problem, state, plan):
-    """Those of a model that has to be had at once; logits have running statistics, filters need some rows."""
+    """Parameters of the model after an interrupt, at once: with running statistics, and few rows for filters."""
     if problem.network.batch_norm:
         return settled_parameters(problem, state, plan, promptly=True)
     return state.learnt_parameters()
 
 
 def train(problem, state, plan, generator, holdout, observer):
-    """Epoch after epoch; whether it ended for another reason than `plan.max_iter`."""
+    """Train epoch after epoch; returns whether training ended as intended, not for lack of epochs."""
     workspace = problem.network.workspace(plan.batch_size, plan.n_threads, state.parameters.dtype)
     for _ in range(plan.max_iter):
         observer.begin(state)
         loss = run_epoch(problem, state, plan, generator, workspace)
         check_finite(loss, state.parameters, plan)
-        # Before either is recorded: an interrupt on the way leaves as many scores as losses.
+        # Evaluate before recording anything, so that an interrupt leaves as many scores as losses.
         learnt = validation = None
         if holdout is not None:
             learnt = state.learnt_parameters()
@@ -190,7 +190,7 @@ def train(problem, state, plan, generator, holdout, observer):
 
 
 def evaluate(problem, parameters, plan, holdout):
-    """Loss and score of the parameters on the validation set as if training ended here."""
+    """Loss and score on the validation set if training ended with these parameters."""
     recompute_statistics(problem, parameters, plan.n_scoring_threads)
     if has_statistics(problem.network):
         check_finite(0.0, parameters, plan)
@@ -198,7 +198,7 @@ def evaluate(problem, parameters, plan, holdout):
 
 
 def reduce_or_stop(state, plan):
-    """Whether to stop after too many epochs without improvement, an adaptive learning rate being as low as it gets."""
+    """Reduce an adaptive learning rate after too many epochs without improvement; returns whether to stop instead."""
     message = (
         f"{'Validation score' if plan.early_stopping else 'Training loss'} did not improve more than "
         f"tol={plan.tol:f} for {plan.n_iter_no_change} consecutive epochs."
@@ -216,13 +216,13 @@ def reduce_or_stop(state, plan):
 
 
 def run_epoch(problem, state, plan, generator, workspace):
-    """One pass over the samples; the average of the batches' losses by weight, L2 included."""
+    """Run one pass over the samples; returns the weighted mean of the batches' losses, including the L2 penalty."""
     n_samples = len(problem.rows)
     rows = problem.rows[generator.permutation(n_samples)] if plan.shuffle else problem.rows
     moves = draw_moves(plan, n_samples, generator, state)
     n_batches = -(-n_samples // plan.batch_size)
     rates = plan.learning_rates(state, n_batches), plan.averaging_weights(state, n_samples)
-    # Forward, to the weights and to the activations.
+    # Forward pass, gradient of the weights, gradient of the activations.
     batch_work = 3 * problem.network.n_multiply_adds * plan.batch_size
     n_run = plan.batch_size * count_until_signals(batch_work)
     total_loss = total_weight = 0.0
@@ -242,10 +242,10 @@ def run_epoch(problem, state, plan, generator, workspace):
 
 
 def draw_moves(plan, n_samples, generator, state):
-    """Rows and columns to move each image by in the next epoch, and whether to mirror it: (n_samples, 3).
+    """Each image's shift in rows and columns in the next epoch, and whether it is mirrored: (n_samples, 3).
 
-    None where none is to move. An int as random_state makes the same generator for every call that goes on from the
-    last, and the number of samples seen moves of its own for each of them.
+    None without shifts and flips. The seed includes the number of samples seen, because with an int as random_state
+    every resumed call starts with the same generator.
     """
     if plan.random_shift == (0, 0) and not plan.random_flip:
         return None

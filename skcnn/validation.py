@@ -1,4 +1,4 @@
-"""Checks of hyper-parameters and sample weights: each error names the parameter, what came and what is taken."""
+"""Checks of hyper-parameters and sample weights; each error names the parameter, its value and what is accepted."""
 
 from collections.abc import Mapping, Sequence
 from math import inf, isfinite
@@ -9,7 +9,7 @@ from sklearn.utils import check_array, check_random_state
 
 from skcnn.kernels import ACTIVATIONS, GLOBAL_POOLS, LOSSES, MAX_LAYERS, SOLVERS
 
-# Bounds of each number, and whether they belong to the interval.
+# Bounds of each number, and whether the interval includes them.
 _REALS = {
     "rescale": (-inf, inf, "()"),
     "alpha": (0.0, inf, "[)"),
@@ -47,14 +47,14 @@ _FLAGS = (
 
 
 def check_parameters(estimator):
-    """Check every hyper-parameter that does not depend on the data.
+    """Check all hyper-parameters, as far as this does not depend on the data.
 
     Raises
     ------
     TypeError
         If a value is of the wrong type; booleans are not numbers.
     ValueError
-        If a number is out of bounds or not finite, or a string is not among the known ones.
+        If a number is out of bounds or not finite, or a string is unknown.
     """
     check_n_filters(estimator.n_filters)
     check_random_shift(estimator.random_shift)
@@ -104,7 +104,7 @@ def is_sequence(value):
 
 
 def check_n_filters(n_filters):
-    """Whether it is a number of filters or a sequence of them, one for each layer."""
+    """Check for a number of filters, or a sequence with one for each layer."""
     if not is_sequence(n_filters):
         check_integer("n_filters", n_filters, 1, otherwise=" or a sequence of integers, one for each layer")
         return
@@ -115,7 +115,7 @@ def check_n_filters(n_filters):
 
 
 def check_random_shift(random_shift):
-    """Whether it is a largest shift in pixels, or a pair of one of rows and one of columns."""
+    """Check for a largest shift in pixels, or a pair (rows, columns)."""
     if not is_sequence(random_shift):
         check_integer("random_shift", random_shift, 0, otherwise=" or a pair (rows, columns)")
         return
@@ -147,9 +147,9 @@ def check_n_jobs(n_jobs):
 
 
 def check_fits_dtype(estimator, rescale, dtype):
-    """Whether the numbers that the kernels compute with survive in the dtype that X is trained in.
+    """Check that `rescale` and `epsilon` neither overflow nor vanish in the dtype of training.
 
-    The kernels take numbers that are too small to be normal for 0.
+    The kernels take subnormal numbers for 0.
     """
     tiny, largest = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)
     for name, value in (("rescale", rescale), ("epsilon", estimator.epsilon)):
@@ -162,7 +162,7 @@ def check_fits_dtype(estimator, rescale, dtype):
 
 
 def check_integer(name, value, low, *, otherwise=""):
-    """`value`, if it is an integer (no boolean) of at least `low`."""
+    """`value`, checked to be an integer (not a boolean) of at least `low`."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer{otherwise}; got {value!r}.")
     if value < low:
@@ -171,7 +171,7 @@ def check_integer(name, value, low, *, otherwise=""):
 
 
 def check_real(name, value, low, high, boundaries, *, otherwise=""):
-    """`value`, if it is a finite number (no boolean) within the bounds."""
+    """`value`, checked to be a finite number (not a boolean) within the bounds."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number{otherwise}; got {value!r}.")
     try:
@@ -187,10 +187,10 @@ def check_real(name, value, low, high, boundaries, *, otherwise=""):
 
 
 def check_sample_weight(sample_weight, n_samples, dtype, *, name="sample_weight"):
-    """Weights of shape (n_samples,) in `dtype`, ones if None."""
+    """Checked weights of shape (n_samples,) in `dtype`; ones for None."""
     if sample_weight is None:
         return np.ones(n_samples, dtype=dtype)
-    sample_weight = np.asarray(sample_weight)  # once: an object may come to another array the next time
+    sample_weight = np.asarray(sample_weight)  # once, as an object might convert differently the next time
     if sample_weight.shape != (n_samples,):
         raise ValueError(
             f"{name} must be of shape ({n_samples},), a weight for each sample; got shape {sample_weight.shape}."
@@ -205,10 +205,10 @@ def check_sample_weight(sample_weight, n_samples, dtype, *, name="sample_weight"
 
 
 def fit_weights(weights, dtype, name):
-    """Weights in `dtype`, if their sum and at least one of them survive in it."""
+    """Weights in `dtype`; a ValueError if their sum overflows or all of them vanish in it."""
     if not weights.any():
         raise ValueError(f"{name} is zero for every sample: nothing is left.")
-    # A batch's weights are summed, and each is divided by that sum.
+    # Each weight is divided by the sum of its batch's weights.
     limits = np.finfo(dtype)
     with np.errstate(over="ignore"):
         total = weights.sum()

@@ -1,4 +1,4 @@
-"""What a bug report should say."""
+"""Version information for bug reports."""
 
 import platform
 import sys
@@ -10,7 +10,7 @@ _PACKAGES = ("skcnn", "scikit-learn", "numpy", "scipy", "joblib", "threadpoolctl
 
 
 def show_versions():
-    """Print the versions of skcnn and of what it builds on, the machine, and which build of the kernels is in use.
+    """Print the versions of skcnn and its dependencies, the machine, and the build of the kernels in use.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""The figures of inspection.md, from data that come with the package: python docs/figures/inspection.py
+"""The figures of inspection.md, from packaged data: python docs/figures/inspection.py
 
-Writes inspection-*.png beside itself.
+Writes inspection-*.png to its own folder.
 """
 
 from pathlib import Path
@@ -24,7 +24,7 @@ from skcnn.inspection import (
 
 
 def make_bursts(n_series, rng):
-    """Noise with a burst somewhere: its frequency is the class."""
+    """Noise with a burst at a random position, whose frequency is the class."""
     y = np.arange(n_series) % 3
     X = rng.normal(scale=0.7, size=(n_series, 1, 200))
     for series, kind in zip(X, y, strict=True):

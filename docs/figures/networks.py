@@ -1,8 +1,8 @@
 """The figures of networks.md, and every number on it: python docs/figures/networks.py --data mnist.npz
 
-Prints tables in Markdown and writes networks-*.png beside itself. Accuracies are on the last 10 000 of MNIST's training
-images after five epochs on the first 20 000, in batches of 64, mean of three seeds; seconds are those of a fit on one
-thread.
+Prints tables in Markdown and writes networks-*.png to its own folder. Accuracies are on the last 10 000 of MNIST's
+training images after five epochs on the first 20 000, in batches of 64, mean of three seeds; seconds are those of a fit
+on one thread.
 """
 
 import argparse
@@ -25,7 +25,7 @@ N_SEEDS = 3
 TWO = {"n_filters": (16, 32)}
 THREE = {"n_filters": (16, 32, 32)}
 
-# By group: what is changed, and the parameters.
+# For each group, the parameters of each choice by its name.
 CHOICES = {
     "one layer": {
         "8 filters 5 x 5, no pooling": {"n_filters": 8, "pool_size": 1},
@@ -57,7 +57,7 @@ CHOICES = {
 }
 
 
-# Depths at which initial weights are compared, on fewer images, where they matter most.
+# Depths for the comparison of initial weights, on fewer images, where they matter most.
 DEPTHS = {
     "one layer": {},
     "two layers": TWO,
@@ -67,7 +67,7 @@ N_TRAIN_INITIAL = 10_000
 
 
 def measure(split, parameters, n_train=N_TRAIN):
-    """Accuracies of the seeds, and the median of the seconds."""
+    """Accuracy for each seed, and median seconds."""
     scores, seconds = [], []
     for seed in range(N_SEEDS):
         clf = ConvSigmoidClassifier(rescale=1 / 255, batch_size=64, max_iter=5, tol=0.0, random_state=seed).set_params(
@@ -81,7 +81,7 @@ def measure(split, parameters, n_train=N_TRAIN):
 
 
 def measure_all(split):
-    """(group, name, scores, seconds) of every choice, printed as it comes."""
+    """(group, name, scores, seconds) of every choice, printed one by one."""
     results = []
     print("| network | change | accuracy | least and largest | s a fit |\n| --- | --- | --- | --- | --- |")
     for group, choices in CHOICES.items():
@@ -94,7 +94,7 @@ def measure_all(split):
 
 
 def print_initial(split):
-    """Initial weights of every activation at every depth."""
+    """Print the accuracy of Glorot's and He's initial weights for every activation at every depth."""
     print(f"\n{N_TRAIN_INITIAL} training images\n")
     print("| network | activation | Glorot | He |\n| --- | --- | --- | --- |")
     for name, parameters in DEPTHS.items():
@@ -108,7 +108,7 @@ def print_initial(split):
 
 
 def draw(results, file):
-    """Accuracy of each choice, a panel a group, all on one scale."""
+    """Draw the accuracy of each choice, in one panel for each group, on a common scale."""
     sizes = [len(choices) for choices in CHOICES.values()]
     figure, axes = pyplot.subplots(
         len(CHOICES), sharex=True, figsize=(8, 6.5), height_ratios=sizes, layout="constrained"

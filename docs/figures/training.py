@@ -1,7 +1,7 @@
 """The figures of training.md, and every number on it: python docs/figures/training.py
 
-Prints tables in Markdown and writes training-*.png beside itself. Numbers are means over seeds, five unless they
-say otherwise, of the split of the data and of the network alike. Needs scikit-learn 1.9 or later, for callbacks.
+Prints tables in Markdown and writes training-*.png to its own folder. Numbers are means over seeds, five unless stated
+otherwise; each seed determines both the split and the network. Needs scikit-learn 1.9 or later, for callbacks.
 """
 
 import pickle
@@ -31,7 +31,7 @@ PANELS = {"figsize": (9, 3.2), "layout": "constrained"}
 
 
 def digits(seed, noise=0.0):
-    """1347 digits to train on and 450 to test with; `noise` is the share of training labels replaced at random."""
+    """1347 digits for training and 450 for testing; `noise` is the share of training labels replaced at random."""
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=seed)
     rng = np.random.RandomState(seed)
@@ -44,7 +44,7 @@ def network(seed, rescale=1 / 16, **parameters):
 
 
 def repeat(measure, *args, n_seeds=5, **parameters):
-    """What `measure` returns for each seed, in rows."""
+    """The results of `measure`, one row for each seed."""
     return np.array([measure(seed, *args, **parameters) for seed in range(n_seeds)], dtype=float)
 
 
@@ -86,11 +86,11 @@ class StopOnValidationLoss(LearningRates):
         return len(losses) - np.argmin(losses) > 5
 
 
-# ---- when training ends, solvers and schedules ----
+# ---- end of training, solvers and schedules ----
 
 
 def train(seed, noise=0.0, **parameters):
-    """A classifier of digits, its test accuracy, and the learning rate of each epoch."""
+    """A classifier trained on digits, its test accuracy, and the learning rate of each epoch."""
     X_train, X_test, y_train, y_test = digits(seed, noise)
     watch = LearningRates()
     clf = network(seed, **parameters).set_callbacks(watch).fit(X_train, y_train)
@@ -141,7 +141,7 @@ def schedules():
 
 
 def watch_mnist(seed, *callbacks):
-    """Learns from 200 images of MNIST, with the 800 others as validation set."""
+    """Train on 200 images of MNIST, with the other 800 as the validation set."""
     clf = network(seed, MNIST.rescale).set_callbacks(*callbacks)
     return clf.fit(MNIST.X_train, MNIST.y_train, X_val=MNIST.X_test, y_val=MNIST.y_test)
 
@@ -192,14 +192,14 @@ def early_stopping(axis):
     axis.legend(fontsize=8)
 
 
-# ---- a rare class, several labels ----
+# ---- a rare class, multilabel targets ----
 
 
 OWN_SETS = ("`X_val`", "`X_val`, `sample_weight_val` balanced")
 
 
 def find_eights(seed, n_eights, validation=None, **parameters):
-    """Is it an 8? In percent: how many are found, how many others are taken for one, how much is right."""
+    """Is it an 8? In percent: eights found, other digits taken for an 8, accuracy."""
     X_train, X_test, y_train, y_test = digits(seed)
     kept = np.delete(np.arange(len(y_train)), np.flatnonzero(y_train == 8)[n_eights:])
     X, y, own = X_train[kept], y_train[kept] == 8, {}
@@ -237,18 +237,18 @@ def choices():
 
 
 def several_labels(seed):
-    """Even, above 4, a multiple of 3: accuracy of each, and of all three."""
+    """Accuracy of each of the labels even, above 4, and multiple of 3, and of all three together."""
     X_train, X_test, y_train, y_test = digits(seed)
     Y_train, Y_test = (np.column_stack([y % 2 == 0, y > 4, y % 3 == 0]).astype(int) for y in (y_train, y_test))
     clf = network(seed).fit(X_train, Y_train)
     return *(clf.predict(X_test) == Y_test).mean(axis=0), clf.score(X_test, Y_test)
 
 
-# ---- going on, streams, memory ----
+# ---- continuation, streams, memory ----
 
 
 def going_on(seed):
-    """Epochs: to a coarse tolerance, from there to the default, to the default at once, and once more."""
+    """Epochs to a coarse tolerance, from there to the default one, from scratch to the default, and after that fit."""
     X, _, y, _ = digits(seed)
     clf = network(seed, warm_start=True, tol=0.1).fit(X, y)
     coarse, fine = clf.n_iter_, clf.set_params(tol=1e-3).fit(X, y).n_iter_
@@ -271,7 +271,7 @@ def stream(seed):
 
 
 def memory():
-    """MB of images of MNIST, and the most that NumPy asked for besides, in `fit` and in chunks."""
+    """MB of MNIST images, and NumPy's peak allocation in addition, in `fit` and in chunks."""
     X, y = load_mnist_sample(return_X_y=True)
     for dtype in ("uint8", "uint16", "float32", "float64"):
         data = np.tile(X.astype(dtype), (10, 1)), np.tile(y, 10)
@@ -285,18 +285,18 @@ def memory():
 
 
 def pickles():
-    """Sizes, relative to the parameters'."""
+    """Sizes of pickles relative to the parameters."""
     X, _, y, _ = digits(0)
     for clf in (network(0), network(0, warm_start=True), MLPClassifier(random_state=0, max_iter=20)):
         size = len(pickle.dumps(clf.fit(X / 16, y)))
         print(f"{clf}: a pickle of {size / sum(array.nbytes for array in clf.coefs_ + clf.intercepts_):.1f} times")
 
 
-# ---- features, luck, defaults ----
+# ---- features, random variation, defaults ----
 
 
 def features(seed, mnist):
-    """Test accuracy of the network, and of SVC on its hidden activations, on 50 components of these, and on pixels."""
+    """Test accuracy of the network, and of SVC on its hidden activations, 50 components of these, and the pixels."""
     X_train, X_test, y_train, y_test = digits(seed)
     if mnist:
         X_train, X_test, y_train, y_test = MNIST.X_train, MNIST.X_test, MNIST.y_train, MNIST.y_test

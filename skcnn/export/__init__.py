@@ -1,4 +1,4 @@
-"""A fitted network in other forms: ONNX, Keras, PyTorch, and a web page that computes it."""
+"""Export of fitted networks to ONNX, Keras, PyTorch and web pages, and import from Keras."""
 
 from skcnn.export._html import to_html
 from skcnn.export._keras import from_keras, to_keras

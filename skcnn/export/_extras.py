@@ -1,20 +1,20 @@
-"""The door to optional dependencies: what is missing is named, and the extra that brings it."""
+"""Import of optional dependencies, with errors that name the extra to install."""
 
 from importlib import import_module
 
 
 def import_extra(module, extra):
-    """The module, or an ImportError that says how to get it.
+    """The module, or an ImportError that says how to install it.
 
     Parameters
     ----------
     module : str
     extra : {"keras", "onnx", "torch"}
-        Of skcnn, that installs it.
+        The extra of skcnn that installs the module.
     """
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:  # it is there, but something that it needs is not
+        if error.name != module.partition(".")[0]:  # the module is installed, but a dependency of it is not
             raise
         raise ImportError(f"this needs {module}: pip install 'skcnn[{extra}]'") from error

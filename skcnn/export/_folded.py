@@ -1,4 +1,4 @@
-"""What an export to another framework reads of a fitted estimator: everything folded that can be."""
+"""The fitted model that exports read, with normalisation and standardisation folded into the weights."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -12,7 +12,7 @@ def fitted_model(
     advice="Of a search, pass its best_estimator_; of a Pipeline the last step, pipeline[-1], which reads what "
     "pipeline[:-1].transform(X) returns.",
 ):
-    """The skcnn.model.Model of a fitted classifier; `advice` is for who passes something else."""
+    """The skcnn.model.Model of a fitted classifier; `advice` ends the error for any other estimator."""
     if not isinstance(estimator, ConvSigmoidClassifier):
         raise TypeError(f"estimator must be a fitted ConvSigmoidClassifier; got {type(estimator).__name__}. {advice}")
     check_is_fitted(estimator)
@@ -20,7 +20,7 @@ def fitted_model(
 
 
 def dense_arrays(model):
-    """Weights (n_outputs, n_filters, height, width) and intercepts (n_outputs,), standardisation folded into them."""
+    """Weights (n_outputs, n_filters, height, width) and intercepts (n_outputs,), with standardisation folded in."""
     network = model.network.folded
     views = network.views(model.folded)
     weights, intercepts = views["weights"], views["intercepts"]
@@ -38,5 +38,5 @@ def dense_arrays(model):
 
 
 def has_bias(network, intercepts):
-    """Whether a layer needs a bias: not where none is learnt, unless something was folded into it."""
+    """Whether a layer needs a bias: if intercepts are learnt, or normalisation was folded into them."""
     return network.fit_intercept or bool(intercepts.any())

@@ -1,4 +1,4 @@
-"""A fitted network as one web page, which computes it as one draws."""
+"""Export of a fitted network as a web page that computes it while the user draws."""
 
 import json
 import os
@@ -18,34 +18,35 @@ from skcnn.summary import Summary
 
 MOST_IMAGES = 50
 
-# What goes into page.html.
+# Files that are inserted into page.html.
 PARTS = ("page.css", "network.js", "pictures.js", "page.js")
 
 
 def to_html(estimator, path, *, images=None, labels=None):
-    """Write a fitted network as a web page in one file, that needs no server, no network and no installation.
+    """Write a fitted network as a web page in a single file that needs no server, internet connection or installation.
 
-    One draws an image, or a signal as a curve, and sees at every stroke the probabilities of the classes, the feature
-    maps of each layer and its filters. The page computes them itself, as `predict_proba` does, from parameters in
-    float32.
+    The user draws an image, or a signal as a curve, and the page shows the class probabilities and each layer's feature
+    maps and filters after every stroke. The page computes them itself, as `predict_proba` does, from float32
+    parameters.
 
     Parameters
     ----------
     estimator : ConvSigmoidClassifier
         Fitted.
     path : path-like
-        Of the file, ".html" by habit. One that exists is replaced, once the new one is complete.
+        Path of the file, usually ending in ".html". An existing file is replaced once the new one is complete.
     images : array-like of shape (n_images, n_features) or (n_images, height, width[, n_channels]), default=None
-        At most 50 images as in `fit`, to choose from. One draws between the smallest and the largest of their values,
-        on their median, so pass some even if they are not needed. Without them it is a guess: a range of the size that
-        the training images seemed to have, upwards from 0 for images and to both sides of it for signals.
+        Up to 50 images as in `fit`, from which the user can choose. Their smallest and largest value are the range of
+        values for drawing, and their median is the blank image, so pass some even if they are not needed. Without
+        images, the range is estimated from the scale of the training images: upwards from 0 for images, symmetric about
+        0 for signals.
     labels : array-like of shape (n_images,) or (n_images, n_labels), default=None
-        What stands below the images: anything that has a text, or an indicator of several labels.
+        Texts below the images: values of any type, or multilabel targets.
 
     Returns
     -------
     path : pathlib.Path
-        Of the file that was written.
+        Path of the file.
 
     Raises
     ------
@@ -54,7 +55,7 @@ def to_html(estimator, path, *, images=None, labels=None):
     TypeError
         If `estimator` is something else.
     ValueError
-        If `images` are no images for the network, or too many, or `labels` not one for each of them.
+        If `images` do not match the network or are too many, or `labels` do not match `images`.
     OSError
         If the file cannot be written.
 
@@ -89,7 +90,7 @@ def to_html(estimator, path, *, images=None, labels=None):
 
 def _make_page(description, name):
     """The page of a description, a dictionary that network.js and page.js read as JSON."""
-    # Within a script element only "<" can begin anything else; "<!--" and "</script" are harmless without it.
+    # Within a script element, only "<" can start markup, as in "<!--" and "</script".
     model = json.dumps(description, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     folder = files("skcnn.export")
     parts = {part: (folder / part).read_text(encoding="utf-8") for part in PARTS}
@@ -99,7 +100,7 @@ def _make_page(description, name):
 
 
 def _describe(estimator, model, images, labels):
-    """All that the page has to know, as what JSON can hold."""
+    """Everything that the page needs, as JSON types."""
     network = model.network.folded
     rows = _read(estimator, images)
     texts = _label_texts(labels, len(rows), model.labels)
@@ -109,7 +110,7 @@ def _describe(estimator, model, images, labels):
     return {
         "image_shape": network.image_shape,
         "rescale": network.rescale,
-        # But for the last sigmoids: probabilities are computed of logits.
+        # Without the last sigmoid: the page computes probabilities from logits.
         "layers": [_describe_layer(layer) for layer in network.layers[:-1]],
         "parameters": _encode(np.concatenate(parameters), "the model"),
         "n_parameters": Summary(model.network).n_parameters,
@@ -124,7 +125,7 @@ def _describe(estimator, model, images, labels):
 
 
 def _describe_layer(layer):
-    """A layer's type, shape and options; and how many of the parameters, in their order, are which of its arrays."""
+    """A layer's type, shape and options, and the names and sizes of its arrays in their order in the vector."""
     names = ()
     match layer:
         case Convolution():
@@ -150,7 +151,7 @@ def _describe_layer(layer):
 
 
 def _read(estimator, images):
-    """Images as rows: none, if they are None."""
+    """Images as rows, of which there are none if `images` is None."""
     network = estimator._network
     if images is None:
         return np.empty((0, network.n_features), dtype=np.uint8)
@@ -161,7 +162,7 @@ def _read(estimator, images):
 
 
 def _label_texts(labels, n_images, known):
-    """What stands below each image, an empty list without labels."""
+    """Text below each image, or an empty list without labels."""
     if labels is None:
         return []
     labels = np.asarray(labels)
@@ -173,18 +174,18 @@ def _label_texts(labels, n_images, known):
 
 
 def _pixel_range(rows, network):
-    """The smallest and largest value that one draws with, and those of an empty image's channels."""
+    """Smallest and largest value for drawing, and the values of a blank image's channels."""
     height, width, n_channels = network.image_shape
     if len(rows) and rows.min() < rows.max():
         blank = np.median(rows.reshape(-1, n_channels), axis=0)
         return float(rows.min()), float(rows.max()), blank.tolist()
-    # What training took pixels between 0 and 1 to have been multiplied with.
+    # The scale of the training images, before rescaling; 1 for pixels between 0 and 1.
     high = abs(network.input_scale / network.rescale)
     return (-high if min(height, width) == 1 else 0.0), high, [0.0] * n_channels
 
 
 def _encode(values, name):
-    """Numbers as base64 of unsigned bytes, if they are such, or of little-endian float32."""
+    """Numbers as base64 of unsigned bytes, if they are integers from 0 to 255, or of little-endian float32."""
     if values.dtype == np.uint8 or ((values >= 0) & (values <= 255) & (values == np.floor(values))).all():
         return {"type": "uint8", "base64": b64encode(values.astype(np.uint8)).decode()}
     with np.errstate(over="ignore"):

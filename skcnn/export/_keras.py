@@ -1,4 +1,4 @@
-"""Keras: a fitted network as a `keras.Sequential`, and such a Sequential as a fitted estimator."""
+"""Conversion of a fitted network to a `keras.Sequential`, and of a Sequential to a fitted estimator."""
 
 from math import prod
 
@@ -18,7 +18,7 @@ from skcnn.validation import check_fits_dtype
 
 
 def import_keras():
-    """Keras, or an ImportError that says how to get it, or a backend that is there."""
+    """Keras, or an ImportError that says how to install it or how to choose an installed backend."""
     try:
         return import_extra("keras", "keras")
     except ModuleNotFoundError as error:
@@ -33,15 +33,15 @@ def import_keras():
 
 
 def to_keras(estimator):
-    """The fitted network as a `keras.Sequential`, on whichever backend Keras runs.
+    """Convert a fitted network to a `keras.Sequential`, on any backend of Keras.
 
-    The model takes images of the network's shape, channels last, whose pixels are those that `fit` had:
-    `X.reshape(-1, *estimator.image_shape_)` makes them of rows. Where the estimator rescales pixels, a Rescaling layer
-    comes first. `batch_norm` is folded into the filters and `standardize` into the dense layer.
+    The model takes images of the network's shape, channels last, with the same pixel values as in `fit`:
+    `X.reshape(-1, *estimator.image_shape_)` for rows. If the estimator rescales pixels, the first layer is a Rescaling.
+    `batch_norm` is folded into the filters and `standardize` into the dense layer.
 
-    The outputs are one sigmoid for each output of the network. For two classes that is the probability of
-    `classes_[1]`, and for several labels a sample it is `predict_proba`. For more classes, `predict_proba` is each row
-    of outputs divided by its sum.
+    The model has one sigmoid for each output of the network. For two classes, this is the probability of `classes_[1]`;
+    for multilabel targets, it is `predict_proba`. For more classes, `predict_proba` is each row of outputs divided by
+    its sum.
 
     Parameters
     ----------
@@ -51,35 +51,35 @@ def to_keras(estimator):
     Returns
     -------
     model : keras.Sequential
-        Not compiled; `model.compile` makes it ready for `fit`. Its layers are of the dtype that the estimator was
-        trained in, float32 or float64.
+        Not compiled; call `model.compile` before `fit`. Its layers have the dtype that the estimator was trained in,
+        float32 or float64.
 
     Raises
     ------
     ImportError
         If Keras or its backend is not installed.
     TypeError
-        If it is another estimator.
+        If `estimator` is of another kind.
     NotFittedError
         If there has been no `fit`.
 
     Warns
     -----
     UserWarning
-        If the estimator was trained in float64, and Keras runs on JAX without its 64-bit mode: the model is float32
-        then.
+        If the estimator was trained in float64 and Keras runs on JAX without its 64-bit mode; the model is then
+        float32.
 
     See Also
     --------
-    from_keras : The way back.
+    from_keras : The reverse conversion.
     to_torch : The same for PyTorch.
 
     Notes
     -----
     Keras's `predict`, `evaluate` and `fit` convert their data to `keras.config.floatx()`, which is float32 unless
-    `keras.config.set_floatx("float64")` has been called; `model(images)` does not. Some operations on float64 are
-    only as exact as float32 in Keras 3: the tanh and global averages on JAX, global averages and dense layers on
-    PyTorch. `to_torch` has the whole precision.
+    `keras.config.set_floatx("float64")` has been called; `model(images)` does not. In Keras 3, some float64 operations
+    have only float32 precision: tanh and global averages on JAX, global averages and dense layers on PyTorch.
+    `to_torch` keeps full precision.
 
     Examples
     --------
@@ -109,13 +109,13 @@ def to_keras(estimator):
     exported = keras.Sequential(layers)
     exported.set_weights(arrays)
     for layer in exported.layers:
-        if layer.weights:  # drawing weights at random, to be replaced, would take JAX seconds; but clones have to
+        if layer.weights:  # zeros spare JAX seconds of random numbers; but clones need them
             layer.kernel_initializer = keras.initializers.GlorotUniform()
     return exported
 
 
 def keras_dtype(keras, dtype):
-    """The dtype that Keras has in place of the parameters'."""
+    """The dtype of the Keras model, given that of the parameters."""
     if dtype == "float32" or keras.config.backend() != "jax":
         return dtype
     if import_extra("jax", "keras").dtypes.canonicalize_dtype(dtype) == np.float64:
@@ -128,7 +128,7 @@ def keras_dtype(keras, dtype):
 
 
 def keras_layers(keras, layer, model, dtype):
-    """What stands for a layer of the network, as lists of Keras's layers and of their weights."""
+    """The Keras layers for a layer of the network, and their weights, as two lists."""
     network = model.network.folded
     views = network.views(model.folded)
     images = {"dtype": dtype, "data_format": "channels_last"}
@@ -155,50 +155,50 @@ def keras_layers(keras, layer, model, dtype):
             # Keras flattens in the order (row, column, filter).
             kernel = weights.transpose(2, 3, 1, 0).reshape(-1, layer.n_outputs)
             return [*flat, made], [kernel, *([biases] if bias else [])]
-    return [], []  # activations and standardisation are parts of the layers above
+    return [], []  # activations and standardisation are part of the layers above
 
 
 # ---- from Keras ----
 
 
 def from_keras(model, classes=None, *, multilabel=False):
-    """A fitted classifier with the network and the weights of a `keras.Sequential`.
+    """Convert a `keras.Sequential` to a fitted classifier with the same network and weights.
 
-    These models fit: images in; perhaps a Rescaling; Conv2D layers, each with its activation (inside, or as an
-    Activation or ReLU layer) and perhaps a MaxPooling2D; Flatten, GlobalAveragePooling2D or GlobalMaxPooling2D; one
-    Dense layer with sigmoid. Activation and padding must be the same in all convolutions, whose strides and dilation
-    must be 1; pools must not overlap. Dropout is left out, as it does nothing in predictions.
+    The model must consist of an optional Rescaling; Conv2D layers, each with an activation (its own, or an Activation
+    or ReLU layer) and an optional MaxPooling2D; Flatten, GlobalAveragePooling2D or GlobalMaxPooling2D; and one Dense
+    layer with a sigmoid. All convolutions must have the same activation and padding, with strides, dilation and groups
+    of 1; pools must not overlap. Dropout layers are skipped, as they do nothing in predictions.
 
     Parameters
     ----------
     model : keras.Sequential
-        Built: with an Input, or called once. Images are (height, width, n_channels).
+        A built model: with an Input, or called once. Its images are (height, width, n_channels).
     classes : array-like of shape (n_classes,), default=None
-        What each output stands for, in the order of the outputs; of one output, two labels, the second of which it is
-        the probability of. None is 0, 1, 2 and so on. `classes_` has them sorted.
+        Class of each output, in the order of the outputs; for one output, two labels, of which the output is the
+        probability of the second. None is 0, 1, 2 and so on. `classes_` has them sorted.
     multilabel : bool, default=False
-        Whether a sample may have any number of the labels, rather than one class; `classes` must be None then.
+        Whether the outputs are labels of which a sample may have any number; `classes` must then be None.
 
     Returns
     -------
     estimator : ConvSigmoidClassifier
-        Its parameters are float64 if all of the model's are, float32 otherwise. Its hyper-parameters make the same
-        network, and all others have their defaults: `partial_fit`, and `fit` with `warm_start=True`, go on from the
-        model's weights. `predict_proba` scales the outputs to sum to 1 for three classes or more.
+        Its parameters are float64 if all of the model's are, otherwise float32. Its hyper-parameters describe the same
+        network; all others have their defaults. `partial_fit`, and `fit` with `warm_start=True`, continue from the
+        model's weights. For three or more classes, `predict_proba` scales the outputs to sum to 1.
 
     Raises
     ------
     ImportError
         If Keras or its backend is not installed.
     TypeError
-        If `model` is no keras.Sequential.
+        If `model` is not a keras.Sequential, or `multilabel` not a bool.
     ValueError
-        If the model does not fit: the message names the first layer that does not, and says why. If `classes` are not
-        as many different labels as the outputs stand for.
+        If the model has a layer or setting that skcnn lacks; the message names the first such layer and the reason. If
+        `classes` do not match the outputs.
 
     See Also
     --------
-    to_keras : The other way.
+    to_keras : The reverse conversion.
 
     Examples
     --------
@@ -240,9 +240,9 @@ def from_keras(model, classes=None, *, multilabel=False):
 
 
 def read_labels(classes, multilabel, n_outputs):
-    """The Labels of so many outputs, and the outputs in the order of the sorted classes.
+    """The Labels of `n_outputs` outputs, and the outputs in the order of the sorted classes.
 
-    Of one output that is (0,), or None if it is to be turned round: the probability of what comes first.
+    For a single output, the order is (0,), or None if its sign must change because its class sorts first.
     """
     if not isinstance(multilabel, bool | np.bool_):
         raise TypeError(f"multilabel must be True or False; got {multilabel!r}.")

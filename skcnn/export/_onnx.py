@@ -1,4 +1,4 @@
-"""A fitted network as an ONNX model: by itself, and for skl2onnx as a part of larger ones."""
+"""Export of a fitted network to ONNX: by itself, and through skl2onnx as a part of larger models."""
 
 import numpy as np
 
@@ -9,46 +9,46 @@ from skcnn.export._onnx_converter import OPTIONS, calculate_shapes, convert
 from skcnn.export._onnx_graph import build_onnx
 from skcnn.validation import check_integer
 
-# Of the input, and what is computed in: the pixels of bytes as numbers of float32, as in training.
+# Dtype of the input: dtype of the computation. Bytes are computed in float32, as in training.
 _DTYPES = {"float32": "float32", "float64": "float64", "uint8": "float32"}
 _ALIAS = "SkcnnConvSigmoidClassifier"
 
 
 def to_onnx(estimator, *, dtype="float32", target_opset=17):
-    """The fitted network as an ONNX model, from raw pixels to labels and probabilities.
+    """Convert a fitted network to an ONNX model, from raw pixels to labels and probabilities.
 
-    Rescaling, and taking rows for images, are part of the model, and so are the batches' statistics of `batch_norm`
-    and `standardize`. Its input is called "X", its outputs, as with skl2onnx, "label" and "probabilities".
+    The model includes the rescaling, the reshaping of rows to images, and the statistics of `batch_norm` and
+    `standardize`. Its input is named "X" and its outputs, as in skl2onnx, "label" and "probabilities".
 
     Parameters
     ----------
     estimator : ConvSigmoidClassifier
-        A fitted one. `skl2onnx.to_onnx` takes a Pipeline that ends in one, and after `register_onnx_converter` an
+        Fitted. `skl2onnx.to_onnx` converts a Pipeline that ends in one and, after `register_onnx_converter`, an
         ensemble.
     dtype : {"float32", "float64", "uint8"} or numpy dtype, default="float32"
-        Of the pixels. Bytes (uint8) are computed with in float32. In float64 the model is as exact as one that was
-        trained in float64, but onnxruntime has no convolution of float64; onnx's own `ReferenceEvaluator` has.
+        Type of the pixels. The model computes in float32 for bytes (uint8). "float64" keeps the precision of training
+        in float64, but onnxruntime has no float64 convolution; onnx's own `ReferenceEvaluator` has one.
     target_opset : int, default=17
-        Version of ONNX's operators, at least 13.
+        Version of ONNX's operator set, at least 13.
 
     Returns
     -------
     onnx_model : onnx.ModelProto
-        Takes "X" of shape (n_samples, n_features), rows of pixels as they were in `fit`, channels varying fastest.
-        "label" is of shape (n_samples,), of int64 or strings, or an indicator (n_samples, n_labels) where a sample may
-        have several labels; "probabilities" is what `predict_proba` returns. Pixels are not checked: NaN makes NaN.
+        Takes "X" of shape (n_samples, n_features), rows of pixels as in `fit`, channels varying fastest. "label" has
+        shape (n_samples,), int64 or strings, or for multilabel targets (n_samples, n_labels), zeros and ones;
+        "probabilities" is as returned by `predict_proba`. Pixels are not checked: NaN gives NaN.
 
     Raises
     ------
     ImportError
-        Without onnx: ``pip install 'skcnn[onnx]'``.
+        If onnx is not installed: ``pip install 'skcnn[onnx]'``.
     NotFittedError
         If there has been no `fit`.
     TypeError
-        If `estimator` is of another kind, or `target_opset` is no integer.
+        If `estimator` is of another kind, or `target_opset` is not an integer.
     ValueError
-        If `dtype` or `target_opset` is not one of those above; if the classes are neither integers nor strings, of
-        which ONNX's labels are; if parameters of float64 are too large for float32.
+        If `dtype` or `target_opset` is not supported; if the classes are neither integers nor strings, the types of
+        ONNX's labels; if float64 parameters are too large for float32.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def to_onnx(estimator, *, dtype="float32", target_opset=17):
 
 
 def _check_dtype(dtype):
-    """The name of a dtype that pixels may have."""
+    """The name of a supported dtype of the pixels."""
     try:
         name = np.dtype(dtype).name
     except TypeError:
@@ -90,22 +90,22 @@ def _check_dtype(dtype):
 
 
 def register_onnx_converter():
-    """Make skl2onnx convert ConvSigmoidClassifier wherever it is: in ensembles too, and with skl2onnx's options.
+    """Register ConvSigmoidClassifier with skl2onnx, for conversion inside meta-estimators and with skl2onnx's options.
 
-    Without it, `skl2onnx.to_onnx` converts a classifier by itself, a Pipeline that ends with one, and a GridSearchCV of
-    such a Pipeline; but a GridSearchCV, CalibratedClassifierCV, StackingClassifier or VotingClassifier of the
-    classifier itself is a KeyError, and options are a NameError.
+    Without registration, `skl2onnx.to_onnx` converts the classifier itself, a Pipeline that ends in it, and a
+    GridSearchCV over such a Pipeline. A GridSearchCV, CalibratedClassifierCV, StackingClassifier or VotingClassifier of
+    the classifier itself raises a KeyError, and options raise a NameError.
 
-    Once registered, for the rest of the process, the options are `zipmap`, `nocl` and `output_class_labels`, as for
-    MLPClassifier, and `raw_scores`, with which "probabilities" are logits: those of `decision_function`, or of two
-    classes two columns, minus and plus it. By skl2onnx's default, probabilities become a list of dictionaries then
-    (outputs "output_label" and "output_probability"); with ``options={"zipmap": False}`` they are an array (outputs
-    "label" and "probabilities").
+    Registration holds for the rest of the process. The options are `zipmap`, `nocl` and `output_class_labels`, as for
+    MLPClassifier, and `raw_scores`, with which "probabilities" are logits: those of `decision_function` or, for two
+    classes, two columns, its negative and itself. By skl2onnx's default, a registered classifier's probabilities are a
+    list of dictionaries (outputs "output_label" and "output_probability"); with ``options={"zipmap": False}`` they are
+    an array (outputs "label" and "probabilities").
 
     Raises
     ------
     ImportError
-        Without skl2onnx: ``pip install 'skcnn[onnx]'``.
+        If skl2onnx is not installed: ``pip install 'skcnn[onnx]'``.
 
     Examples
     --------

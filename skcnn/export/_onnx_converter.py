@@ -1,6 +1,6 @@
-"""The network as a part of skl2onnx's graphs: what its outputs are, and the nodes that compute them.
+"""skl2onnx's shape calculator and converter: the outputs' types and shapes, and the nodes that compute them.
 
-skl2onnx calls these with arguments of its own, whose names it checks.
+skl2onnx checks the names of their arguments.
 """
 
 from sklearn.utils.validation import check_is_fitted
@@ -8,14 +8,14 @@ from sklearn.utils.validation import check_is_fitted
 from skcnn.export._extras import import_extra
 from skcnn.export._onnx_graph import build_onnx, label_values
 
-# Those of skl2onnx's own classifiers that also have a decision_function.
+# The options of skl2onnx's own classifiers that have a decision_function.
 OPTIONS = {
     "zipmap": [True, False, "columns"],
     "nocl": [True, False],
     "output_class_labels": [False, True],
     "raw_scores": [True, False],
 }
-# The pixels' dtype, by the name of skl2onnx's type.
+# Dtypes of the pixels, by the names of skl2onnx's types.
 _INPUT_TYPES = {
     "BooleanTensorType": "bool",
     "DoubleTensorType": "float64",
@@ -24,12 +24,12 @@ _INPUT_TYPES = {
     "Int64TensorType": "int64",
     "UInt8TensorType": "uint8",
 }
-# What skl2onnx puts behind a classifier that comes last.
+# Operators that skl2onnx appends to a final classifier.
 _LAST = ("SklearnZipMap", "SklearnZipMapColumns", "SklearnIdentity", "SklearnCast")
 
 
 def calculate_shapes(operator):
-    """Types and shapes of the labels and the probabilities, by those of the pixels."""
+    """Set the types and shapes of labels and probabilities from those of the pixels."""
     estimator = operator.raw_operator
     check_is_fitted(estimator)
     check_comes_last(operator, operator.scope_inst)
@@ -60,7 +60,7 @@ def calculate_shapes(operator):
 
 
 def check_comes_last(operator, scope):
-    """A step behind would be given labels, where scikit-learn gives it what `transform` makes."""
+    """Check that no step follows: it would read labels, but scikit-learn passes it the result of `transform`."""
     for reader in scope.operators.values():
         if any(one is given for one in operator.outputs for given in reader.inputs):
             if reader.type not in _LAST:
@@ -72,7 +72,7 @@ def check_comes_last(operator, scope):
 
 
 def convert(scope, operator, container):
-    """Adds the network's nodes to those of `container`."""
+    """Add the network's nodes to `container`."""
     estimator = operator.raw_operator
     onnx_model = build_onnx(
         estimator._model,
@@ -86,14 +86,14 @@ def convert(scope, operator, container):
 
 
 def is_double(operator):
-    """Whether it computes in float64, as all of skl2onnx does with pixels of float64."""
+    """Whether the operator computes in float64, as skl2onnx does for float64 pixels."""
     return type(operator.inputs[0].type).__name__ == "DoubleTensorType"
 
 
 def has_option(holder, estimator, name):
     """Whether an option is set.
 
-    Of an estimator that is not registered there are none: skl2onnx refuses those of a caller, but has a Pipeline set
-    `zipmap` for its last step all the same, and returns None then.
+    skl2onnx rejects a caller's options for an unregistered estimator, yet a Pipeline sets `zipmap` for its last step;
+    `get_options` then returns None.
     """
     return bool((holder.get_options(estimator, fail=False) or {}).get(name, False))

@@ -1,4 +1,4 @@
-"""The one graph that every way to ONNX is made of: a node for what each layer does, by onnx.helper."""
+"""The ONNX graph of a network, built with onnx.helper, for both `to_onnx` and skl2onnx."""
 
 import numpy as np
 
@@ -7,17 +7,17 @@ from skcnn.layers import Activation, Convolution, Dense, GlobalPooling, MaxPooli
 
 _ACTIVATIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}
 _GLOBAL_POOLS = {"average": "GlobalAveragePool", "max": "GlobalMaxPool"}
-# The first in which Softmax is over one axis; up to the newest, no operator in use has changed its meaning since.
+# The first in which Softmax is over one axis; no operator in use has changed its meaning since.
 _OLDEST_OPSET = 13
 
 
 class Graph:
-    """Nodes and initialisers, to which more are added; values are their names.
+    """A graph of nodes and initialisers under construction; methods take and return names of values.
 
     Parameters
     ----------
     dtype : {"float32", "float64"}
-        What is computed in.
+        Type of the computation.
     """
 
     def __init__(self, dtype):
@@ -27,13 +27,13 @@ class Graph:
         self.initializers = []
 
     def constant(self, name, values):
-        """The name of an initialiser; prefixed, for in a larger graph it must not meet another."""
+        """Add an initialiser and return its name, prefixed to be unique in a larger graph."""
         name = f"skcnn_constant_{name}"
         self.initializers.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
     def numbers(self, name, values):
-        """A constant of what is computed in; a ValueError if it does not survive there."""
+        """Add a constant in the dtype of the computation; a ValueError if it overflows there."""
         with np.errstate(over="ignore", under="ignore"):
             converted = np.asarray(values).astype(self.dtype)
         if not np.isfinite(converted).all():
@@ -43,18 +43,18 @@ class Graph:
         return self.constant(name, converted)
 
     def node(self, op_type, *inputs, output=None, **attributes):
-        """Adds a node, and returns the name of its output."""
+        """Add a node and return the name of its output."""
         name = f"skcnn_{len(self.nodes)}_{op_type}"
         output = output or f"skcnn_value_{len(self.nodes)}"
         self.nodes.append(self.onnx.helper.make_node(op_type, inputs, [output], name=name, **attributes))
         return output
 
     def cast(self, values, dtype, output=None):
-        """Adds a node that converts to a numpy dtype."""
+        """Add a node that converts to a numpy dtype."""
         return self.node("Cast", values, to=self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), output=output)
 
     def to_model(self, inputs, outputs, opset):
-        """The model; inputs and outputs are tuples (name, dtype, shape), strings being of the dtype object."""
+        """The checked model; inputs and outputs are tuples (name, dtype, shape), with dtype object for strings."""
         helper = self.onnx.helper
         values = [
             helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape)
@@ -75,15 +75,15 @@ def build_onnx(model, input_type, dtype, opset, *, raw_scores=False, number_clas
     ----------
     model : skcnn.model.Model
     input_type : str
-        A numpy dtype's name, of the pixels.
+        Name of the pixels' numpy dtype.
     dtype : {"float32", "float64"}
-        What is computed in.
+        Type of the computation.
     opset : int
-        Version of the operators.
+        Version of the operator set.
     raw_scores : bool, default=False
-        Whether "probabilities" are the logits, of two classes minus and plus the one.
+        Whether "probabilities" are logits; for two classes, the negative logit and the logit.
     number_classes : bool, default=False
-        Whether "label" is the number of the class, instead of the class.
+        Whether "label" is the index of the class instead of the class.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def build_onnx(model, input_type, dtype, opset, *, raw_scores=False, number_clas
     Raises
     ------
     ValueError
-        If there is no such opset, or if classes or parameters have no place in the graph.
+        If the opset is not supported, or if the graph cannot hold the classes or the parameters.
     """
     graph = Graph(dtype)
     newest = graph.onnx.defs.onnx_opset_version()
@@ -124,14 +124,14 @@ def add_images(graph, X, network, input_type):
         if not limits.tiny <= abs(network.rescale) <= limits.max:
             raise ValueError(f"rescale={network.rescale!r} does not survive in {graph.dtype.name}.")
         X = graph.node("Mul", X, graph.numbers("rescale", network.rescale))
-    # The first axis, 0 here, stays as it is.
+    # 0 keeps the first axis.
     shape = (0, 1, height, width) if n_channels == 1 else (0, height, width, n_channels)
     images = graph.node("Reshape", X, graph.constant("image_shape", np.array(shape, dtype=np.int64)))
     return images if n_channels == 1 else graph.node("Transpose", images, perm=[0, 3, 1, 2])
 
 
 def add_layers(graph, values, network, parameters):
-    """All layers but the last sigmoid: from images to logits."""
+    """Add all layers except the last sigmoid, from images to logits."""
     views = network.views(parameters)
     for layer in network.layers[:-1]:
         match layer:
@@ -168,7 +168,7 @@ def add_convolution(graph, maps, layer, views):
 
 
 def add_label(graph, logits, labels, number_classes):
-    """As Labels.decode: of logits, for sigmoids of large ones are all 1. Returns the dtype."""
+    """Add "label" as in Labels.decode, from logits, as the sigmoids of large ones are all 1. Returns the dtype."""
     if labels.multilabel:
         graph.cast(graph.node("Greater", logits, graph.numbers("zero", 0.0)), np.int64, "label")
         return np.int64
@@ -183,7 +183,7 @@ def add_label(graph, logits, labels, number_classes):
 
 
 def add_probabilities(graph, logits, labels, raw_scores):
-    """As Predictions.predict_proba: a softmax of the sigmoids' logarithms scales these to sum to 1."""
+    """Add "probabilities" as in Predictions.predict_proba: softmax(log(sigmoid)) scales sigmoids to sum to 1."""
     last = {"output": "probabilities"}
     if labels.n_outputs == 1:
         signs = graph.numbers("signs", [-1.0, 1.0])
@@ -206,7 +206,7 @@ def label_values(classes, number_classes=False):
     Raises
     ------
     ValueError
-        If they are neither, so that other labels would come out.
+        If they are neither, so that the labels would differ from the classes.
     """
     if number_classes:
         return np.arange(len(classes), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""A `keras.Sequential` read layer by layer: what it is made of, if it is a network that skcnn has."""
+"""Reader of a `keras.Sequential`, which checks layer by layer that skcnn has such a network."""
 
 from math import isfinite, prod
 
@@ -9,7 +9,7 @@ from skcnn.network import own
 
 
 class SequentialReader:
-    """What a Sequential is made of, read layer by layer.
+    """Sizes, settings and weights of a Sequential.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ class SequentialReader:
                 f"model takes inputs of shape {self.image_shape}; they must be images, (height, width, n_channels), of "
                 "one size."
             )
-        self.shape = self.image_shape[:2]  # (height, width) of what the next layer reads, as long as it is images
+        self.shape = self.image_shape[:2]  # (height, width) of the next layer's input, before it is flattened
         self.rescale, self.activation, self.padding, self.global_pool = 1.0, None, None, None
         self.filters, self.biases, self.pool_size = [], [], []
         self.weights = self.intercepts = None
         self.dtypes = set()
-        self.behind = "the images"  # what it reads, in words
+        self.behind = "the images"  # the next layer's input, in words
         layers = keras.layers
         readers = {
             layers.Rescaling: self.read_rescaling,
@@ -76,7 +76,7 @@ class SequentialReader:
         return any(bias is not None for bias in (*self.biases, self.intercepts))
 
     def write_parameters(self, network, order, dtype):
-        """The parameter vector of a network; `order` is that of its outputs, None turns the only one round."""
+        """The parameter vector of a network; `order` is that of its outputs, None negates a single output."""
         vector = own(np.zeros(network.n_parameters), dtype)
         views = network.views(vector)
         for number, (kernel, bias) in enumerate(zip(self.filters, self.biases, strict=True)):
@@ -104,7 +104,7 @@ class SequentialReader:
         self.check(value in taken, f"{name}={value!r} must be {' or '.join(map(repr, taken))}")
 
     def read_variables(self):
-        """Kernel and bias, None if there is none, in the dtype that they have or float32."""
+        """Kernel and bias (None if there is none): float64 if they are, otherwise float32."""
         self.check(getattr(self.layer, "quantization_mode", None) is None, "it is quantized")
         arrays = []
         for variable in (self.layer.kernel, self.layer.bias if self.layer.use_bias else None):
@@ -118,7 +118,7 @@ class SequentialReader:
         return arrays
 
     def activation_name(self):
-        """A name of ACTIVATIONS, or "linear"."""
+        """Name of the layer's activation: one of ACTIVATIONS, or "linear"."""
         function, known = self.layer.activation, (*ACTIVATIONS, "linear")
         for name in known:
             if function is getattr(self.keras.activations, name):
@@ -144,7 +144,7 @@ class SequentialReader:
         self.expect_setting("dilation_rate", (1, 1))
         self.expect_setting("groups", 1)
         self.expect_setting("padding", "valid", "same")
-        if prod(layer.kernel_size) > 1:  # padding is nothing to 1 x 1
+        if prod(layer.kernel_size) > 1:  # padding does not matter for 1 x 1
             self.check(
                 self.padding in (None, layer.padding),
                 f"padding={layer.padding!r} must be the same in all convolutions, {self.padding!r} as before",
@@ -164,7 +164,7 @@ class SequentialReader:
         self.activate(self.activation_name())
 
     def activate(self, name):
-        """What an activation of that name makes of what is behind."""
+        """Note an activation of the output of the layer before."""
         if name == "linear":
             return
         self.expect("a convolution without activation", "logits")

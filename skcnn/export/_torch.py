@@ -1,4 +1,4 @@
-"""PyTorch: a fitted network as a `torch.nn.Sequential`."""
+"""Conversion of a fitted network to a `torch.nn.Sequential`."""
 
 from skcnn.export._extras import import_extra
 from skcnn.export._folded import dense_arrays, fitted_model, has_bias
@@ -8,21 +8,21 @@ _ACTIVATIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "ReLU"}
 
 
 def to_torch(estimator):
-    """The fitted network as a `torch.nn.Sequential` of PyTorch's own layers.
+    """Convert a fitted network to a `torch.nn.Sequential` of PyTorch's own layers.
 
     The model takes tensors of shape (n_samples, n_channels, height, width), channels first, of the dtype that the
-    estimator was trained in, and of the pixels that `fit` had. These make them of rows::
+    estimator was trained in, with the same pixel values as in `fit`. To convert rows::
 
         images = X.reshape(-1, *estimator.image_shape_).transpose(0, 3, 1, 2)
         torch.tensor(images, dtype=model[-2].weight.dtype)
 
-    Where the estimator rescales pixels, a 1 x 1 convolution that does it comes first; its weights need no gradient, so
-    that optimizers leave them alone. `batch_norm` is folded into the filters and `standardize` into the dense layer.
-    Where "same" padding has an odd number of zeros, a ZeroPad2d stands before the convolution.
+    If the estimator rescales pixels, the first layer is a 1 x 1 convolution that does so; its weights require no
+    gradient, so optimizers leave them unchanged. `batch_norm` is folded into the filters and `standardize` into the
+    dense layer. If "same" padding adds an odd number of zeros, a ZeroPad2d precedes the convolution.
 
-    The outputs are one sigmoid for each output of the network, as in `to_keras`: for two classes the probability of
-    `classes_[1]`, for several labels a sample `predict_proba`. For more classes, `predict_proba` is each row of outputs
-    divided by its sum. `model[:-1]` makes logits, `decision_function`.
+    The model has one sigmoid for each output of the network, as in `to_keras`. For two classes, this is the probability
+    of `classes_[1]`; for multilabel targets, it is `predict_proba`. For more classes, `predict_proba` is each row of
+    outputs divided by its sum. `model[:-1]` computes the logits of `decision_function`.
 
     Parameters
     ----------
@@ -32,14 +32,14 @@ def to_torch(estimator):
     Returns
     -------
     model : torch.nn.Sequential
-        In evaluation mode; no layer behaves otherwise in training.
+        In evaluation mode; no layer behaves differently in training mode.
 
     Raises
     ------
     ImportError
         If PyTorch is not installed.
     TypeError
-        If it is another estimator.
+        If `estimator` is of another kind.
     NotFittedError
         If there has been no `fit`.
 
@@ -73,7 +73,7 @@ def to_torch(estimator):
 
 
 def make_rescaling(torch, network, dtype):
-    """A convolution of each channel by itself, with one constant."""
+    """A 1 x 1 convolution that multiplies each channel by `rescale`."""
     n_channels = network.image_shape[2]
     settings = {"groups": n_channels, "bias": False, "dtype": getattr(torch, dtype)}
     made = torch.nn.utils.skip_init(torch.nn.Conv2d, n_channels, n_channels, 1, **settings)
@@ -82,7 +82,7 @@ def make_rescaling(torch, network, dtype):
 
 
 def torch_layers(torch, layer, model):
-    """What stands for a layer of the network, as a list of PyTorch's layers."""
+    """The PyTorch layers for a layer of the network, as a list."""
     network = model.network.folded
     views = network.views(model.folded)
     match layer:
@@ -99,14 +99,14 @@ def torch_layers(torch, layer, model):
             return [torch.nn.AdaptiveAvgPool2d(1)]
         case Dense():
             weights, intercepts = dense_arrays(model)
-            weights = weights.reshape(layer.n_outputs, -1)  # PyTorch, too, flattens in the order (filter, row, column)
+            weights = weights.reshape(layer.n_outputs, -1)  # PyTorch also flattens in the order (filter, row, column)
             made = make_layer(torch, torch.nn.Linear, (weights.shape[1], layer.n_outputs), network, weights, intercepts)
             return [torch.nn.Flatten(), made]
-    return []  # standardisation is a part of the dense layer
+    return []  # standardisation is part of the dense layer
 
 
 def make_convolution(torch, layer, network, filters, intercepts):
-    """A Conv2d, and before it a ZeroPad2d where more zeros come behind than before, which Conv2d does not have."""
+    """A Conv2d, preceded by a ZeroPad2d for asymmetric padding, which Conv2d lacks."""
     (above, below), (before, behind) = layer.pads
     alike = above == below and before == behind
     settings = {"padding": (above, before) if alike else 0}
@@ -116,7 +116,7 @@ def make_convolution(torch, layer, network, filters, intercepts):
 
 
 def make_layer(torch, kind, sizes, network, weights, intercepts, **settings):
-    """A layer with these weights; no random numbers are drawn for others that it would begin with."""
+    """A layer with these weights, made without drawing random initial weights."""
     bias = has_bias(network, intercepts)
     dtype = getattr(torch, weights.dtype.name)
     made = torch.nn.utils.skip_init(kind, *sizes, bias=bias, dtype=dtype, **settings)

@@ -1,4 +1,4 @@
-"""What a fitted network looks like from within: functions that compute it, and displays that draw it."""
+"""Inspection of fitted networks: functions that compute, and displays that draw."""
 
 from skcnn.inspection._evidence import ClassEvidenceDisplay, class_evidence
 from skcnn.inspection._feature_maps import FeatureMapsDisplay, feature_maps

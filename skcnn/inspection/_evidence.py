@@ -1,4 +1,4 @@
-"""Where in an image the evidence for a class is."""
+"""Class evidence: the contribution of each image position to a logit."""
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -10,37 +10,37 @@ from skcnn.layers import Standardization
 
 
 def class_evidence(estimator, X, *, target=None):
-    """How much each position of the last feature maps adds to the logit of a class.
+    """Compute how much each position of the last feature maps adds to the logit of a class.
 
-    The output layer is linear in these maps, so that this is no approximation: the evidence of all positions, and the
-    offset, sum to the logit, which is what `decision_function` returns.
+    The output layer is linear in these maps, so the evidence is exact: its sum over all positions, plus the offset, is
+    the logit, as `decision_function` returns it.
 
     Parameters
     ----------
     estimator : ConvSigmoidClassifier, Pipeline or search
-        Fitted; a Pipeline must end in such a classifier, and its other steps transform X. Of a search
-        (GridSearchCV), its best estimator.
+        Fitted. A Pipeline must end in the classifier, and its other steps transform X; of a search (GridSearchCV), the
+        best estimator is used.
     X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
         Images as in `fit`.
     target : label or array-like of shape (n_samples,), default=None
-        The class that is asked about, for all samples or one for each; with several labels a sample, numbers of them.
-        None is the class that is predicted for each. The evidence for the first of two classes is that against the
-        second.
+        The class to explain, for all samples or one for each; with multilabel targets, the label's column number. None
+        is the most probable class or label of each sample. For two classes, the evidence and the offset of the first
+        are those of the second with the opposite sign.
 
     Returns
     -------
     evidence : Bunch
-        With `evidence`, an ndarray of shape (n_samples, map_height, map_width), of the last convolution's pooled
-        maps; with `global_pool="average"` each position has its share in the average, with "max" only the largest
-        value of each map counts, the first of several. `offset`, of shape (n_samples,), is what the logit has besides:
-        the intercept, and what `standardize` takes off. `target`, of shape (n_samples,), are the classes.
+        `evidence`, an ndarray of shape (n_samples, map_height, map_width), has the positions of the last convolution's
+        pooled maps. With `global_pool="average"`, each position has its share of the average; with "max", only the
+        maximum of each map counts, the first one if there are several. `offset`, of shape (n_samples,), is the rest of
+        the logit: the intercept, less the mean with `standardize`. `target`, of shape (n_samples,), has the classes.
 
     Raises
     ------
     NotFittedError
         If the classifier is not fitted.
     ValueError, TypeError
-        If X is not as in `fit`, there is no such class, or it is another estimator.
+        If X does not match the training data, a target is not a class, or the estimator is of another kind.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def _find_evidence(inputs, target):
 
 
 def share_global_pool(maps, function):
-    """Each position's share in the average or the maximum of its map: they sum to it."""
+    """Each position's share of the average or the maximum of its map; the shares sum to it."""
     n_samples, height, width, n_filters = maps.shape
     if function == "average":
         return maps / (height * width)
@@ -92,34 +92,34 @@ def share_global_pool(maps, function):
 
 
 class ClassEvidenceDisplay:
-    """Where in images the evidence for a class is: red speaks for it, blue against it.
+    """Display of class evidence: red speaks for the class, blue against it.
 
-    Below each picture stands its map, in the picture's frame, with the outline of what a grey picture shows; a
-    signal's is drawn behind the curve. Every value stands at the middle of the pixels that it is made of.
+    The map is drawn below the picture, to the same scale and with the outlines of a grey picture, or behind the curve
+    of a signal. Each value is at the centre of the pixels that it is computed from.
 
-    It is recommended to use :meth:`from_estimator` to create one. All parameters are stored as attributes.
+    Use :meth:`from_estimator` to create one. All parameters are stored as attributes.
 
     Parameters
     ----------
     evidence : ndarray of shape (n_samples, map_height, map_width)
     offset : ndarray of shape (n_samples,)
     target : ndarray of shape (n_samples,)
-        These as :func:`class_evidence` returns them.
+        As returned by :func:`class_evidence`.
     images : ndarray of shape (n_samples, height, width, n_channels)
     extent : tuple of (left, right, bottom, top)
-        Of the maps, in pixels of the images.
+        Position of the maps, in pixels of the images.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
     bounding_ax_ : matplotlib Axes or None
-        The axes that hold the others; None if as many axes were given as are needed.
+        The axes that contain the others; None if an array of axes was passed.
     axes_ : ndarray of matplotlib Axes
-        None where unused. Rows of pictures and rows of their maps by turns; signals one below the other.
+        Rows of pictures alternate with rows of their maps; signals are in one column. None where unused.
     im_ : ndarray of matplotlib AxesImage
-        Of the same shape: the pictures and the maps.
+        Of the same shape: pictures and maps.
     line_ : ndarray of matplotlib Line2D
-        Of the same shape: the curves, of several channels the first.
+        Of the same shape: the curve of each signal, or of its first channel.
     colorbar_ : matplotlib Colorbar or None
 
     Examples
@@ -156,15 +156,15 @@ class ClassEvidenceDisplay:
         im_kw=None,
         curve_kwargs=None,
     ):
-        """Draw where a fitted classifier finds evidence.
+        """Compute and draw the evidence that a fitted classifier finds.
 
         Parameters
         ----------
         estimator : ConvSigmoidClassifier, Pipeline or search
-            Fitted; a Pipeline must end in such a classifier, and its other steps transform X. Of a search
-            (GridSearchCV), its best estimator.
+            Fitted. A Pipeline must end in the classifier, and its other steps transform X; of a search (GridSearchCV),
+            the best estimator is used.
         X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
-            A few images.
+            Images to draw.
         target : label or array-like of shape (n_samples,), default=None
             As in :func:`class_evidence`.
         ax, n_cols, cmap, colorbar, im_kw, curve_kwargs
@@ -186,22 +186,22 @@ class ClassEvidenceDisplay:
         return display.plot(ax, n_cols=n_cols, cmap=cmap, colorbar=colorbar, im_kw=im_kw, curve_kwargs=curve_kwargs)
 
     def plot(self, ax=None, *, n_cols=8, cmap=SIGNED, colorbar=True, im_kw=None, curve_kwargs=None):
-        """Draw it.
+        """Draw the evidence.
 
         Parameters
         ----------
         ax : matplotlib Axes or array-like of Axes, default=None
-            Axes to subdivide; or as many as there are pictures and maps, or signals. None makes a figure.
+            Axes to subdivide, or an array with one for each picture and map, or for each signal. None creates a figure.
         n_cols : int, default=8
-            Pictures in a row.
+            Number of pictures in a row.
         cmap : str or matplotlib Colormap, default="RdBu_r"
-            Its middle is 0.
+            Colour map of the maps, centred at 0.
         colorbar : bool, default=True
-            Whether to show the scale.
+            Whether to draw a colour bar.
         im_kw : dict, default=None
-            Keywords of `matplotlib.axes.Axes.imshow`, for the maps.
+            Keyword arguments of `matplotlib.axes.Axes.imshow` for the maps.
         curve_kwargs : dict, default=None
-            Keywords of `matplotlib.axes.Axes.plot`, for signals.
+            Keyword arguments of `matplotlib.axes.Axes.plot` for signals.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""What each filter of a layer makes of images."""
+"""Feature maps of a convolutional layer."""
 
 import numpy as np
 
@@ -21,19 +21,19 @@ from skcnn.inspection._plotting import (
 
 
 def feature_maps(estimator, X, *, layer=-1):
-    """What each filter of a layer makes of images: activated and pooled, what the next layer reads.
+    """Compute the feature maps of a convolutional layer, activated and pooled, as the next layer reads them.
 
-    With `global_pool`, the last layer's before that.
+    With `global_pool`, the last layer's maps are returned before that pooling.
 
     Parameters
     ----------
     estimator : ConvSigmoidClassifier, Pipeline or search
-        Fitted; a Pipeline must end in such a classifier, and its other steps transform X. Of a search
-        (GridSearchCV), its best estimator.
+        Fitted. A Pipeline must end in the classifier, and its other steps transform X; of a search (GridSearchCV), the
+        best estimator is used.
     X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
         Images as in `fit`.
     layer : int, default=-1
-        Which convolution, from 0; negative numbers count from the last.
+        Number of the convolution, from 0; negative numbers count from the last one.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def feature_maps(estimator, X, *, layer=-1):
     NotFittedError
         If the classifier is not fitted.
     ValueError, TypeError
-        If X is not as in `fit`, there is no such layer, or it is another estimator.
+        If X does not match the training data, there is no such layer, or the estimator is of another kind.
 
     Examples
     --------
@@ -64,31 +64,31 @@ def feature_maps(estimator, X, *, layer=-1):
 
 
 class FeatureMapsDisplay:
-    """What each filter of a layer makes of images: each image, and beside it the filters' maps, all on one scale.
+    """Display of feature maps: each image and, beside it, the maps of all filters, on a common scale.
 
-    Maps of signals are curves.
+    Maps of signals are drawn as curves.
 
-    It is recommended to use :meth:`from_estimator` to create one. All parameters are stored as attributes.
+    Use :meth:`from_estimator` to create one. All parameters are stored as attributes.
 
     Parameters
     ----------
     maps : ndarray of shape (n_samples, height, width, n_filters)
-        Of :func:`feature_maps`.
+        As returned by :func:`feature_maps`.
     images : ndarray of shape (n_samples, image_height, image_width, n_channels)
     layer : int, default=0
-        The number of the layer, from 0.
+        Number of the convolution, from 0.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
     bounding_ax_ : matplotlib Axes or None
-        The axes that hold the others; None if as many axes were given as are needed.
+        The axes that contain the others; None if an array of axes was passed.
     axes_ : ndarray of matplotlib Axes
-        In rows and columns, None where unused. The first column holds the images.
+        In rows and columns, with the images in the first column; None where unused.
     im_ : ndarray of matplotlib AxesImage
-        Of the same shape; None where there are curves, or nothing.
+        Of the same shape; None for curves and where unused.
     line_ : ndarray of matplotlib Line2D
-        The same for curves; of several channels the first.
+        Of the same shape: the curves, or that of the first channel; None for pictures.
     colorbar_ : matplotlib Colorbar or None
 
     Examples
@@ -113,17 +113,17 @@ class FeatureMapsDisplay:
     def from_estimator(
         cls, estimator, X, *, layer=-1, ax=None, n_cols=8, cmap=None, colorbar=True, im_kw=None, curve_kwargs=None
     ):
-        """Draw what a fitted classifier's filters make of images.
+        """Compute and draw the feature maps of a fitted classifier.
 
         Parameters
         ----------
         estimator : ConvSigmoidClassifier, Pipeline or search
-            Fitted; a Pipeline must end in such a classifier, and its other steps transform X. Of a search
-            (GridSearchCV), its best estimator.
+            Fitted. A Pipeline must end in the classifier, and its other steps transform X; of a search (GridSearchCV),
+            the best estimator is used.
         X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
-            A few images.
+            Images to draw.
         layer : int, default=-1
-            Which convolution, from 0; negative numbers count from the last.
+            Number of the convolution, from 0; negative numbers count from the last one.
         ax, n_cols, cmap, colorbar, im_kw, curve_kwargs
             See :meth:`plot`.
 
@@ -142,23 +142,23 @@ class FeatureMapsDisplay:
         return display.plot(ax, n_cols=n_cols, cmap=cmap, colorbar=colorbar, im_kw=im_kw, curve_kwargs=curve_kwargs)
 
     def plot(self, ax=None, *, n_cols=8, cmap=None, colorbar=True, im_kw=None, curve_kwargs=None):
-        """Draw them.
+        """Draw the maps.
 
         Parameters
         ----------
         ax : matplotlib Axes or array-like of Axes, default=None
-            Axes to subdivide; or as many as there are images and maps, each image before its maps. None makes a
+            Axes to subdivide, or an array with one for each image and map, each image before its maps. None creates a
             figure.
         n_cols : int, default=8
-            Maps in a row.
+            Number of maps in a row.
         cmap : str or matplotlib Colormap, default=None
-            Of the maps. None is "viridis"; where maps have negative values, "RdBu_r", whose middle is 0.
+            Colour map of the maps. None is "viridis", or "RdBu_r", centred at 0, if there are negative values.
         colorbar : bool, default=True
-            Whether to show the maps' scale, if they are drawn by a colour map.
+            Whether to draw a colour bar; there is none for curves.
         im_kw : dict, default=None
-            Keywords of `matplotlib.axes.Axes.imshow`, for the maps.
+            Keyword arguments of `matplotlib.axes.Axes.imshow` for the maps.
         curve_kwargs : dict, default=None
-            Keywords of `matplotlib.axes.Axes.plot`, for the maps of signals.
+            Keyword arguments of `matplotlib.axes.Axes.plot` for the maps of signals.
 
         Returns
         -------
@@ -200,7 +200,7 @@ class FeatureMapsDisplay:
 
 
 def place_maps(n_samples, n_filters, n_cols):
-    """Which cells are used: a column of images, and beside each its maps, in rows of at most `n_cols`."""
+    """Which cells are used: a column of images and, beside each, its maps in rows of at most `n_cols`."""
     of_maps = fill_grid(n_filters, n_cols)
     of_image = np.arange(len(of_maps))[:, np.newaxis] == 0
     return np.tile(np.hstack([of_image, of_maps]), (n_samples, 1))

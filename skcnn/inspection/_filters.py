@@ -1,4 +1,4 @@
-"""The filters of a layer."""
+"""Filters of a convolutional layer."""
 
 from math import ceil, sqrt
 
@@ -22,31 +22,31 @@ from skcnn.inspection._plotting import (
 
 
 class FiltersDisplay:
-    """The filters of a convolutional layer, all on one scale.
+    """Display of the filters of a convolutional layer, on a common scale.
 
-    Filters of one channel are drawn by a colour map whose middle is 0; of three channels in the first layer as
-    colours, where grey is 0; those of more channels, as in further layers, as a tile for each channel, row by row.
-    Filters of signals are curves, of many channels a row of a picture for each channel.
+    Filters with one channel are drawn with a colour map centred at 0. First-layer filters with three channels are drawn
+    in colour, with grey for 0; all other filters have one tile for each channel, row by row. Filters of signals
+    are drawn as curves or, with more than three channels, as a picture with one row for each channel.
 
-    It is recommended to use :meth:`from_estimator` to create one. All parameters are stored as attributes.
+    Use :meth:`from_estimator` to create one. All parameters are stored as attributes.
 
     Parameters
     ----------
     filters : ndarray of shape (n_filters, kernel_height, kernel_width, n_channels)
     layer : int, default=0
-        The number of their layer, from 0.
+        Number of the convolution, from 0.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
     bounding_ax_ : matplotlib Axes or None
-        The axes that hold the others; None if as many axes were given as there are filters.
+        The axes that contain the others; None if an array of axes was passed.
     axes_ : ndarray of matplotlib Axes
         In rows and columns, None where unused.
     im_ : ndarray of matplotlib AxesImage
-        Of the same shape; None where there are curves, or nothing.
+        Of the same shape; None for curves and where unused.
     line_ : ndarray of matplotlib Line2D
-        The same for curves; of several channels the first.
+        Of the same shape: the curves, or that of the first channel; None for pictures.
     colorbar_ : matplotlib Colorbar or None
 
     Examples
@@ -75,9 +75,9 @@ class FiltersDisplay:
         Parameters
         ----------
         estimator : ConvSigmoidClassifier, Pipeline or search
-            Fitted; a Pipeline must end in such a classifier. Of a search (GridSearchCV), its best estimator.
+            Fitted. A Pipeline must end in the classifier; of a search (GridSearchCV), the best estimator is used.
         layer : int, default=0
-            Which convolution, from 0; negative numbers count from the last.
+            Number of the convolution, from 0; negative numbers count from the last one.
         ax, n_cols, cmap, colorbar, im_kw, curve_kwargs
             See :meth:`plot`.
 
@@ -90,7 +90,7 @@ class FiltersDisplay:
         NotFittedError
             If the classifier is not fitted.
         ValueError, TypeError
-            If there is no such layer, or it is another estimator.
+            If there is no such layer, or the estimator is of another kind.
         """
         classifier, _ = find_classifier(estimator)
         number = find_layer(classifier._network, layer)
@@ -98,21 +98,22 @@ class FiltersDisplay:
         return display.plot(ax, n_cols=n_cols, cmap=cmap, colorbar=colorbar, im_kw=im_kw, curve_kwargs=curve_kwargs)
 
     def plot(self, ax=None, *, n_cols=8, cmap=SIGNED, colorbar=True, im_kw=None, curve_kwargs=None):
-        """Draw them.
+        """Draw the filters.
 
         Parameters
         ----------
         ax : matplotlib Axes or array-like of Axes, default=None
-            Axes to subdivide, or as many as there are filters. None makes a figure.
+            Axes to subdivide, or an array with one for each filter. None creates a figure.
         n_cols : int, default=8
-            Filters in a row.
+            Number of filters in a row.
         cmap : str or matplotlib Colormap, default="RdBu_r"
+            Colour map, centred at 0.
         colorbar : bool, default=True
-            Whether to show the scale, if colours are by a colour map.
+            Whether to draw a colour bar, if a colour map is used.
         im_kw : dict, default=None
-            Keywords of `matplotlib.axes.Axes.imshow`.
+            Keyword arguments of `matplotlib.axes.Axes.imshow`.
         curve_kwargs : dict, default=None
-            Keywords of `matplotlib.axes.Axes.plot`, for signals.
+            Keyword arguments of `matplotlib.axes.Axes.plot` for signals.
 
         Returns
         -------
@@ -145,14 +146,14 @@ class FiltersDisplay:
                 tiles = values.reshape(-1, n_channels).T if signal else tile(values)
                 aspect = "auto" if signal else "equal"
                 self.im_[place] = draw_map(one, tiles, bounds, cmap=cmap, im_kw=im_kw, aspect=aspect)
-                one.set_facecolor("0.8")  # between the tiles, where white would be a weight of 0
+                one.set_facecolor("0.8")  # between the tiles: white would mean a weight of 0
         if colorbar:
             self.colorbar_ = add_colorbar(self.figure_, self.axes_, self.im_[0, 0], "Weight")
         return self
 
 
 def tile(values):
-    """(height, width, n_channels) as one picture, masked between the channels."""
+    """Channels of shape (height, width, n_channels) as the tiles of one picture, masked between them."""
     height, width, n_channels = values.shape
     n_cols = ceil(sqrt(n_channels))
     n_rows = ceil(n_channels / n_cols)

@@ -1,4 +1,4 @@
-"""What all of this package begins with: a fitted network, images that it reads, and the class that is asked about."""
+"""Inputs of all inspection functions: a fitted network, images for it, and the class to explain."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from skcnn.validation import check_integer
 
 
 def unwrap(estimator):
-    """The last estimator of Pipelines and of the best ones of fitted searches, and the steps before it."""
+    """The final estimator inside Pipelines and fitted searches, and the steps before it."""
     steps = []
     while True:
         if isinstance(estimator, Pipeline):
@@ -39,12 +39,12 @@ def find_classifier(estimator):
 
 
 def keeps_pixels(steps):
-    """Whether these steps change pixels one by one, as scalers do: then X itself can be drawn."""
+    """Whether all steps transform pixels one by one, as scalers do, so that X itself can be drawn."""
     return all(isinstance(step, OneToOneFeatureMixin) for step in steps)
 
 
 def find_layer(network, layer):
-    """The number of a convolution, from 0; `layer` may count from the end."""
+    """The number of a convolution, from 0; a negative `layer` counts from the end."""
     n_layers = len(network.stages)
     if check_integer("layer", layer, -n_layers) >= n_layers:
         raise ValueError(
@@ -55,24 +55,24 @@ def find_layer(network, layer):
 
 
 class Inputs:
-    """A fitted network and images that it reads.
+    """A fitted network and images for it.
 
     Parameters
     ----------
     estimator : ConvSigmoidClassifier, Pipeline or search
-        Fitted; the steps of a Pipeline before the last one transform X.
+        Fitted; the steps of a Pipeline before the classifier transform X.
     X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
 
     Attributes
     ----------
     network : skcnn.network.Network
-        That predicts: without normalisation.
+        The folded network, which has no batch normalisation.
     parameters : ndarray of shape (n_parameters,)
-        Of it.
+        Its parameters.
     labels : skcnn.targets.Labels
     rows : ndarray of shape (n_samples, n_features)
     pictures : ndarray of shape (n_samples, height, width, n_channels)
-        The images to draw: X, unless steps of a Pipeline make other images of it than a scaler would.
+        The images to draw: X, or the transformed images if a step of a Pipeline does more than scale pixels.
     """
 
     def __init__(self, estimator, X):
@@ -104,7 +104,7 @@ class Inputs:
         return self._finite(self.network.logits(rows, self.parameters, self._n_threads))
 
     def feature_maps(self, number):
-        """What a convolution, by its number, hands on: (n_samples, height, width, n_filters)."""
+        """Output of a convolution after its pooling: (n_samples, height, width, n_filters)."""
         network, parameters = truncate(self.network, self.parameters, number)
         _, hidden = network.forward(self.rows, parameters, self._n_threads, with_hidden=True)
         height, width, n_filters = network.hidden_shape
@@ -118,20 +118,20 @@ class Inputs:
         return values
 
     def find_outputs(self, logits, target):
-        """What `target` means to each row of logits.
+        """The output that `target` stands for in each row of logits.
 
         Parameters
         ----------
         logits : ndarray of shape (n_samples, n_outputs)
         target : label, sequence of labels, or None
-            A class, or the number of a label, for all samples or one for each; None is the most probable one of each.
+            A class, or a label's column number, for all samples or one for each; None is each row's most probable one.
 
         Returns
         -------
         outputs : ndarray of shape (n_samples,)
-            The output that stands for it.
+            Column of the logits.
         signs : ndarray of shape (n_samples,)
-            -1 for the first of two classes, which speaks for it if it is negative; 1 otherwise.
+            -1 for the first of two classes, for which negative logits speak; 1 otherwise.
         classes : ndarray of shape (n_samples,)
         """
         classes, single = self.labels.classes, self.labels.n_outputs == 1
@@ -145,7 +145,7 @@ class Inputs:
 
 
 def find_classes(classes, target, n_samples):
-    """Where each sample's target stands among the classes; a label is the target of all."""
+    """Index of each sample's target among the classes; a single label is the target of all samples."""
     targets = np.asarray(target)
     if targets.ndim and targets.shape != (n_samples,):
         raise ValueError(f"target of shape {targets.shape} must be a label, or one for each of {n_samples} samples.")
@@ -157,9 +157,9 @@ def find_classes(classes, target, n_samples):
 
 
 def truncate(network, parameters, number):
-    """The network that ends with a convolution, and its parameters: what it hands on are its hidden activations.
+    """The network truncated after a convolution, whose output is its hidden activations, and its parameters.
 
-    Behind it stands one output, which weighs everything 0.
+    Its single output has zero weights.
     """
     n_layers = number + 1
     truncated = replace(
@@ -180,9 +180,9 @@ def truncate(network, parameters, number):
 
 
 def map_extent(network, number):
-    """(left, right, bottom, top) of a convolution's maps in pixels of the image, as matplotlib's `extent`.
+    """(left, right, bottom, top) of a convolution's maps in pixels of the image, for matplotlib's `extent`.
 
-    The value of a map stands at the middle of the pixels that it is made of.
+    Each value of a map is at the centre of the pixels that it is computed from.
     """
     edges = []
     for axis in (1, 0):
@@ -198,5 +198,5 @@ def map_extent(network, number):
 
 
 def grid_edges(first, spacing, n):
-    """Where cells begin and end of which the first is centred at `first`, and the others follow at `spacing`."""
+    """Outer edges of `n` cells, the first of which is centred at `first` and the others follow at `spacing`."""
     return first - spacing / 2, first + spacing * (n - 0.5)

@@ -1,4 +1,4 @@
-"""The loss after each epoch."""
+"""Loss curves."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -8,18 +8,18 @@ from skcnn.inspection._plotting import style
 
 
 class LossCurveDisplay:
-    """Training loss after each epoch, and where there is a validation set its loss and its best score.
+    """Display of the training loss after each epoch and, with a validation set, its loss and the best score.
 
-    It is recommended to use :meth:`from_estimator` to create one. All parameters are stored as attributes.
+    Use :meth:`from_estimator` to create one. All parameters are stored as attributes.
 
     Parameters
     ----------
     loss_curve : array-like of shape (n_epochs,)
     validation_loss_curve : array-like of shape (n_epochs,), default=None
     validation_scores : array-like of shape (n_epochs,), default=None
-        The epoch of the best one is marked.
+        The epoch of the best score is marked.
     name : str, default=None
-        Of the model, for the legend.
+        Name of the model for the legend.
 
     Attributes
     ----------
@@ -56,10 +56,10 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : estimator, Pipeline or search
-            Fitted, with a `loss_curve_`: a ConvSigmoidClassifier, an MLPClassifier; a Pipeline that ends in one; or a
-            search of either.
+            Fitted, with a `loss_curve_`: a ConvSigmoidClassifier or MLPClassifier, a Pipeline that ends in one, or a
+            search over either.
         name : str, default=None
-            For the legend; None is the name of the estimator's class.
+            Name for the legend; None is the name of the estimator's class.
         ax, curve_kwargs
             See :meth:`plot`.
 
@@ -74,7 +74,7 @@ class LossCurveDisplay:
         TypeError
             If it has no `loss_curve_`.
         ValueError
-            If that is empty: nothing was trained since `from_keras`.
+            If `loss_curve_` is empty: the estimator comes from `from_keras` and has not been trained since.
         """
         estimator, _ = unwrap(estimator)
         check_is_fitted(estimator)
@@ -93,17 +93,17 @@ class LossCurveDisplay:
         return display.plot(ax, curve_kwargs=curve_kwargs)
 
     def plot(self, ax=None, *, name=None, curve_kwargs=None):
-        """Draw it.
+        """Draw the curves.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            None creates a figure.
         name : str, default=None
-            For the legend; None is the `name` of the display, if it has one.
+            Name for the legend; None is the `name` of the display, if it has one.
         curve_kwargs : dict or list of dict, default=None
-            Keywords of `matplotlib.axes.Axes.plot` for the training loss and the validation loss, or a list with an
-            entry for each.
+            Keyword arguments of `matplotlib.axes.Axes.plot` for both losses, or a list with an entry for the training
+            loss and one for the validation loss.
 
         Returns
         -------
@@ -123,7 +123,7 @@ class LossCurveDisplay:
         name = self.name if name is None else name
         color, lines = None, {}
         for (kind, curve), given in zip(curves.items(), styles, strict=True):
-            # The validation loss in the colour of the training loss: several models may share axes.
+            # Both losses have one colour, as several models may share the axes.
             linestyle = "-" if kind == "training" else "--"
             defaults = {"label": f"{name}, {kind}" if name else kind.capitalize(), "linestyle": linestyle}
             if len(curve) == 1:

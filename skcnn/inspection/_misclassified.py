@@ -1,4 +1,4 @@
-"""The mistakes of a classifier, the surest first."""
+"""Misclassified samples, the most confident mistakes first."""
 
 import numpy as np
 from sklearn.utils import Bunch, check_consistent_length, column_or_1d
@@ -21,28 +21,28 @@ from skcnn.validation import check_integer
 
 
 def misclassified(y_true, y_pred, *, classes=None):
-    """Which samples are classified wrongly, the surest mistakes first.
+    """Find the misclassified samples, the most confident mistakes first.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,) or (n_samples, n_labels)
-        Labels, or an indicator of several labels a sample.
+        True labels, or multilabel targets.
     y_pred : array-like of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
-        Predicted labels, or probabilities as `predict_proba` gives them.
+        Predicted labels, or probabilities as returned by `predict_proba`.
     classes : array-like of shape (n_classes,), default=None
-        What the columns of probabilities stand for; None is the labels in `y_true`, sorted.
+        Classes of the columns of probabilities; None is the sorted labels of `y_true`.
 
     Returns
     -------
     mistakes : Bunch
-        With `indices`, which samples they are; `y_pred`, the labels predicted for these; and `confidence`, how
-        probable the wrong label was (of several labels, the worst of them), or None if `y_pred` holds labels, which
-        are in their order then.
+        `indices` has the indices of the misclassified samples, `y_pred` the labels predicted for them, and `confidence`
+        the probability of the wrong label (with multilabel targets, the largest error among the labels). If `y_pred`
+        holds labels, `confidence` is None, and the samples are in their original order.
 
     Raises
     ------
     ValueError
-        If shapes, types or classes do not go together, or probabilities are not between 0 and 1.
+        If shapes, types or classes do not match, or probabilities are not between 0 and 1.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def misclassified(y_true, y_pred, *, classes=None):
 
 
 def _predict(estimator, X):
-    """Probabilities, (n_samples, n_labels) where each label has its own; or labels, if there are none."""
+    """Probabilities, of shape (n_samples, n_labels) with multilabel targets, or labels without `predict_proba`."""
     if not hasattr(estimator, "predict_proba"):
         return estimator.predict(X)
     p = estimator.predict_proba(X)
@@ -90,12 +90,12 @@ def _predict(estimator, X):
 
 
 def as_array(labels):
-    """Labels or probabilities as an array; indicators may be sparse."""
+    """Labels or probabilities, perhaps a sparse indicator, as an array."""
     return np.asarray(labels.toarray() if hasattr(labels, "toarray") else labels)
 
 
 def _check_labels(y_true, y_pred):
-    """Predicted labels, which must be of the kind of the true ones; probabilities of one class are not."""
+    """Check that predictions are labels like the true ones, and not the probabilities of one class."""
     if len(y_true) and _is_text(y_true) != _is_text(y_pred):
         raise ValueError(f"y_pred of {y_pred.dtype} must hold labels of the type of y_true, {y_true.dtype}.")
     if y_pred.dtype.kind == "f" and not (np.isin(y_pred, y_true) | (y_pred == np.round(y_pred))).all():
@@ -107,12 +107,12 @@ def _check_labels(y_true, y_pred):
 
 
 def _is_text(labels):
-    """Frames hold strings as objects."""
+    """Whether labels are strings, which data frames hold as objects."""
     return labels.dtype.kind in "UST" or (labels.dtype == object and all(isinstance(one, str) for one in labels))
 
 
 def _check_probabilities(p):
-    # Of float32, one may be rounded to a little more than 1.
+    # A float32 probability may be rounded to slightly more than 1.
     if not ((p >= -1e-6) & (p <= 1 + 1e-6)).all():
         raise ValueError("y_pred with a column for each class must be probabilities, from 0 to 1; some are not.")
 
@@ -131,36 +131,35 @@ def _several_labels(y_true, y_pred):
 
 
 class MisclassifiedDisplay:
-    """The images that a classifier is wrong about, the surest mistakes first, with their labels.
+    """Display of misclassified images with their labels, the most confident mistakes first.
 
-    It is recommended to use :meth:`from_estimator` or :meth:`from_predictions` to create one. All parameters are
-    stored as attributes.
+    Use :meth:`from_estimator` or :meth:`from_predictions` to create one. All parameters are stored as attributes.
 
     Parameters
     ----------
     images : ndarray of shape (n_images, height, width, n_channels)
     y_true, y_pred : ndarray of shape (n_images,) or (n_images, n_labels)
-        Of these images.
+        True and predicted labels of these images.
     indices : ndarray of shape (n_images,), default=None
-        Which samples they are.
+        Indices of the images among the samples.
     confidence : ndarray of shape (n_images,), default=None
-        How probable the wrong label was.
+        Probability of the wrong labels.
     n_mistakes, n_samples : int, default=None
-        How many mistakes there are, shown or not, among how many samples: for the title.
+        Number of mistakes, shown or not, and of samples, for the title.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
     bounding_ax_ : matplotlib Axes or None
-        The axes that hold the others; None if as many axes were given as there are images.
+        The axes that contain the others; None if an array of axes was passed.
     axes_ : ndarray of matplotlib Axes
-        In rows and columns, None where unused; of shape (0, 0) if there is no mistake.
+        In rows and columns, None where unused; of shape (0, 0) if there are no mistakes.
     im_ : ndarray of matplotlib AxesImage
-        Of the same shape; None where there are curves, or nothing.
+        Of the same shape; None for curves and where unused.
     line_ : ndarray of matplotlib Line2D
-        The same for signals; of several channels the first.
+        Of the same shape: the curve of each signal, or of its first channel; None for pictures.
     text_ : ndarray of matplotlib Text
-        The same for the labels.
+        Of the same shape: the labels.
 
     Examples
     --------
@@ -199,22 +198,22 @@ class MisclassifiedDisplay:
         curve_kwargs=None,
         text_kw=None,
     ):
-        """Draw the mistakes of a fitted classifier.
+        """Find and draw the mistakes of a fitted classifier.
 
         Parameters
         ----------
         estimator : classifier, Pipeline or search
-            Fitted, with `predict_proba`; without it, the first mistakes of `predict` are drawn. Of a
-            ConvSigmoidClassifier in a Pipeline, X is drawn if the other steps transform pixels one by one, as scalers
-            do, and what they make of it otherwise; of another classifier, X is taken for images as
-            ConvSigmoidClassifier takes it.
+            Fitted. Without `predict_proba`, the first mistakes of `predict` are drawn.
         X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
+            Images. For a ConvSigmoidClassifier in a Pipeline, X itself is drawn if the other steps transform pixels one
+            by one, as scalers do, and the transformed X otherwise. For other classifiers, the shape of the images is
+            found as in ConvSigmoidClassifier.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             The true labels.
         image_shape : tuple of (height, width) or (height, width, n_channels), default=None
-            What a row of X is, for another classifier than ConvSigmoidClassifier.
+            Shape of the image in a row of X; not used for a ConvSigmoidClassifier, which has its own.
         n_images : int, default=25
-            How many are drawn, at most.
+            Largest number of images drawn.
         ax, n_cols, im_kw, curve_kwargs, text_kw
             See :meth:`plot`.
 
@@ -227,7 +226,7 @@ class MisclassifiedDisplay:
         NotFittedError
             If the classifier is not fitted.
         ValueError, TypeError
-            If X and y do not go with it.
+            If X or y does not match the classifier.
         """
         images = X
         if isinstance(unwrap(estimator)[0], FittedNetwork):
@@ -263,17 +262,18 @@ class MisclassifiedDisplay:
         curve_kwargs=None,
         text_kw=None,
     ):
-        """Draw the mistakes in predictions.
+        """Find and draw the mistakes in predictions.
 
         Parameters
         ----------
         y_true, y_pred, classes
-            As in :func:`misclassified`; with labels rather than probabilities, the first mistakes are drawn.
+            As in :func:`misclassified`. With predicted labels instead of probabilities, the first mistakes are drawn.
         X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
+            Images.
         image_shape : tuple of (height, width) or (height, width, n_channels), default=None
-            What a row of X is, as in ConvSigmoidClassifier.
+            Shape of the image in a row of X, as in ConvSigmoidClassifier.
         n_images : int, default=25
-            How many are drawn, at most.
+            Largest number of images drawn.
         ax, n_cols, im_kw, curve_kwargs, text_kw
             See :meth:`plot`.
 
@@ -284,7 +284,7 @@ class MisclassifiedDisplay:
         Raises
         ------
         ValueError, TypeError
-            If X, labels and predictions do not go together.
+            If X, labels and predictions do not match.
         """
         n_images = check_integer("n_images", n_images, 1)
         rows, given_shape = as_rows(X)
@@ -307,20 +307,20 @@ class MisclassifiedDisplay:
         return display.plot(ax, n_cols=n_cols, im_kw=im_kw, curve_kwargs=curve_kwargs, text_kw=text_kw)
 
     def plot(self, ax=None, *, n_cols=5, im_kw=None, curve_kwargs=None, text_kw=None):
-        """Draw them.
+        """Draw the images.
 
         Parameters
         ----------
         ax : matplotlib Axes or array-like of Axes, default=None
-            Axes to subdivide, or as many as there are images. None makes a figure.
+            Axes to subdivide, or an array with one for each image. None creates a figure.
         n_cols : int, default=5
-            Images in a row.
+            Number of images in a row.
         im_kw : dict, default=None
-            Keywords of `matplotlib.axes.Axes.imshow`.
+            Keyword arguments of `matplotlib.axes.Axes.imshow`.
         curve_kwargs : dict, default=None
-            Keywords of `matplotlib.axes.Axes.plot`, for signals.
+            Keyword arguments of `matplotlib.axes.Axes.plot` for signals.
         text_kw : dict, default=None
-            Keywords of `matplotlib.axes.Axes.set_title`, for the labels.
+            Keyword arguments of `matplotlib.axes.Axes.set_title` for the labels.
 
         Returns
         -------
@@ -361,7 +361,7 @@ class MisclassifiedDisplay:
 
 
 def spell_labels(label):
-    """A label; or the numbers of those of an indicator."""
+    """A label as text, or the column numbers of an indicator's labels."""
     if np.ndim(label) == 0:
         return str(label)
     return "+".join(str(number) for number in np.flatnonzero(label)) or "none"

@@ -1,4 +1,4 @@
-"""How much the logit of a class falls when a patch of the image is covered."""
+"""Occlusion: the fall of a class's logit when a patch of the image is covered."""
 
 import numpy as np
 
@@ -7,45 +7,46 @@ from skcnn.inspection._overlay import draw_overlays
 from skcnn.inspection._plotting import SIGNED
 from skcnn.validation import check_integer, check_real, is_sequence
 
-# Values of covered images that are held at a time.
+# Values of covered images held in memory at once.
 _BLOCK = 2**20
 
 
 def occlusion(estimator, X, *, target=None, patch_size=4, stride=1, baseline=0):
-    """How much the logit of a class falls when a patch of the image is covered, for every position of the patch.
+    """Compute how much the logit of a class falls when a patch covers a part of the image, for each patch position.
 
-    It takes a prediction for each of these positions: Zeiler and Fergus (2014), "Visualizing and understanding
-    convolutional networks", section 4.2.
+    Each position takes one prediction: Zeiler and Fergus (2014), "Visualizing and understanding convolutional
+    networks", section 4.2.
 
     Parameters
     ----------
     estimator : ConvSigmoidClassifier, Pipeline or search
-        Fitted; a Pipeline must end in such a classifier, and its other steps transform X. Of a search
-        (GridSearchCV), its best estimator.
+        Fitted. A Pipeline must end in the classifier, and its other steps transform X; of a search (GridSearchCV), the
+        best estimator is used.
     X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
         Images as in `fit`.
     target : label or array-like of shape (n_samples,), default=None
-        The class that is asked about, for all samples or one for each; with several labels a sample, numbers of them.
-        None is the class that is predicted for each as it is.
+        The class to explain, for all samples or one for each; with multilabel targets, the label's column number. None
+        is the most probable class or label of each uncovered image.
     patch_size : int or tuple of (height, width), default=4
-        In pixels. An int is clipped to the sides of the image, a pair must fit.
+        Size of the patch in pixels. An int is clipped to the sides of the image; a pair must fit.
     stride : int or tuple of (rows, columns), default=1
         Pixels from one position to the next.
     baseline : float, default=0
-        What pixels are covered with, on the scale of what the classifier itself reads: behind a StandardScaler, 0 is
-        the mean image.
+        Value of covered pixels, in the units of the classifier's own input: after a StandardScaler, 0 is the mean
+        image.
 
     Returns
     -------
     drops : ndarray of shape (n_samples, n_rows, n_columns)
-        For each position of the patch, from the upper left corner; negative where the logit rises.
+        Fall of the logit for each position of the patch, from the upper left corner; negative where the logit rises.
 
     Raises
     ------
     NotFittedError
         If the classifier is not fitted.
     ValueError, TypeError
-        If X is not as in `fit`, there is no such class, a number is out of bounds, or it is another estimator.
+        If X does not match the training data, a target is not a class, a number is out of bounds, or the estimator is
+        of another kind.
 
     Examples
     --------
@@ -62,7 +63,7 @@ def occlusion(estimator, X, *, target=None, patch_size=4, stride=1, baseline=0):
 
 
 def _cover(inputs, target, patch_size, stride, baseline):
-    """The drops, the classes, and the extent of the positions in pixels."""
+    """Drops, classes, and the extent of the map of drops in pixels."""
     images = inputs.images.astype(inputs.parameters.dtype, copy=False)
     _, *sides, _ = images.shape
     patch, steps = check_patch(patch_size, sides), check_pair("stride", stride)
@@ -89,7 +90,7 @@ def _cover(inputs, target, patch_size, stride, baseline):
 
 
 def check_patch(patch_size, sides):
-    """(height, width): an int is clipped to the sides, a pair must fit."""
+    """(height, width) of the patch: an int is clipped to the sides, a pair must fit."""
     patch = check_pair("patch_size", patch_size)
     if not is_sequence(patch_size):
         return tuple(min(size, side) for size, side in zip(patch, sides, strict=True))
@@ -99,7 +100,7 @@ def check_patch(patch_size, sides):
 
 
 def check_pair(name, value):
-    """A pair of positive integers; an int stands for two of it."""
+    """A pair of positive integers; an int stands for both."""
     pair = value if is_sequence(value) else (value, value)
     if len(pair) != 2:
         raise ValueError(f"{name}={value!r} must be an integer or a pair of them.")
@@ -107,34 +108,34 @@ def check_pair(name, value):
 
 
 class OcclusionDisplay:
-    """How much the logit of a class falls when a patch of the image is covered: where it is red, it falls.
+    """Display of occlusion: red where covering a patch lowers the logit of the class, blue where it raises it.
 
-    Below each picture stands its map, every value at the middle of its patch, with the outline of what a grey picture
-    shows; a signal's is drawn behind the curve.
+    The map is drawn below the picture, to the same scale and with the outlines of a grey picture, or behind the curve
+    of a signal. Each value is at the centre of its patch.
 
-    It is recommended to use :meth:`from_estimator` to create one. All parameters are stored as attributes.
+    Use :meth:`from_estimator` to create one. All parameters are stored as attributes.
 
     Parameters
     ----------
     drops : ndarray of shape (n_samples, n_rows, n_columns)
-        Of :func:`occlusion`.
+        As returned by :func:`occlusion`.
     target : ndarray of shape (n_samples,)
-        The class of each image that was asked about.
+        The class explained for each image.
     images : ndarray of shape (n_samples, height, width, n_channels)
     extent : tuple of (left, right, bottom, top)
-        Of the maps, in pixels of the images.
+        Position of the maps, in pixels of the images.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
     bounding_ax_ : matplotlib Axes or None
-        The axes that hold the others; None if as many axes were given as are needed.
+        The axes that contain the others; None if an array of axes was passed.
     axes_ : ndarray of matplotlib Axes
-        None where unused. Rows of pictures and rows of their maps by turns; signals one below the other.
+        Rows of pictures alternate with rows of their maps; signals are in one column. None where unused.
     im_ : ndarray of matplotlib AxesImage
-        Of the same shape: the pictures and the maps.
+        Of the same shape: pictures and maps.
     line_ : ndarray of matplotlib Line2D
-        Of the same shape: the curves, of several channels the first.
+        Of the same shape: the curve of each signal, or of its first channel.
     colorbar_ : matplotlib Colorbar or None
 
     Examples
@@ -173,15 +174,15 @@ class OcclusionDisplay:
         im_kw=None,
         curve_kwargs=None,
     ):
-        """Cover patches of images, and draw how much a fitted classifier loses by it.
+        """Compute and draw the occlusion of images for a fitted classifier.
 
         Parameters
         ----------
         estimator : ConvSigmoidClassifier, Pipeline or search
-            Fitted; a Pipeline must end in such a classifier, and its other steps transform X. Of a search
-            (GridSearchCV), its best estimator.
+            Fitted. A Pipeline must end in the classifier, and its other steps transform X; of a search (GridSearchCV),
+            the best estimator is used.
         X : array-like of shape (n_samples, n_features) or (n_samples, height, width[, n_channels])
-            A few images.
+            Images to draw.
         target, patch_size, stride, baseline
             As in :func:`occlusion`.
         ax, n_cols, cmap, colorbar, im_kw, curve_kwargs
@@ -202,22 +203,22 @@ class OcclusionDisplay:
         return display.plot(ax, n_cols=n_cols, cmap=cmap, colorbar=colorbar, im_kw=im_kw, curve_kwargs=curve_kwargs)
 
     def plot(self, ax=None, *, n_cols=8, cmap=SIGNED, colorbar=True, im_kw=None, curve_kwargs=None):
-        """Draw it.
+        """Draw the maps.
 
         Parameters
         ----------
         ax : matplotlib Axes or array-like of Axes, default=None
-            Axes to subdivide; or as many as there are pictures and maps, or signals. None makes a figure.
+            Axes to subdivide, or an array with one for each picture and map, or for each signal. None creates a figure.
         n_cols : int, default=8
-            Pictures in a row.
+            Number of pictures in a row.
         cmap : str or matplotlib Colormap, default="RdBu_r"
-            Its middle is 0.
+            Colour map of the maps, centred at 0.
         colorbar : bool, default=True
-            Whether to show the scale.
+            Whether to draw a colour bar.
         im_kw : dict, default=None
-            Keywords of `matplotlib.axes.Axes.imshow`, for the maps.
+            Keyword arguments of `matplotlib.axes.Axes.imshow` for the maps.
         curve_kwargs : dict, default=None
-            Keywords of `matplotlib.axes.Axes.plot`, for signals.
+            Keyword arguments of `matplotlib.axes.Axes.plot` for signals.
 
         Returns
         -------

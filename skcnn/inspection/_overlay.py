@@ -1,4 +1,4 @@
-"""Maps of signed values over the images that they are of: what class evidence and occlusion are drawn as."""
+"""Signed maps beside or behind their images, for the displays of class evidence and occlusion."""
 
 import numpy as np
 
@@ -16,25 +16,25 @@ from skcnn.inspection._plotting import (
     with_channels,
 )
 
-# Of the channels of a signal, before colours.
+# Greys of a signal's channels, which stand out from the coloured map behind.
 _CURVES = ("0.1", "0.45", "0.65")
 
 
 def draw_overlays(display, maps, extent, titles, label, title, ax, n_cols, cmap, colorbar, im_kw, curve_kwargs):
-    """Draw a map for each image: below the picture, behind the curve of a signal.
+    """Draw a map for each image, below the picture or behind the curve of a signal.
 
     Parameters
     ----------
     display : object
-        Has `images`, of shape (n_samples, height, width, n_channels), and gets `figure_`, `bounding_ax_`, `axes_`,
-        `im_` (of the maps and of the pictures), `line_` and `colorbar_`.
+        Has `images`, of shape (n_samples, height, width, n_channels), and receives `figure_`, `bounding_ax_`, `axes_`,
+        `im_` (maps and pictures), `line_` and `colorbar_`.
     maps : ndarray of shape (n_samples, map_height, map_width)
     extent : tuple of (left, right, bottom, top)
-        Of the maps, in pixels.
+        Position of the maps, in pixels of the images.
     titles : list of str
-        Of each image.
+        One for each image.
     label, title : str
-        Of the colour bar, and of all.
+        Of the colour bar and of the whole figure.
     """
     images = with_channels(display.images)
     bounds, image_bounds = limits(maps, signed=True), limits(images)
@@ -66,7 +66,7 @@ def _draw_behind_curve(display, place, image, values, extent, bounds, image_boun
     ax = display.axes_[place]
     display.line_[place] = draw_curves(ax, image, image_bounds, curve_kwargs=curve_kwargs, colors=_CURVES)
     left, right, bottom, top = extent
-    if image.shape[1] == 1:  # a column: what is above is before
+    if image.shape[1] == 1:  # a column is drawn from left to right, its top first
         left, right = top, bottom
     xlim, ylim = ax.get_xlim(), ax.get_ylim()
     display.im_[place] = draw_map(
@@ -76,7 +76,7 @@ def _draw_behind_curve(display, place, image, values, extent, bounds, image_boun
 
 
 def _outline(ax, image):
-    """The whole image's frame around a map, and where it is grey the outline of what is in it."""
+    """Frame a map like its image, and draw the outlines of a grey image over it."""
     height, width, n_channels = image.shape
     low, high = image.min(), image.max()
     if n_channels == 1 and min(height, width) > 1 and high > low:

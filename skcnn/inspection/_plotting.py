@@ -1,4 +1,4 @@
-"""Axes side by side, and what is drawn into one of them: a picture, or the curves of a signal."""
+"""Grids of axes, and the pictures or curves that are drawn into them."""
 
 from math import ceil
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from skcnn.validation import check_integer
 
-# More than that take minutes, and nobody sees anything in them.
+# More axes would take minutes to draw and be too small to read.
 _MOST_AXES = 600
 
 SIGNED = "RdBu_r"
@@ -14,35 +14,35 @@ UNSIGNED = "viridis"
 
 
 def style(artist, defaults, given):
-    """Keyword arguments for an artist of a class: the defaults and over them what was given, aliases resolved."""
+    """Keyword arguments for a class of artists: the given ones, aliases resolved, over the defaults."""
     from matplotlib.cbook import normalize_kwargs
 
     return {**defaults, **normalize_kwargs(given or {}, artist)}
 
 
 def make_axes(ax, used, title, *, cell, width_ratios=None, extra=0.0):
-    """Axes in rows and columns.
+    """Make or choose axes in rows and columns.
 
     Parameters
     ----------
     ax : matplotlib Axes, array-like of Axes, or None
-        One is subdivided; several are used in their order, and those left over emptied; None makes a figure.
+        One is subdivided; an array is used in its order, and surplus axes are switched off; None creates a figure.
     used : ndarray of bool of shape (n_rows, n_cols)
-        Where there are axes.
+        Which cells have axes.
     title : str
-        Of all; there is none over axes that were given.
+        Title of the whole, unless an array of axes was passed.
     cell : tuple of (width, height)
-        In inches, of a column of ratio 1 and of a row; in a figure of its own.
+        Size in inches of a column of ratio 1 and of a row, in a new figure.
     width_ratios : list of float, default=None
         Of the columns.
     extra : float, default=0.0
-        Inches beside them.
+        Width in inches that is added for a colour bar.
 
     Returns
     -------
     figure : matplotlib Figure
     bounding_ax : matplotlib Axes or None
-        What was subdivided; None if axes were given.
+        The axes that contain the others; None if an array of axes was passed.
     axes : ndarray of object of shape (n_rows, n_cols)
         None where unused.
     """
@@ -58,7 +58,7 @@ def make_axes(ax, used, title, *, cell, width_ratios=None, extra=0.0):
         return use_axes(ax, used, axes)
     if ax is None:
         width, height = cell[0] * sum(width_ratios or [1] * n_cols) + extra, cell[1] * n_rows + 0.35
-        # Compressed: the axes of pictures stand close together, for they keep their aspect.
+        # The compressed layout removes the gaps between axes of fixed aspect.
         figure = plt.figure(figsize=(max(width, 3.0), max(height, 1.0)), layout="compressed")
         figure.suptitle(title, fontsize="large")
         grid = figure.add_gridspec(max(n_rows, 1), max(n_cols, 1), width_ratios=width_ratios)
@@ -68,7 +68,7 @@ def make_axes(ax, used, title, *, cell, width_ratios=None, extra=0.0):
     elif ax.get_subplotspec() is None:
         raise ValueError("ax must lie in a grid, as those of `plt.subplots` do, to be subdivided.")
     else:
-        # Above the titles that the axes within may have.
+        # The padding leaves room for titles of the inner axes.
         ax.set_title(title, fontsize="large", pad=18)
         size = {"nrows": max(n_rows, 1), "ncols": max(n_cols, 1), "width_ratios": width_ratios}
         grid = GridSpecFromSubplotSpec(subplot_spec=ax.get_subplotspec(), wspace=0.08, hspace=0.08, **size)
@@ -79,7 +79,7 @@ def make_axes(ax, used, title, *, cell, width_ratios=None, extra=0.0):
 
 
 def use_axes(given, used, axes):
-    """What `make_axes` returns of several axes that were given."""
+    """The result of `make_axes` for an array of axes that was passed."""
     given = [one for one in np.asarray(given, dtype=object).flat if one is not None]
     n_used = max(int(used.sum()), 1)
     if len(given) < n_used:
@@ -91,12 +91,12 @@ def use_axes(given, used, axes):
 
 
 def cell_size(width, shape, *, above=0.0):
-    """(width, height) in inches of a cell for pictures (height, width, ...), with room `above` for a title."""
+    """(width, height) in inches of a cell for pictures of shape (height, width, ...), with `above` for a title."""
     return width, width * min(max(shape[0] / shape[1], 0.3), 3.0) + above
 
 
 def fill_grid(n, n_cols):
-    """Which of the cells in rows of at most `n_cols` hold one of `n` things."""
+    """Which cells are used when `n` items fill rows of at most `n_cols`."""
     check_integer("n_cols", n_cols, 1)
     n_cols = min(n, n_cols)
     n_rows = ceil(n / n_cols)
@@ -104,19 +104,19 @@ def fill_grid(n, n_cols):
 
 
 def bare(ax):
-    """Take ticks off, and make the frame thin."""
+    """Remove ticks and draw a thin frame."""
     ax.set(xticks=[], yticks=[])
     for spine in ax.spines.values():
         spine.set(linewidth=0.5, color="0.6")
 
 
 def is_signal(shape):
-    """Whether (height, width, ...) is one row or one column, which is drawn as a curve."""
+    """Whether (height, width, ...) is a single row or column, which is drawn as a curve."""
     return 1 in shape[:2] and max(shape[:2]) > 1
 
 
 def with_channels(images):
-    """(n_images, height, width, n_channels), of which n_channels may be left out where it is 1."""
+    """Images as (n_images, height, width, n_channels), from an array that may lack the axis of one channel."""
     images = np.asarray(images)
     if images.ndim not in (3, 4):
         raise ValueError(f"images and filters must have 3 or 4 axes to be drawn; got shape {images.shape}.")
@@ -124,7 +124,7 @@ def with_channels(images):
 
 
 def limits(values, *, signed=False):
-    """What stands at the ends of a scale: equally far from 0 if signs matter."""
+    """Lower and upper end of a scale, symmetric about 0 if it is signed."""
     low, high = float(np.min(values)), float(np.max(values))
     if signed:
         high = max(abs(low), abs(high)) or 1.0
@@ -133,7 +133,7 @@ def limits(values, *, signed=False):
 
 
 def draw_picture(ax, image, bounds, *, cmap="gray", im_kw=None, **options):
-    """A picture (height, width, n_channels): 1 channel by a colour map, 3 as colours, of others their mean."""
+    """Draw a picture (height, width, n_channels): three channels in colour, the mean of others with a colour map."""
     from matplotlib.image import AxesImage
 
     image = np.asarray(image, dtype=np.float64)
@@ -147,7 +147,7 @@ def draw_picture(ax, image, bounds, *, cmap="gray", im_kw=None, **options):
 
 
 def draw_map(ax, values, bounds, *, cmap, im_kw=None, **options):
-    """Values (height, width) by a colour map."""
+    """Draw values (height, width) with a colour map."""
     from matplotlib.image import AxesImage
 
     defaults = {"cmap": cmap, "interpolation": "nearest", **options}
@@ -159,7 +159,7 @@ def draw_map(ax, values, bounds, *, cmap, im_kw=None, **options):
 
 
 def draw_curves(ax, signal, bounds, *, curve_kwargs=None, **options):
-    """A signal of one row or column (height, width, n_channels): a curve for each channel, the first is returned."""
+    """Draw a signal, one row or column (height, width, n_channels), as a curve per channel; returns the first."""
     from matplotlib.lines import Line2D
 
     signal = np.asarray(signal).reshape(-1, signal.shape[2])
@@ -173,19 +173,19 @@ def draw_curves(ax, signal, bounds, *, curve_kwargs=None, **options):
 
 
 def draw_image(ax, image, bounds, *, im_kw=None, curve_kwargs=None):
-    """An image of a data set, as a picture or as curves."""
+    """Draw an image as a picture, or a signal as curves."""
     if is_signal(image.shape):
         return draw_curves(ax, image, bounds, curve_kwargs=curve_kwargs)
     return draw_picture(ax, image, bounds, im_kw=im_kw)
 
 
 def empty_like(axes):
-    """An array for the artists of axes: None where there is none."""
+    """An array of None for the artists of the axes."""
     return np.full(axes.shape, None, dtype=object)
 
 
 def add_colorbar(figure, axes, artist, label):
-    """One bar for all the axes, at their right."""
+    """Add one colour bar, to the right of all axes."""
     shown = [ax for ax in axes.flat if ax is not None]
     bar = figure.colorbar(artist, ax=shown, fraction=0.03, pad=0.02, aspect=25)
     bar.set_label(label)

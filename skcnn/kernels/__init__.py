@@ -1,6 +1,6 @@
-"""The compiled kernels, in the build that suits this CPU best; their layout is drawn at the head of lanes.pxd.
+"""The compiled kernels, in the best build for this CPU; the head of lanes.pxd describes their memory layout.
 
-The environment variable SKCNN_CPU asks for another build ("baseline", "v3" or "v4") than the best one.
+The environment variable SKCNN_CPU selects another build ("baseline", "v3" or "v4").
 """
 
 import os
@@ -23,19 +23,19 @@ except ModuleNotFoundError as error:
 
 
 def choose_level(wanted, built, supported):
-    """The level of the instruction set to use.
+    """The instruction set level to use.
 
     Parameters
     ----------
     wanted : str or None
-        What SKCNN_CPU asks for, if anything.
+        Value of SKCNN_CPU, if set.
     built, supported : list of str
-        Levels that were compiled, and those of them that this CPU has, the best one last.
+        Levels that were compiled, and those of them that this CPU supports, the best one last.
 
     Raises
     ------
     ValueError
-        If the wanted level is not one of them.
+        If the wanted level was not built or is not supported.
     """
     if not wanted:
         return supported[-1]
