@@ -2,16 +2,17 @@
 Patches of colour photographs
 =============================
 
-Does a patch of 16 x 16 pixels come from the photograph of the palace, or from that of the flower? The network learns it
-from the left halves of the two photographs, and is tested on the right halves. Then it is moved over both to draw a map
-of its predictions.
+Does a patch of 16 x 16 pixels come from the photograph of the palace, or from
+that of the flower? The network learns it from the left halves of the two
+photographs, and is tested on the right halves. Then it is moved over both to
+draw a map of its predictions.
 """
 
 # %%
 # Patches
 # -------
-# The photographs have 427 x 640 pixels in three colours. Training and test patches come from different halves, so that
-# they do not overlap.
+# The photographs have 427 x 640 pixels in three colours. Training and test
+# patches come from different halves, so that they do not overlap.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,12 +29,13 @@ names = np.array(["palace", "flower"])
 
 
 def draw_patches(halves, n_patches=1000):
-    patches = [extract_patches_2d(half, (16, 16), max_patches=n_patches, random_state=0) for half in halves]
+    drawn = {"max_patches": n_patches, "random_state": 0}
+    patches = [extract_patches_2d(half, (16, 16), **drawn) for half in halves]
     return np.concatenate(patches), np.repeat(names, n_patches)
 
 
-X_train, y_train = draw_patches([photograph[:, :320] for photograph in photographs])
-X_test, y_test = draw_patches([photograph[:, 320:] for photograph in photographs])
+X_train, y_train = draw_patches([image[:, :320] for image in photographs])
+X_test, y_test = draw_patches([image[:, 320:] for image in photographs])
 print(X_train.shape, X_train.dtype)
 
 fig, axes = plt.subplots(2, 8, figsize=(6.4, 2), layout="constrained")
@@ -47,15 +49,22 @@ plt.show()
 # %%
 # Two classifiers
 # ---------------
-# Bytes are scaled as they are read. ``random_flip`` learns mirrored patches as well. How far does colour alone get? A
-# logistic regression on the mean colour of each patch answers that.
+# Bytes are scaled as they are read. ``random_flip`` learns mirrored patches as
+# well. How far does colour alone get? A logistic regression on the mean colour
+# of each patch answers that.
 
 
 def mean_colour(X):
     return X.mean(axis=(1, 2)) / 255
 
 
-clf = ConvSigmoidClassifier((16, 32), random_flip=True, learning_rate="cosine", max_iter=15, random_state=0)
+clf = ConvSigmoidClassifier(
+    (16, 32),
+    random_flip=True,
+    learning_rate="cosine",
+    max_iter=15,
+    random_state=0,
+)
 clf.fit(X_train, y_train)
 linear = LogisticRegression().fit(mean_colour(X_train), y_train)
 print(f"network      {clf.score(X_test, y_test):.3f}")
@@ -64,19 +73,29 @@ print(f"mean colour  {linear.score(mean_colour(X_test), y_test):.3f}")
 # %%
 # A map of predictions
 # --------------------
-# Patches at every eighth row and column of both photographs. The network learnt from patches left of the dashed lines.
+# Patches at every eighth row and column of both photographs. The network
+# learnt from patches left of the dashed lines.
 
 # sphinx_gallery_thumbnail_number = 2
 fig, axes = plt.subplots(2, 2, figsize=(7.2, 4.6), layout="compressed")
-for (left, right), photograph, name in zip(axes, photographs, names, strict=True):
-    windows = np.lib.stride_tricks.sliding_window_view(photograph, (16, 16), axis=(0, 1))[::8, ::8]
+for (left, right), image, name in zip(axes, photographs, names, strict=True):
+    windows = np.lib.stride_tricks.sliding_window_view(
+        image, (16, 16), axis=(0, 1)
+    )[::8, ::8]
     n_rows, n_columns = windows.shape[:2]
     patches = windows.transpose(0, 1, 3, 4, 2).reshape(-1, 16, 16, 3)
-    flower = clf.predict_proba(patches)[:, clf.classes_.searchsorted("flower")].reshape(n_rows, n_columns)
-    left.imshow(photograph)
-    right.imshow(photograph.mean(axis=2), cmap="gray")
-    extent = (4, 8 * n_columns + 4, 8 * n_rows + 4, 4)  # each value is drawn at the middle of its patch
-    im = right.imshow(flower, extent=extent, cmap="coolwarm", alpha=0.5, vmin=0, vmax=1)
+    flower = clf.predict_proba(patches)[:, clf.classes_ == "flower"]
+    left.imshow(image)
+    right.imshow(image.mean(axis=2), cmap="gray")
+    im = right.imshow(
+        flower.reshape(n_rows, n_columns),
+        # Each value is drawn at the middle of its patch.
+        extent=(4, 8 * n_columns + 4, 8 * n_rows + 4, 4),
+        cmap="coolwarm",
+        alpha=0.5,
+        vmin=0,
+        vmax=1,
+    )
     left.set_ylabel(name)
     for ax in (left, right):
         ax.axvline(319.5, color="white", linestyle="--", linewidth=1)
@@ -95,8 +114,9 @@ plt.show()
 # %%
 # What was learnt
 # ---------------
-# The network tells two photographs apart, not palaces and flowers. They differ in more than colour: the background of
-# the flower, for example, is out of focus. This is the same network on grey patches.
+# The network tells two photographs apart, not palaces and flowers. They differ
+# in more than colour: the background of the flower, for example, is out of
+# focus. This is the same network on grey patches.
 
 
 def to_grey(X):

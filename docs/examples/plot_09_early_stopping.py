@@ -2,15 +2,18 @@
 Early stopping and callbacks
 ============================
 
-When some training labels are wrong, a network learns them by heart in the end, and its predictions get worse. This
-example watches that on a validation set, and ends training in time: by ``early_stopping``, which goes by accuracy, and
-by a callback of one's own, which goes by the loss. Callbacks need scikit-learn 1.9 or later.
+When some training labels are wrong, a network learns them by heart in the end,
+and its predictions get worse. This example watches that on a validation set,
+and ends training in time: by ``early_stopping``, which goes by accuracy, and
+by a callback of one's own, which goes by the loss. Callbacks need scikit-learn
+1.9 or later.
 """
 
 # %%
 # Digits with wrong labels
 # ------------------------
-# 30 % of the training labels are replaced by random ones. The labels of the validation and test sets are right.
+# 30 % of the training labels are replaced by random digits. The labels of the
+# validation and test sets are right.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,51 +26,71 @@ from skcnn import ConvSigmoidClassifier
 from skcnn.inspection import LossCurveDisplay
 
 X, y = load_digits(return_X_y=True)
-X_train, X_rest, y_train, y_rest = train_test_split(X, y, train_size=900, stratify=y, random_state=0)
-X_val, X_test, y_val, y_test = train_test_split(X_rest, y_rest, train_size=400, stratify=y_rest, random_state=0)
+X_train, X_rest, y_train, y_rest = train_test_split(
+    X, y, train_size=900, stratify=y, random_state=0
+)
+X_val, X_test, y_val, y_test = train_test_split(
+    X_rest, y_rest, train_size=400, stratify=y_rest, random_state=0
+)
 
 rng = np.random.default_rng(0)
-labels = np.where(rng.uniform(size=900) < 0.3, rng.integers(10, size=900), y_train)
+replaced = rng.uniform(size=900) < 0.3
+labels = np.where(replaced, rng.integers(10, size=900), y_train)
+validation = {"X_val": X_val, "y_val": y_val}
 
 # %%
 # Train to the end, and watch
 # ---------------------------
-# A validation set that is passed to ``fit`` is scored after each epoch. By itself it changes nothing. A
-# :class:`~sklearn.callback.ScoringMonitor` scores each epoch on the training set, wrong labels included.
+# A validation set that is passed to ``fit`` is scored after each epoch. By
+# itself it changes nothing. A :class:`~sklearn.callback.ScoringMonitor` scores
+# each epoch on the training set, wrong labels included.
 
 monitor = ScoringMonitor(scoring="accuracy")
-clf = ConvSigmoidClassifier(rescale=1 / 16, max_iter=1000, tol=0.01, random_state=0)
-to_the_end = clone(clf).set_callbacks(monitor).fit(X_train, labels, X_val=X_val, y_val=y_val)
-training_scores = [row["accuracy"] for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+clf = ConvSigmoidClassifier(
+    rescale=1 / 16, max_iter=1000, tol=0.01, random_state=0
+)
+to_the_end = clone(clf).set_callbacks(monitor)
+to_the_end.fit(X_train, labels, **validation)
 
+logs = monitor.get_logs().data
+scores = [row["accuracy"] for row in logs if row["task_name"] == "epoch"]
+validation_scores = to_the_end.validation_scores_
 epochs = np.arange(1, to_the_end.n_iter_ + 1)
-fig, (top, bottom) = plt.subplots(2, 1, figsize=(6.4, 5.6), layout="constrained", sharex=True)
+
+fig, (top, bottom) = plt.subplots(
+    2, 1, figsize=(6.4, 5.6), layout="constrained", sharex=True
+)
 LossCurveDisplay.from_estimator(to_the_end, name="network", ax=top)
 top.set(xlabel="", ylim=(0, None))
-bottom.plot(epochs, training_scores, color="tab:blue", label="training, wrong labels included")
-bottom.plot(epochs, to_the_end.validation_scores_, "--", color="tab:blue", label="validation")
-bottom.axhline(np.mean(labels == y_train), color="gray", linestyle=":", label="training labels that are right")
+bottom.plot(epochs, scores, "C0", label="training, wrong labels included")
+bottom.plot(epochs, validation_scores, "C0--", label="validation")
+right = np.mean(labels == y_train)
+bottom.axhline(right, color="gray", label="training labels that are right")
 bottom.set(xlabel="Epoch", ylabel="Accuracy", ylim=(0, 1))
 bottom.legend()
 plt.show()
 
 # %%
-# The training accuracy rises above the share of labels that are right: wrong ones are being learnt. Meanwhile the
-# validation accuracy falls, and the validation loss rises.
+# The training accuracy rises above the share of labels that are right: wrong
+# ones are being learnt. Meanwhile the validation accuracy falls, and the
+# validation loss rises.
 #
 # Early stopping
 # --------------
-# With ``early_stopping=True`` the accuracy on the validation set decides: training ends once it has not improved for
-# some epochs, and the parameters of the best epoch are kept. Without a set of one's own, ``fit`` would hold out a part
-# of the training set, with its wrong labels.
+# With ``early_stopping=True`` the accuracy on the validation set decides:
+# training ends once it has not improved for some epochs, and the parameters of
+# the best epoch are kept. Without a set of one's own, ``fit`` would hold out a
+# part of the training set, with its wrong labels.
 
-early = clone(clf).set_params(early_stopping=True).fit(X_train, labels, X_val=X_val, y_val=y_val)
+early = clone(clf).set_params(early_stopping=True)
+early.fit(X_train, labels, **validation)
 
 # %%
 # A callback of one's own
 # -----------------------
-# A callback has four methods. The last one is called after each epoch, and once more for the whole fit. Training ends
-# when it returns true. This one goes by the validation loss.
+# A callback has four methods. The last one is called after each epoch, and
+# once more for the whole fit. Training ends when it returns true. This one
+# goes by the validation loss.
 
 
 class StopOnValidationLoss:
@@ -86,14 +109,17 @@ class StopOnValidationLoss:
         return len(losses) - 1 - np.argmin(losses) >= self.patience
 
 
-by_loss = clone(clf).set_callbacks(StopOnValidationLoss()).fit(X_train, labels, X_val=X_val, y_val=y_val)
+by_loss = clone(clf).set_callbacks(StopOnValidationLoss())
+by_loss.fit(X_train, labels, **validation)
 
 # %%
 # What helps?
 # -----------
-# Two ways to stop in time, and a larger L2 penalty, ``alpha``, which needs no validation set while it trains.
+# Two ways to stop in time, and a larger L2 penalty, ``alpha``, which needs no
+# validation set while it trains.
 
-penalised = clone(clf).set_params(alpha=0.01).fit(X_train, labels, X_val=X_val, y_val=y_val)
+penalised = clone(clf).set_params(alpha=0.01)
+penalised.fit(X_train, labels, **validation)
 
 results = {
     "to the end": to_the_end,
@@ -103,18 +129,28 @@ results = {
 }
 print("                    epochs  test accuracy")
 for name, fitted in results.items():
-    print(f"{name:18s} {fitted.n_iter_:7d} {fitted.score(X_test, y_test):14.3f}")
+    score = fitted.score(X_test, y_test)
+    print(f"{name:18s} {fitted.n_iter_:7d} {score:14.3f}")
 
 fig, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
-ax.plot(epochs, to_the_end.validation_loss_curve_, label="default penalty")
-ax.plot(np.arange(1, penalised.n_iter_ + 1), penalised.validation_loss_curve_, label="alpha=0.01")
-for name, fitted, marker in [("early_stopping ends", early, "o"), ("callback ends", by_loss, "s")]:
-    ax.plot(fitted.n_iter_, fitted.validation_loss_curve_[-1], marker, label=name)
+for name, fitted in [
+    ("default penalty", to_the_end),
+    ("alpha=0.01", penalised),
+]:
+    losses = fitted.validation_loss_curve_
+    ax.plot(np.arange(1, len(losses) + 1), losses, label=name)
+for name, fitted in [
+    ("early_stopping ends", early),
+    ("callback ends", by_loss),
+]:
+    losses = fitted.validation_loss_curve_
+    ax.plot(len(losses), losses[-1], "o", label=name)
 ax.set(xlabel="Epoch", ylabel="Validation loss", ylim=(0, None))
 ax.legend()
 plt.show()
 
 # %%
-# Stopping in time gives most of the accuracy back. So does the stronger penalty, with which the loss hardly rises.
-# ``early_stopping`` keeps the parameters of its best epoch; the callback only ends training, so its network is that of
-# the last epoch. :doc:`/guide/training` has means over ten seeds.
+# Stopping in time gives most of the accuracy back. So does the stronger
+# penalty, with which the loss hardly rises. ``early_stopping`` keeps the
+# parameters of its best epoch; the callback only ends training, so its network
+# is that of the last epoch. :doc:`/guide/training` has means over ten seeds.

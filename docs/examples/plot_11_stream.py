@@ -2,8 +2,9 @@
 Learn from a stream
 ===================
 
-Images come in chunks, are learnt by ``partial_fit``, and never seen again. Half-way through, the images suddenly are
-negatives. Each chunk is first predicted and then learnt, so the accuracy is always that on new images.
+Images come in chunks, are learnt by ``partial_fit``, and never seen again.
+Half-way through, the images suddenly are negatives. Each chunk is first
+predicted and then learnt, so the accuracy is always that on new images.
 """
 
 # %%
@@ -32,16 +33,18 @@ def stream(n_chunks, chunk_size=64):
         images += rng.normal(scale=0.2, size=images.shape)
         if i >= n_chunks // 2:
             images = 1 - images
-        yield images.reshape(chunk_size, 100), digits.target[drawn]
+        images = images.reshape(chunk_size, 100).astype(np.float32)
+        yield images, digits.target[drawn]
 
 
 # %%
 # Test, then learn
 # ----------------
-# The first call of ``partial_fit`` needs all classes. Each call learns 64 images, two batches of the network. Two other
-# classifiers of scikit-learn with ``partial_fit`` learn the same stream.
+# The first call of ``partial_fit`` needs all classes. Each call learns 64
+# images, two batches of the network. Two other classifiers of scikit-learn
+# with ``partial_fit`` learn the same stream.
 
-N_CHUNKS = 240
+N_CHUNKS = 200
 classifiers = {
     "two layers": ConvSigmoidClassifier((16, 32), random_state=0),
     "one layer": ConvSigmoidClassifier(random_state=0),
@@ -58,13 +61,18 @@ for X, y in stream(N_CHUNKS):
 # %%
 # Accuracy against images seen
 # ----------------------------
-# Each point is a mean over ten chunks. The table has the last twenty chunks of each half.
+# Each point is a mean over ten chunks. The table has the last twenty chunks of
+# each half.
 
 fig, ax = plt.subplots(figsize=(6.4, 4), layout="constrained")
 change = 64 * N_CHUNKS // 2
 print("                first half  second half")
 for name, accuracy in accuracies.items():
-    ax.plot(64 * np.arange(10, N_CHUNKS), np.convolve(accuracy, np.full(10, 0.1), mode="valid"), label=name)
+    ax.plot(
+        64 * np.arange(10, N_CHUNKS),
+        np.convolve(accuracy, np.full(10, 0.1), mode="valid"),
+        label=name,
+    )
     before, after = accuracy[: N_CHUNKS // 2 - 1][-20:], accuracy[-20:]
     print(f"{name:14s} {np.mean(before):11.3f} {np.mean(after):12.3f}")
 ax.axvline(change, color="gray", linestyle="--", linewidth=1)
@@ -74,6 +82,7 @@ ax.legend(loc="upper left", fontsize="small")
 plt.show()
 
 # %%
-# No classifier knows what to do with negatives at first. The networks learn them from the stream, without being told of
-# the change. A stream is one pass over the data: where images can be kept, ``fit`` learns more from them.
+# No classifier knows what to do with negatives at first. The networks learn
+# them from the stream, without being told of the change. A stream is one pass
+# over the data: where images can be kept, ``fit`` learns more from them.
 # :doc:`/guide/training` has more on ``partial_fit``.

@@ -2,9 +2,10 @@
 Features for an SVM
 ===================
 
-The hidden activations of a network are features for other classifiers: ``transform`` returns them. Here a network
-learns the digits 0 to 4, and an :class:`~sklearn.svm.SVC` on its features learns the digits 5 to 9, which the network
-has never seen, from a few images of each.
+The hidden activations of a network are features for other classifiers:
+``transform`` returns them. Here a network learns the digits 0 to 4, and an
+:class:`~sklearn.svm.SVC` on its features learns the digits 5 to 9, which the
+network has never seen, from a few images of each.
 """
 
 # %%
@@ -24,11 +25,18 @@ X, y = load_mnist_sample(return_X_y=True)
 known = y < 5
 X_new, y_new = X[~known], y[~known]
 
-network = ConvSigmoidClassifier((16, 32), random_shift=2, learning_rate="cosine", max_iter=30, random_state=0)
+network = ConvSigmoidClassifier(
+    (16, 32),
+    random_shift=2,
+    learning_rate="cosine",
+    max_iter=30,
+    random_state=0,
+)
 network.fit(X[known], y[known])
 
 # %%
-# The features are what the last convolution hands to the output layer, in the order (filter, row, column):
+# The features are what the last convolution hands to the output layer, in the
+# order (filter, row, column):
 
 features = network.transform(X_new)
 print(features.shape, features.dtype)
@@ -36,36 +44,51 @@ print(features.shape, features.dtype)
 # %%
 # Learn new digits from few images
 # --------------------------------
-# An SVM with the same parameters on pixels and on features, from one to forty images of each new digit, tested on two
-# hundred others. Each point is a mean over ten draws, with its standard deviation.
+# An SVM with the same parameters on pixels and on features, from one to forty
+# images of each new digit, tested on two hundred others. Each point is a mean
+# over ten draws, with its standard deviation.
 
 N_IMAGES = [1, 2, 5, 10, 20, 40]
 inputs = {"pixels": X_new / 255, "features of the network": features}
 scores = {name: [] for name in inputs}
 for n_images in N_IMAGES:
-    splitter = StratifiedShuffleSplit(10, train_size=5 * n_images, test_size=200, random_state=0)
+    splitter = StratifiedShuffleSplit(
+        10, train_size=5 * n_images, test_size=200, random_state=0
+    )
     splits = list(splitter.split(X_new, y_new))
     for name, values in inputs.items():
         svc = SVC(C=10)
-        scores[name].append([svc.fit(values[a], y_new[a]).score(values[b], y_new[b]) for a, b in splits])
+        accuracies = [
+            svc.fit(values[train], y_new[train]).score(
+                values[test], y_new[test]
+            )
+            for train, test in splits
+        ]
+        scores[name].append(accuracies)
 
 fig, ax = plt.subplots(figsize=(6.4, 4), layout="constrained")
 for name, marker in zip(inputs, "so", strict=True):
-    ax.errorbar(
-        N_IMAGES, np.mean(scores[name], axis=1), np.std(scores[name], axis=1), marker=marker, capsize=3, label=name
-    )
-ax.set(xscale="log", xlabel="training images of each digit", ylabel="test accuracy", title="SVC on the digits 5 to 9")
+    mean, std = np.mean(scores[name], axis=1), np.std(scores[name], axis=1)
+    ax.errorbar(N_IMAGES, mean, std, marker=marker, capsize=3, label=name)
+ax.set(
+    xscale="log",
+    xlabel="training images of each digit",
+    ylabel="test accuracy",
+    title="SVC on the digits 5 to 9",
+)
 ax.set_xticks(N_IMAGES, N_IMAGES)
 ax.minorticks_off()
 ax.legend(loc="lower right")
 plt.show()
 
 # %%
-# The features help most where images are few. What the network has learnt of five digits serves for five others.
+# The features help most where images are few. What the network has learnt of
+# five digits serves for five others.
 #
 # Two dimensions
 # --------------
-# The first two principal components of pixels and of features, coloured by digit.
+# The first two principal components of pixels and of features, coloured by
+# digit.
 
 fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.6), layout="constrained")
 for ax, (name, values) in zip(axes, inputs.items(), strict=True):
