@@ -126,8 +126,8 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, OnnxMethods, CallbackSup
         Source of the initial weights, the held-out samples, their order, shifts and flips. An int makes results
         repeat bit for bit.
     tol : float, default=1e-3
-        Training stops when, for more than `n_iter_no_change` epochs in a row, the loss has not improved on its best by
-        more than `tol`, or with `early_stopping` the validation score by at least `tol`.
+        Training stops when, for more than `n_iter_no_change` epochs in a row, the loss, or with `early_stopping` the
+        validation score, has not improved on its best by at least `tol`.
     n_iter_no_change : int, inf or "auto", default="auto"
         See `tol`. "auto" is 10, or 10 * sqrt(200 / n), rounded up, where an epoch has n < 200 steps. With infinity
         training always runs for `max_iter` epochs.

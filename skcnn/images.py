@@ -59,9 +59,9 @@ def read_images(estimator, X, y="no_validation", *, reset, image_shape=None):
 
 
 def _is_checked(estimator, X):
-    """Whether `validate_data` would return X as it is, in a tenth of its time, most of that of a one-row prediction.
+    """Whether `validate_data` would return X as it is; it decides itself if the sum is not finite, as of large numbers.
 
-    If the sum is not finite, which large numbers may cause, `validate_data` decides.
+    This takes a tenth of its time, which would be most of that of a one-row prediction.
     """
     if not (
         type(X) is np.ndarray

@@ -43,7 +43,7 @@ class Parameter:
     rate : float, default=1.0
         Factor of Adam's learning rate.
     input_scale : float, default=1.0
-        Divides initial values and, with Adam, steps; with Adam, the penalty is on the product with it.
+        Divides initial values and Adam's steps; with Adam, the penalty is on the product with it.
 
     Attributes
     ----------

@@ -255,7 +255,7 @@ def count_until_signals(n_multiply_adds):
 
 
 def own(values, dtype):
-    """A copy of a vector that cannot be resized through a view: its memory belongs to a Memory that is private."""
+    """A copy of a vector that no view can resize, as its memory belongs to a private Memory object."""
     dtype = np.dtype(dtype)
     vector = np.frombuffer(Memory(len(values) * dtype.itemsize), dtype)
     vector[:] = values

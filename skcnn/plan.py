@@ -59,7 +59,7 @@ class Plan:
     def learning_rate(self, t, n_reductions):
         """Learning rate of an epoch that starts after `t` samples and `n_reductions` of an adaptive rate.
 
-        With "cosine", the initial rate, of which the steps have fractions.
+        With "cosine", this is the initial rate.
         """
         if self.schedule == "invscaling":
             return self.solver["learning_rate"] * (t + 1.0) ** -self.power_t

@@ -9,7 +9,7 @@ from skcnn.network import count_until_signals, own, split_runs
 # standard deviation of this many normal values has a relative error of 0.5 %.
 _MOST_ROWS = 16384
 
-# The same after an interrupt, when the user waits.
+# Largest number of rows to measure on after an interrupt, when the user waits.
 _FEW_ROWS = 1024
 
 # Groups of rows measured together, by at most as many threads. It is fixed, as it determines how sums are rounded.

@@ -1,10 +1,10 @@
-"""Shared by all tests: small images, and fits that are quick."""
+"""Fixtures of all tests: small images and quick fits."""
 
 import os
 
-# Lets scikit-learn's check of array API input run instead of being skipped; read when SciPy is first imported.
+# Enables scikit-learn's check of array API input; SciPy reads it at its first import.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
-# Figures need no screen.
+# Figures need no display.
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import numpy as np
@@ -17,7 +17,7 @@ from tests.helpers.marks import few_steps
 
 @pytest.fixture(scope="session")
 def digits():
-    """300 digits, pixels between 0 and 1, read-only as nothing should write to its input."""
+    """300 digits with pixels between 0 and 1, read-only because nothing should write to its input."""
     X, y = load_digits(return_X_y=True)
     X = X[:300] / 16
     X.flags.writeable = False
@@ -26,10 +26,10 @@ def digits():
 
 @pytest.fixture
 def quick():
-    """Makes classifiers that train for a few epochs, `max_iter` of them, and then count as converged.
+    """Makes classifiers that train for `max_iter` epochs, a few by default, and then count as converged.
 
-    A `tol` that no epoch can beat makes every epoch after the first one without improvement; patience runs out with
-    the last of them. With fewer than three epochs there is a ConvergenceWarning.
+    No epoch can improve by `tol`, so patience runs out with the last epoch. With fewer than three epochs there is a
+    ConvergenceWarning.
     """
 
     def make(max_iter=5, **parameters):
@@ -52,7 +52,7 @@ def rng():
 
 
 def pytest_collection_modifyitems(items):
-    """Fits of a few steps, of which `quick` makes classifiers, say that they learnt nothing where they did not."""
+    """Ignore the warning that little was learnt in tests with `quick`, whose fits take few steps."""
     for item in items:
         if "quick" in getattr(item, "fixturenames", ()):
             item.add_marker(few_steps)

@@ -53,7 +53,7 @@ def to_html(estimator, path, *, images=None, labels=None):
     NotFittedError
         If there has been no `fit`.
     TypeError
-        If `estimator` is something else.
+        If `estimator` is of another kind.
     ValueError
         If `images` do not match the network or are too many, or `labels` do not match `images`.
     OSError

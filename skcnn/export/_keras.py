@@ -109,7 +109,7 @@ def to_keras(estimator):
     exported = keras.Sequential(layers)
     exported.set_weights(arrays)
     for layer in exported.layers:
-        if layer.weights:  # zeros spare JAX seconds of random numbers; but clones need them
+        if layer.weights:  # JAX takes seconds to draw weights, hence zeros; clones draw them
             layer.kernel_initializer = keras.initializers.GlorotUniform()
     return exported
 

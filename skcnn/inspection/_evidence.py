@@ -30,10 +30,10 @@ def class_evidence(estimator, X, *, target=None):
     Returns
     -------
     evidence : Bunch
-        `evidence`, an ndarray of shape (n_samples, map_height, map_width), has the positions of the last convolution's
-        pooled maps. With `global_pool="average"`, each position has its share of the average; with "max", only the
-        maximum of each map counts, the first one if there are several. `offset`, of shape (n_samples,), is the rest of
-        the logit: the intercept, less the mean with `standardize`. `target`, of shape (n_samples,), has the classes.
+        `evidence`, an ndarray of shape (n_samples, map_height, map_width), has the contribution of each position of the
+        last convolution's pooled maps. With `global_pool="average"`, it is the position's share of the average; with
+        "max", only the maximum of each map counts, the first of several. `offset`, of shape (n_samples,), is the rest
+        of the logit: the intercept, standardised with `standardize`. `target`, of shape (n_samples,), has the classes.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What "auto" comes to, and where it is said."""
+"""The meaning of "auto", and the attributes that show it."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_bytes_are_scaled(digits, call, dtype, rescale):
 
 
 def test_a_stream_keeps_the_scale_of_its_first_chunk(digits):
-    """In whatever type the others come: they are the same pixels."""
+    """Later chunks may be of another type but have the same pixels."""
     X, y = digits[0] * 16, digits[1]
     mixed, bytes_alone = (ConvSigmoidClassifier(2, random_state=0) for _ in range(2))
     for clf, dtype in ((mixed, "float64"), (bytes_alone, "uint8")):

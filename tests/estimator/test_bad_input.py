@@ -1,4 +1,4 @@
-"""Bad input: the error names the parameter, what came and what is taken."""
+"""Bad input: the error names the parameter, its value and what is accepted."""
 
 import re
 
@@ -257,7 +257,7 @@ def test_numbers_beyond_float32(quick, digits, name, value):
 @pytest.mark.parametrize("name", ["epsilon", "rescale"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 def test_numbers_that_the_kernels_take_for_0(quick, digits, name, dtype):
-    """Below the smallest normal number; that one itself is taken."""
+    """Subnormal numbers are refused; the smallest normal number is accepted."""
     X, y = (digits[0] * 16).astype(dtype), digits[1]
     tiny = float(np.finfo(np.float64 if dtype is np.float64 else np.float32).tiny)
     quick(**{name: tiny}, alpha=0.0).fit(X, y)
@@ -267,7 +267,7 @@ def test_numbers_that_the_kernels_take_for_0(quick, digits, name, dtype):
 
 
 def test_statistics_that_are_not_finite(quick, digits):
-    """After the last step, when they are recomputed: every logit would be 0 in silence."""
+    """Statistics may overflow when they are recomputed after the last step; all logits would silently be 0."""
     X, y = digits[0].astype(np.float32), digits[1]
     clf = quick(standardize=True, learning_rate_init=1e22, max_iter=1, batch_size=300)
     with pytest.raises(ValueError, match=r"Training diverged: .*Lower learning_rate_init=1e\+22"):
@@ -278,14 +278,14 @@ def test_statistics_that_are_not_finite(quick, digits):
 @pytest.mark.parametrize("activation", ["sigmoid", "relu"])
 def test_prediction_beyond_float32(quick, digits, pool_size, activation):
     X, y = digits
-    # A rate so low that filters keep weights of both signs: infinity less infinity is no number.
+    # At a rate this low, filters keep weights of both signs, and infinity minus infinity is NaN.
     clf = quick(pool_size=pool_size, activation=activation, learning_rate_init=1e-4).fit(X.astype(np.float32), y)
     with pytest.raises(ValueError, match="X holds values too large for float32, in which this model computes"):
         clf.predict(X * 1e300)
 
 
 def test_standardized_batches_of_one(quick, digits):
-    """Two samples are the least that has a deviation."""
+    """A deviation needs at least two samples."""
     X, y = digits
     with pytest.raises(ValueError, match="standardize=True needs batches of two samples or more"):
         quick(standardize=True, batch_size=1).fit(X, y)

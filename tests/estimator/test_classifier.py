@@ -37,7 +37,7 @@ def test_attributes(fitted):
 
 
 def test_attributes_are_views_of_one_vector(fitted, digits):
-    """Writing to a view changes what is predicted."""
+    """Writing to a view changes predictions."""
     X, _ = digits
     fitted.intercepts_[1][3] += 1000
     assert_array_equal(fitted.predict(X), 3)
@@ -114,7 +114,7 @@ def test_probabilities_where_every_sigmoid_vanishes(fitted, digits):
 
 @pytest.mark.parametrize("intercept", [-300, -3e4, -1e9, -3e37], ids="logits around {:g}".format)
 def test_probabilities_of_very_negative_logits_in_single_precision(quick, digits, intercept):
-    """Rows sum to 1 where a sum of all sigmoids would round away all but their common factor."""
+    """Rows sum to 1 although rounding would leave only the common factor of the sigmoids in their sum."""
     X, y = digits[0].astype(np.float32), digits[1]
     clf = quick().fit(X, y)
     clf.intercepts_[1][:] = intercept
@@ -124,11 +124,11 @@ def test_probabilities_of_very_negative_logits_in_single_precision(quick, digits
     scores = clf.decision_function(X).astype(float)
     expected = np.exp(scores - scores.max(axis=1, keepdims=True))
     assert_allclose(p, expected / expected.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-30)
-    assert 0 <= roc_auc_score(y, p, multi_class="ovr") <= 1  # it refuses rows that do not sum to 1
+    assert 0 <= roc_auc_score(y, p, multi_class="ovr") <= 1  # raises if rows do not sum to 1
 
 
 def test_source_and_place():
-    """Its source is found, and a file of it names the module that it is in."""
+    """`inspect` finds the class's source, in the file of its module."""
     assert inspect.getsource(ConvSigmoidClassifier).startswith("class ConvSigmoidClassifier(")
     assert ConvSigmoidClassifier.__module__ == "skcnn.classifier"
 
@@ -198,7 +198,7 @@ def test_layout_of_X_does_not_matter(quick, digits):
 @pytest.mark.parametrize("n_samples", [2, 15, 16, 17, 33])
 @pytest.mark.parametrize("batch_size", [1, 7, 16, 20, 200])
 def test_any_batch_size(quick, digits, n_samples, batch_size):
-    """A step for each batch of an epoch, the last of which may be smaller."""
+    """An epoch has one step for each batch, the last of which may be smaller."""
     X, y = digits[0][:n_samples], digits[1][:n_samples]
     cut = pytest.warns(UserWarning, match="batch_size=") if batch_size > n_samples else nullcontext()
     with cut:
@@ -236,18 +236,18 @@ def test_same_random_state_same_bits(quick, digits):
 
 @pytest.mark.parametrize("kernel_size", [3, 4, [(3, 6)]], ids="kernel_size={}".format)
 def test_prediction_does_not_depend_on_the_other_rows(quick, digits, kernel_size):
-    """Whether the convolution has an even number of columns, or an odd one."""
+    """The convolution has an even or an odd number of columns."""
     X, y = digits
     fitted = quick(kernel_size=kernel_size).fit(X, y)
     together = fitted.decision_function(X)
     assert_array_equal(fitted.decision_function(X[7:50][::-1]), together[7:50][::-1])
-    # A few rows by themselves go another way through the kernels.
+    # A few rows by themselves are computed by other code in the kernels.
     alone = np.concatenate([fitted.decision_function(row[np.newaxis]) for row in X[:40]])
     assert_allclose(alone, together[:40], rtol=1e-10, atol=1e-12)
 
 
 def test_shuffle_off_takes_rows_in_order(quick, digits):
-    """One epoch over 100 rows is one over the first 50 and, from there, one over the last 50."""
+    """One epoch over 100 rows equals one over the first 50 followed by one over the last 50."""
     X, y = digits[0][:100], np.arange(100) % 2
     epoch = {"shuffle": False, "batch_size": 25, "max_iter": 1}
     whole = fit_unconverged(quick(**epoch), X, y)
@@ -266,7 +266,7 @@ def test_standardisation_ends_with_the_training_sets_statistics(quick, digits, r
 
 
 def test_prediction_while_another_thread_fits(quick, digits):
-    """It is by the old model, to the last."""
+    """Predictions use the old model until the fit is complete."""
     X, y = digits
     clf = quick().fit(X, y)
     with pytest.raises(ValueError, match="X has 49 features, but ConvSigmoidClassifier is expecting 64"):
@@ -332,7 +332,7 @@ def test_batches_of_zero_weight_are_passed_over(quick, digits):
     assert whole.loss_curve_ == part.loss_curve_
 
 
-# ---- the defaults serve ----
+# ---- the defaults are good enough ----
 
 
 def test_default_on_digits():

@@ -1,4 +1,4 @@
-"""X as images of three or four axes: taken as they are, wherever rows are."""
+"""X as images of three or four axes, accepted wherever rows are."""
 
 import re
 
@@ -57,7 +57,7 @@ def test_a_read_only_memory_map_of_images(quick, digits, tmp_path):
 
 
 def test_chunks_and_cross_validation(quick, digits):
-    """As of rows that image_shape says the shape of."""
+    """The same results as with rows and `image_shape`."""
     X, y = digits
     images = X.reshape(300, 8, 4, 2)
     clf, rows = quick(), quick(image_shape=(8, 4, 2))
@@ -92,7 +92,7 @@ def test_images_that_contradict_image_shape(quick, digits):
     assert quick(image_shape=(8, 8)).fit(X.reshape(300, 8, 8), y).image_shape_ == (8, 8, 1)
 
 
-# ---- what looks like images, and is none ----
+# ---- input that resembles images ----
 
 
 def as_objects(images):
@@ -140,7 +140,7 @@ def test_channels_first(quick, shape, better):
     with pytest.warns(UserWarning, match=re.escape(better)):
         clf = quick().fit(X, y)
     assert clf.image_shape_ == (*shape, 1)[:3]
-    quick(image_shape=clf.image_shape_).fit(X, y)  # said to be so: no warning
+    quick(image_shape=clf.image_shape_).fit(X, y)  # no warning with an explicit shape
     moved = np.moveaxis(X, 1, -1)
     assert quick().fit(moved if len(shape) == 3 else moved[:, np.newaxis], y).image_shape_[2] == shape[0]
 
@@ -149,7 +149,7 @@ def test_a_stream_is_warned_once(quick):
     X, y = np.random.default_rng(0).random((20, 3, 8, 8)), np.arange(20) % 2
     with pytest.warns(UserWarning, match="If channels come first"):
         clf = quick().partial_fit(X, y, classes=[0, 1])
-    clf.partial_fit(X, y)  # an error, if it warned
+    clf.partial_fit(X, y)  # a warning would be an error
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (1, 40), (8, 8, 3), (1, 40, 12), (3, 3, 3), (4, 30), (1, 8, 1)], ids=str)

@@ -1,4 +1,4 @@
-"""X goes in as it is: no copy where none is needed, and the same result whatever its layout and where it lies."""
+"""X is not copied without need, and its memory layout and location do not change results."""
 
 import tracemalloc
 
@@ -13,20 +13,20 @@ from tests.helpers.marks import few_steps
 
 pytestmark = few_steps
 
-# A megabyte is thousands of rows' targets, weights and labels, which are new arrays; X is twenty.
+# New arrays, the targets, weights and labels of all rows, take about a megabyte; X takes twenty.
 N_SAMPLES, SIDE = 20_000, 32
 
 
 @pytest.fixture(scope="module")
 def large():
-    """20 MB of bytes."""
+    """20 MB of uint8 pixels."""
     rng = np.random.default_rng(0)
     X = np.frombuffer(rng.bytes(N_SAMPLES * SIDE**2), dtype=np.uint8).reshape(N_SAMPLES, -1)
     return X, np.arange(N_SAMPLES) % 2
 
 
 def small_network(**parameters):
-    """It takes no time."""
+    """A network whose training takes next to no time."""
     return ConvSigmoidClassifier(
         n_filters=1,
         kernel_size=2,
@@ -41,7 +41,7 @@ def small_network(**parameters):
 
 
 def traced_peak(function, *args):
-    """What it returned, and the most memory that NumPy and Python held on the way."""
+    """The function's result, and the peak memory of NumPy and Python during the call."""
     tracemalloc.start()
     try:
         result = function(*args)
@@ -53,7 +53,7 @@ def traced_peak(function, *args):
 WAYS = {
     "plain": {},
     "standardize": {"standardize": True},
-    # What is held out, and what is learnt, are rows of X by their numbers.
+    # Both parts of the split are row numbers of X.
     "early stopping": {"early_stopping": True, "validation_fraction": 0.5},
 }
 
@@ -61,7 +61,7 @@ WAYS = {
 @pytest.mark.parametrize("parameters", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
 def test_no_copy(large, dtype, parameters):
-    """Float X has fewer rows, that it may be as large."""
+    """Float X has fewer rows, so that it has the same size."""
     X, y = large
     n_samples = N_SAMPLES // np.dtype(dtype).itemsize
     X, y = X[:n_samples].astype(dtype), y[:n_samples]
@@ -79,7 +79,7 @@ def refuse(predict, X):
 
 
 def test_what_is_refused_is_not_copied(large):
-    """Least of all to Python's objects, as a look for images among these would."""
+    """The check for sequences of images must not convert X to Python objects."""
     X, y = large
     X = X[:10_000].astype(np.float32)
     clf = fit_unconverged(small_network(), X, y[:10_000])
@@ -89,7 +89,7 @@ def test_what_is_refused_is_not_copied(large):
 
 
 def test_a_copy_would_be_seen(large):
-    """Numbers of another type are copied; so the test above can fail."""
+    """Other dtypes are copied, which shows that the test above can fail."""
     X, y = large
     X, y = X[:2000].astype(np.int16), y[:2000]
     _, peak = traced_peak(fit_unconverged, small_network(), X, y)
@@ -98,7 +98,7 @@ def test_a_copy_would_be_seen(large):
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
 def test_memory_mapped(large, dtype, tmp_path):
-    """Read-only, and as large as it may be: no copy of it either, and the same bits."""
+    """A read-only memory map is not copied and gives the same bits."""
     n_samples = N_SAMPLES // np.dtype(dtype).itemsize
     X, y = large[0][:n_samples].astype(dtype), large[1][:n_samples]
     X.tofile(tmp_path / "X")
@@ -138,7 +138,7 @@ def test_layout(quick, digits, rearrange, dtype):
 
 @pytest.mark.parametrize("kind", ["f4", "f8", "u2", "i4"])
 def test_byte_order(quick, digits, kind):
-    """Of another machine's files: it changes nothing, the dtype that is computed in included."""
+    """Another byte order, as in files of other machines, changes neither results nor the dtype of training."""
     X, y = digits[0] * 16, digits[1]
     expected, clf = (quick(rescale=1 / 16).fit(X.astype(order + kind), y) for order in "<>")
     assert clf._parameters.dtype == expected._parameters.dtype

@@ -1,4 +1,4 @@
-"""In scikit-learn's company: pipelines, searches, ensembles, frames, metadata routing."""
+"""Integration with scikit-learn: pipelines, searches, ensembles, data frames, metadata routing."""
 
 import numpy as np
 import pandas as pd
@@ -74,7 +74,7 @@ def test_weights_in_a_series(quick, digits):
 
 
 def test_metadata_routing(quick, digits):
-    """A pipeline's step gets the weights that it asks for."""
+    """A step of a pipeline gets the weights that it requests."""
     X, y = digits
     weights = np.r_[np.ones(150), np.zeros(150)]
     with config_context(enable_metadata_routing=True):

@@ -1,4 +1,4 @@
-"""Several labels a sample, and the weights of classes."""
+"""Multilabel targets and class weights."""
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from tests.helpers import reference
 
 @pytest.fixture
 def labelled(digits):
-    """Digits with three labels each: even, above 4, a multiple of 3."""
+    """Digits with three labels: even, above 4, multiple of 3."""
     X, y = digits
     return X, np.column_stack([y % 2 == 0, y > 4, y % 3 == 0]).astype(int)
 
@@ -130,7 +130,7 @@ def test_chunks_of_few_samples_and_many_classes_do_not_warn(quick, digits):
     assert clf.partial_fit(X[10:20], np.arange(10)).t_ == 20
 
 
-# ---- weights of classes ----
+# ---- class weights ----
 
 
 @pytest.mark.parametrize("class_weight", [{0: 2.0, 3: 0.5}, {7: 0}, "balanced"])
@@ -154,7 +154,7 @@ def test_class_weights_of_strings_that_look_like_numbers(quick, digits):
 
 
 def test_balanced_weighs_samples_not_rows(quick, digits):
-    """A class without weight is left out; a sample of weight 2 counts twice."""
+    """A class of zero weight is ignored; a sample of weight 2 counts twice."""
     X, y = digits
     weights = np.where(y == 3, 0.0, 1.0 + (np.arange(300) % 2))
     totals = np.bincount(y, weights)
@@ -174,7 +174,7 @@ def test_class_weights_of_strings_and_in_chunks(quick, digits):
 
 
 def test_balanced_finds_the_rare_class(digits):
-    """One in ten: without weights, a short fit finds no reason to ever predict it."""
+    """One sample in ten is of the class, which a short fit without class weights never predicts."""
     X, y = digits[0], digits[1] == 8
     recalls = []
     for class_weight in (None, "balanced"):
@@ -221,13 +221,13 @@ def test_class_weights_of_several_labels(quick, labelled):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("total", [1e-30, 0.3, 1.0])
 def test_weights_that_sum_to_little(quick, digits, dtype, total):
-    """As those of AdaBoost, to 1: the penalty is as strong as without any, where it was hundreds of times so."""
+    """Weights that sum to 1, as AdaBoost's do, leave the strength of the penalty as it is without weights."""
     X, y = digits[0].astype(dtype), digits[1]
     expected = quick(alpha=0.1).fit(X, y)
     clf = quick(alpha=0.1).fit(X, y, sample_weight=np.full(300, total / 300))
     tolerance = 1e-3 if dtype == "float32" else 1e-9
     assert_allclose(clf.coefs_[0], expected.coefs_[0], rtol=tolerance, atol=tolerance)
-    # Those of weight 0 do not count.
+    # Samples of weight 0 do not count.
     weights = np.arange(300) % 2 * (total / 150)
     part, whole = quick(alpha=0.1, shuffle=False), quick(alpha=0.1, shuffle=False)
     part.set_params(batch_size=150).fit(X[1::2], y[1::2])
@@ -236,7 +236,7 @@ def test_weights_that_sum_to_little(quick, digits, dtype, total):
 
 
 def test_a_single_sample_that_counts(quick, digits):
-    """A weight of 1, as one copy."""
+    """Its weight of 1 stands for one copy."""
     X, y = digits[0][:20], digits[1][:20]
     options = {"alpha": 0.1, "shuffle": False, "batch_size": 20}
     one, copy = (

@@ -1,17 +1,17 @@
-"""What scikit-learn's own tests pin for MLPClassifier, as it holds here, one by one and in their order.
+"""scikit-learn's own tests of MLPClassifier as they hold here, one by one and in their order.
 
 A convolution whose filters cover the whole row is a dense layer: with `kernel_size=[(1, n_features)]` on signals,
-`n_filters` is what `hidden_layer_sizes` is there, and the activation "logistic".
+`n_filters` corresponds to `hidden_layer_sizes`, with the activation "logistic".
 
-Left out, with the reason:
+Omitted tests, with reasons:
 
 - lbfgs (classification, its maxfun, its gradient): there is no such solver; the gradients' tests are in kernels/.
-- Regression, with several outputs too, and the equivalence with a Poisson model: this is a classifier.
-- Sparse X: images are dense, and a ValueError says so (test_input.py).
-- One class only: a ValueError (test_bad_input.py), which a validation set of one's own does not change either.
-- Two-dimensional `coefs_[0]`: filters have the shape of filters.
-- Private attributes (`_optimizer`, `_no_improvement_count`): public ones say as much, `learning_rate_` and the curves.
-- Scores that are NaN where training diverges: it is an error here, that names `learning_rate_init`.
+- Regression, also with several outputs, and the equivalence with a Poisson model: this is a classifier.
+- Sparse X: images are dense, and sparse X is a ValueError (test_input.py).
+- A single class: a ValueError (test_bad_input.py), also with a validation set.
+- Two-dimensional `coefs_[0]`: filters have their own shape.
+- Private attributes (`_optimizer`, `_no_improvement_count`): `learning_rate_` and the curves show the same.
+- NaN scores if training diverges: here this is an error that names `learning_rate_init`.
 """
 
 import joblib
@@ -42,7 +42,7 @@ both = pytest.mark.parametrize(("X", "y"), [BINARY, MULTI], ids=["binary", "mult
 
 
 def dense(n_features, **parameters):
-    """A network whose filters see all of a row."""
+    """A network whose filters cover the whole row."""
     return ConvSigmoidClassifier(
         **{"kernel_size": [(1, n_features)], "image_shape": (1, n_features), "random_state": 1} | parameters
     )
@@ -56,7 +56,7 @@ def test_larger_alpha_makes_smaller_weights():
 
 
 def test_one_step_as_worked_out_by_hand():
-    """The example in scikit-learn's test, to its last step: three inputs, two hidden units, one output."""
+    """The complete example of scikit-learn's test: three inputs, two hidden units, one output."""
     X = np.array([[0.6, 0.8, 0.7]])
     clf = dense(3, n_filters=2, solver="sgd", learning_rate_init=0.1, alpha=0.1, momentum=0.0)
     clf.partial_fit(X, [0], classes=[0, 1])
@@ -78,7 +78,7 @@ def test_one_step_as_worked_out_by_hand():
     assert_allclose(clf.coefs_[1].ravel(), expected["weights"], rtol=1e-12)
     assert_allclose(clf.intercepts_[0], 0.1 - 0.1 * d_hidden, rtol=1e-12)
     assert_allclose(clf.intercepts_[1], 1.0 - 0.1 * error, rtol=1e-12)
-    # The figures in that test, to the digits it gives; its filters' gradients are rounded by hand.
+    # The figures of that test, to its precision; it rounds the gradients of the hidden layer.
     assert_allclose(error, 0.7654329236196236, atol=1e-4)
     assert_allclose(clf.coefs_[1].ravel(), [0.04706, 0.154089], atol=1e-3)
     assert_allclose(clf.intercepts_[1], 0.9235, atol=1e-4)
@@ -100,7 +100,7 @@ def test_learning_rate_over_a_warm_start(learning_rate):
 
 @few_steps
 def test_a_learning_rate_that_vanishes():
-    """No overflow, and no step after the first epoch. (Momentum would go on.)"""
+    """There is no overflow, and no step after the first epoch (momentum would continue)."""
     parameters = {"solver": "sgd", "learning_rate": "invscaling", "power_t": 1000.0, "momentum": 0.0}
     one, three = (fit_unconverged(dense(2, **parameters, max_iter=n), *TINY) for n in (1, 3))
     assert three.learning_rate_ == 0.0
@@ -155,8 +155,8 @@ def test_partial_fit_with_one_class():
 
 @few_steps
 def test_values_near_the_largest():
-    """MLPRegressor's parameters become infinite, an error; sigmoids of anything are between 0 and 1."""
-    X = np.finfo(float).max / 100 * np.random.RandomState(0).uniform(size=(10, 2))  # sums over a batch have room
+    """MLPRegressor's parameters become infinite, which is an error; sigmoids stay between 0 and 1."""
+    X = np.finfo(float).max / 100 * np.random.RandomState(0).uniform(size=(10, 2))  # leaves room for sums over a batch
     p = dense(2).fit(X, np.arange(10) % 2).predict_proba(X)
     assert ((p >= 0) & (p <= 1)).all()
     assert_allclose(p.sum(axis=1), 1, rtol=1e-12)
@@ -254,7 +254,7 @@ def test_warm_start_runs_all_of_max_iter():
 
 @pytest.mark.parametrize("n_iter_no_change", [2, 5, 10, 50, 100])
 def test_n_iter_no_change(n_iter_no_change):
-    """It stops after one epoch more than that many without an improvement on the best by `tol`."""
+    """Training stops after `n_iter_no_change` + 1 epochs without an improvement on the best one by `tol`."""
     X, y = BINARY[0][:100], BINARY[1][:100]
     clf = dense(64, tol=0.01, max_iter=3000, solver="sgd", n_iter_no_change=n_iter_no_change).fit(X, y)
     assert clf.n_iter_ < 3000
@@ -277,7 +277,7 @@ def test_early_stopping_needs_two_samples_of_each_class():
 
 
 def test_early_stopping_with_strings():
-    """The same scores as with numbers."""
+    """Scores are the same as with numeric labels."""
     X, y = make_classification(n_samples=200, n_features=10, n_classes=3, n_informative=5, random_state=42)
     labels = np.array(["class_a", "class_b", "class_c"], dtype=object)[y]
     clf = dense(10, early_stopping=True).fit(X, labels)
@@ -298,7 +298,7 @@ def test_float32_and_float64_predict_the_same():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_parameters_have_the_dtype_of_x(dtype):
-    """And are the same to the digits that it has."""
+    """Parameters of both dtypes agree to single precision."""
     X, y = BINARY
     clf = dense(64, n_filters=5, tol=0.5).fit(X.astype(dtype), y)
     expected = dense(64, n_filters=5, tol=0.5).fit(X, y)
@@ -312,7 +312,7 @@ def test_partial_fit_of_a_model_from_a_file(tmp_path):
     joblib.dump(fit_unconverged(dense(64, max_iter=2), X, y), tmp_path / "model")
     clf = joblib.load(tmp_path / "model")
     for _ in range(50):
-        clf.partial_fit(X, 1 - y)  # everything is the other way round now
+        clf.partial_fit(X, 1 - y)  # with all labels swapped
     assert clf.score(X, 1 - y) == 1.0
 
 
@@ -362,6 +362,6 @@ def test_too_few_samples_to_hold_any_out():
 
 
 def test_parameters_of_the_same_name():
-    """Whatever MLPClassifier has is here too, but for what cannot be."""
+    """All parameters of MLPClassifier exist here, except those that cannot."""
     missing = set(MLPClassifier().get_params()) - set(ConvSigmoidClassifier().get_params())
     assert missing == {"hidden_layer_sizes", "max_fun"}

@@ -1,4 +1,4 @@
-"""`n_jobs`: the same bits for any number of threads, and how many there are (skcnn/threads.py)."""
+"""`n_jobs`: the same bits for any number of threads, and the number of threads (skcnn/threads.py)."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ from tests.helpers.threads import NUMBERS, assert_same_bits, limited, needs_open
 
 @pytest.fixture
 def sixteen(monkeypatch):
-    """Sixteen threads, if they are asked for, on however few processors and for however little work."""
+    """Allow sixteen threads on any number of processors and for any amount of work."""
     monkeypatch.setattr("skcnn.plan._THREAD_WORK", 1)
     with limited(16):
         yield
@@ -36,7 +36,7 @@ def sixteen(monkeypatch):
 @pytest.mark.parametrize("batch_size", [1, 7, 20, 32, 100, 290, 300], ids="batches of {}".format)
 def test_fit_and_predict(quick, digits, normalization, loss, solver, x_dtype, batch_size):
     if "standardize" in normalization and batch_size == 1:
-        batch_size = 2  # the least there is
+        batch_size = 2  # the minimum
     n_samples = max(12, min(5 * batch_size + 3, 300))
     X, y = (digits[0][:n_samples] * 16).astype(x_dtype), digits[1][:n_samples]
     weights = np.random.default_rng(0).integers(0, 4, size=n_samples)
@@ -45,7 +45,7 @@ def test_fit_and_predict(quick, digits, normalization, loss, solver, x_dtype, ba
     }  # fmt: skip
 
     def fitted(n_jobs):
-        # So many filters that the parameters are more than one chunk.
+        # Enough filters for more than one chunk of parameters.
         return quick(max_iter=3, n_filters=13, n_jobs=n_jobs, **choices).fit(X, y, sample_weight=weights)
 
     expected = fitted(1)
@@ -96,7 +96,7 @@ def test_fit_and_predict_of_a_stack(quick, digits, random_shift, normalization, 
         assert_same_bits(clf.transform(X), expected.transform(X))
 
 
-# ---- how many ----
+# ---- the number of threads ----
 
 
 @needs_openmp
@@ -134,7 +134,7 @@ def test_the_environment_limits():
 
 
 def test_no_more_threads_than_are_of_use():
-    """Each has sixteen images at least, and work that takes longer than to wake it up."""
+    """Each thread has at least sixteen images, and more work than waking it up costs."""
     network = Network((28, 28, 1), (8,), ((5, 5),), 10)
     assert [useful_threads(8, network, batch_size) for batch_size in (1, 16, 17, 32, 128, 1000)] == [1, 1, 2, 2, 8, 8]
     assert useful_threads(8, Network((3, 3, 1), (2,), ((2, 2),), 1), 1000) == 1
@@ -171,5 +171,5 @@ with threadpool_limits(16, user_api="openmp"):
 @needs_openmp
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts the threads in Linux's /proc")
 def test_one_thread_starts_no_other():
-    """As the operating system counts them: a pool of n threads is the caller and n - 1 more."""
+    """The operating system's count: a pool of n threads is the caller and n - 1 others."""
     assert run_script(NATIVE_THREADS).split() == ["0", "0", "1", "3"]

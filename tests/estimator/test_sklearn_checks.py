@@ -1,7 +1,7 @@
-"""Every one of scikit-learn's own checks, of configurations that go different ways through the code.
+"""All of scikit-learn's own checks, for configurations that take different paths through the code.
 
-What cannot hold is named with the reason, here and in docs/guide/training.md; it must fail, or the tests do. Without
-random_shift: copies of a sample would each be moved by themselves, and weights no longer mean copies.
+Checks that cannot hold are listed with the reason, here and in docs/guide/training.md, and must fail. There is no
+random_shift, which would move copies of a sample differently, so that weights would not stand for copies.
 """
 
 import numpy as np
@@ -60,6 +60,6 @@ def test_sklearn_check(estimator, check):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks([ConvSigmoidClassifier()], expected_failed_checks=lambda _: SINGLE_PRECISION)
 def test_sklearn_check_in_single_precision(estimator, check, monkeypatch):
-    """The checks have data of float64 only: here it is all read as float32."""
+    """The checks use float64 data only; here all of it is read as float32."""
     monkeypatch.setattr("skcnn.images.DTYPES", (np.float32,))
     check(estimator)

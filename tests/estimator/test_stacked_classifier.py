@@ -1,4 +1,4 @@
-"""The estimator with several layers: sizes and their rules, attributes, features, and all that goes on from a fit."""
+"""The estimator with several layers: sizes and their rules, attributes, features, and resumed training."""
 
 import pickle
 
@@ -49,13 +49,13 @@ def test_sizes(quick, rng, kernel_size, pool_size, kernels, pools):
     assert clf.kernel_size_ == kernels
     assert clf.pool_size_ == pools
     assert [filters.shape for filters in clf.coefs_[:2]] == [(2, 1, *kernels[0]), (3, 2, *kernels[1])]
-    # Plain numbers: of nothing else is a state made.
+    # A state consists of plain numbers.
     assert {type(side) for size in kernels + pools for side in size} == {int}
 
 
 @pytest.mark.parametrize("n_filters", [(4,), [4], np.array([4]), np.int8(4)], ids=repr)
 def test_a_sequence_of_one(quick, digits, n_filters):
-    """A layer like any other."""
+    """A sequence of one is one layer."""
     expected = quick(n_filters=4, pool_size=2).fit(*digits)
     clf = quick(n_filters=n_filters, kernel_size=[3], pool_size=[(2, 2)]).fit(*digits)
     assert_array_equal(clf._parameters, expected._parameters)
@@ -85,7 +85,7 @@ def test_attributes(quick, digits, n_channels):
 
 
 def by_hand(clf, X):
-    """Hidden activations and logits, in plain NumPy, from what anybody can see of a fitted classifier."""
+    """Hidden activations and logits, in plain NumPy from the public attributes of a fitted classifier."""
     maps = X.astype(float).reshape(-1, *clf.image_shape_) * clf.rescale_
     *filters, weights = (coefs.astype(float) for coefs in clf.coefs_)
     *intercepts, output_intercepts = (values.astype(float) for values in clf.intercepts_)
@@ -112,7 +112,7 @@ def test_features_and_scores(quick, digits, stack, dtype, n_samples):
 
 @every_stack
 def test_rows_and_images(quick, digits, stack):
-    """X of two, three and four axes: the same bits."""
+    """X of two, three and four axes gives the same bits."""
     X, y = digits
     rows = quick(**stack).fit(X, y)
     for shape in [(8, 8), (8, 8, 1)]:
@@ -166,12 +166,12 @@ def test_no_intercepts(quick, digits):
     ],
 )  # fmt: skip
 def test_initial_weights(quick, digits, init, activation, he):
-    """As far from 0 as the fans allow: of a filter, its taps times the channels that it reads, and those it writes."""
+    """Initial weights fill their bounds; the fans of a filter are its taps times input and times output channels."""
     stack = {"n_filters": (40, 30), "kernel_size": [3, (3, 2)], "pool_size": 2, "activation": activation}
     clf = quick(**stack, init=init, learning_rate_init=1e-12).fit(*digits)
     fans = [(9, 9 * 40), (6 * 40, 6 * 30), (clf.coefs_[2].shape[0], 10)]
     for number, (coefs, (fan_in, fan_out)) in enumerate(zip(clf.coefs_, fans, strict=True)):
-        # The dense layer is followed by a sigmoid: only "he_uniform" itself means it too.
+        # A sigmoid follows the dense layer, so only an explicit "he_uniform" applies to it.
         with_he = he if number < 2 else init == "he_uniform"
         bound = np.sqrt(6 / (fan_in if with_he else fan_in + fan_out))
         assert 0.95 * bound < np.abs(coefs).max() <= bound + 1e-9
@@ -190,7 +190,7 @@ def test_early_stopping_keeps_the_best_epoch(quick, digits):
     assert clf.score(X[200:], y[200:]) == clf.best_validation_score_
 
 
-# ---- what goes on from a fit ----
+# ---- resumed training ----
 
 
 @every_stack
@@ -235,7 +235,7 @@ def test_searching_for_a_stack(quick, digits):
     ids=str,
 )  # fmt: skip
 def test_nothing_goes_on_with_another_network(quick, digits, way, change):
-    """Even where the parameters are as many as before."""
+    """Even if the number of parameters is unchanged."""
     clf = quick(**a_stack, warm_start=True).fit(*digits)
     before = clf._parameters.copy()
     clf.set_params(**change)

@@ -16,7 +16,7 @@ from tests.helpers.harness import assert_close
 @pytest.mark.parametrize("n_samples", [1, 5, 8, 9, 16, 17, 40])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_hidden_layer(digits, n_samples, dtype):
-    """Of an odd size, 7 x 6 outputs of 3 filters, so that the last square of a group is not full."""
+    """The size, 7 x 6 outputs of 3 filters, does not fill the last square of a group."""
     X, y = digits[0].astype(dtype), digits[1]
     clf = ConvSigmoidClassifier(3, [(2, 3)], pool_size=1, max_iter=3, n_iter_no_change=1, tol=1e9, random_state=0)
     clf.fit(X, y)

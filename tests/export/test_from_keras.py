@@ -1,4 +1,4 @@
-"""A keras.Sequential as a fitted estimator: the same outputs, which train on, and errors where it does not fit."""
+"""Conversion of a keras.Sequential to a fitted estimator: equal outputs, continued training, and errors."""
 
 import pickle
 
@@ -23,19 +23,19 @@ pytestmark = few_steps
 
 @pytest.fixture(autouse=True)
 def _float64():
-    """JAX's 64-bit mode, for these tests only."""
+    """JAX's 64-bit mode during these tests."""
     with jax.enable_x64():
         yield
 
 
 def dtype_of(number):
-    """Odd and even numbers differ in padding: both have both dtypes."""
+    """Odd and even numbers differ in padding, so both paddings need both dtypes."""
     return ("float32", "float64")[number // 2 % 2]
 
 
 @pytest.mark.parametrize("number", range(0, N_NETWORKS, 3))
 def test_round_trip(number):
-    """To the bit, but for what the standardisation's division rounds."""
+    """Parameters are equal to the bit, except for rounding by the division with `standardize`."""
     clf, X = draw_fitted(number, dtype_of(number))
     labels = clf._model.labels
     back = from_keras(to_keras(clf), None if labels.multilabel else clf.classes_, multilabel=labels.multilabel)
@@ -48,7 +48,7 @@ def test_round_trip(number):
     assert difference <= (tolerance if clf.standardize else 0)
 
 
-# Every layer that fits, and some settings that come to what fits.
+# All supported layers, and some settings that are equivalent to supported ones.
 FITTING = {
     "activations inside": [
         layers.Rescaling(1 / 255),
@@ -89,14 +89,14 @@ IMAGE_SHAPE = (9, 8, 2)
 
 
 def copies_of(stack):
-    """Layers like these, whose weights are 0: JAX takes seconds to draw others."""
+    """Copies of the layers with zero weights, as JAX takes seconds to draw random ones."""
     configs = [layer.get_config() for layer in stack]
     zeros = [{"kernel_initializer": "zeros"} if "kernel_initializer" in config else {} for config in configs]
     return [type(layer).from_config(config | zero) for layer, config, zero in zip(stack, configs, zeros, strict=True)]
 
 
 def make_model(stack, image_shape=IMAGE_SHAPE):
-    """Of copies of the layers, with random weights."""
+    """A model of copies of the layers, with random weights."""
     model = keras.Sequential([keras.Input(image_shape), *copies_of(stack)])
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(scale=0.5, size=variable.shape) for variable in model.weights])
@@ -147,7 +147,7 @@ def imported():
 
 
 def test_is_fitted(imported, images):
-    """As any estimator, but for training that it has not been through."""
+    """The estimator is fitted like any other, but has no training history."""
     assert imported.predict(images).shape == (20,)
     assert imported.transform(images.reshape(20, -1)).shape == (20, imported.coefs_[-1].shape[0])
     assert imported.n_features_in_ == 144
@@ -168,7 +168,7 @@ def test_is_a_copy(images):
 
 
 def test_training_goes_on(imported, images):
-    """From these weights: what an epoch makes of them is close by."""
+    """Training continues from these weights: after one epoch, they are still close."""
     y = np.arange(20) % 3
     before = imported.coefs_[0].copy()
     streamed = pickle.loads(pickle.dumps(imported)).set_params(learning_rate_init=1e-4)
@@ -185,7 +185,7 @@ def outputs_layer(n_outputs):
 
 
 def test_classes_are_those_of_the_outputs(images):
-    """In any order, where the estimator's are sorted."""
+    """The outputs' classes may be in any order; the estimator's are sorted."""
     model = make_model(outputs_layer(3))
     p = np.asarray(model(images))
     clf = from_keras(model, ["dog", "ant", "cat"])
@@ -195,7 +195,7 @@ def test_classes_are_those_of_the_outputs(images):
 
 @pytest.mark.parametrize(("classes", "column"), [(None, 1), ([0, 1], 1), (["no", "yes"], 1), (["yes", "no"], 0)])
 def test_classes_of_one_output(classes, column, images):
-    """It is the probability of the second that is given."""
+    """The output is the probability of the second class passed."""
     model = make_model(outputs_layer(1))
     clf = from_keras(model, classes)
     assert clf.classes_.tolist() == ([0, 1] if classes is None else sorted(classes))
@@ -238,7 +238,7 @@ def conv(**settings):
 FLAT, DENSE = layers.Flatten(), layers.Dense(3, activation="sigmoid", name="dense")
 POOL = layers.MaxPooling2D(2, name="pool")
 
-# The layers, and what is said of the first that does not fit.
+# Layers, and the error about the first unsupported one.
 MISFITS = {
     "strides": (
         [conv(strides=2)],
@@ -322,7 +322,7 @@ def test_other_models():
 
 
 def test_layers_of_another_model(images):
-    """They have several inputs, as Keras keeps the books."""
+    """In Keras's records, layers shared with another model have several inputs."""
     model = make_model(FITTING["activations inside"])
     again = keras.Sequential([keras.Input(IMAGE_SHAPE), *model.layers])
     np.testing.assert_array_equal(from_keras(again).predict_proba(images), from_keras(model).predict_proba(images))

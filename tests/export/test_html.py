@@ -1,4 +1,4 @@
-"""The page that computes a network: what is written."""
+"""The web page that computes a network: the contents of the file."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def fit(quick):
 
 
 def read_model(path):
-    """What the page was given."""
+    """The description that the page contains."""
     text = path.read_text(encoding="utf-8")
     return json.loads(re.search(r'<script type="application/json" id="model">(.*?)</script>', text)[1])
 
@@ -34,7 +34,7 @@ def numbers(encoded):
 
 
 def test_size_and_self_containedness(tmp_path, quick):
-    """The network of 16 and 32 filters with 50 images; nothing in it is to be loaded, and it is told so."""
+    """A network of 16 and 32 filters with 50 images; the page loads nothing, and its policy forbids loading."""
     X, y = load_mnist_sample(return_X_y=True)
     path = tmp_path / "digits.html"
     stack = quick(n_filters=(16, 32), padding="same", pool_size=2, max_iter=1, n_iter_no_change=5, activation="relu")
@@ -78,7 +78,7 @@ def test_the_model(tmp_path, fit):
     ],
 )
 def test_the_range_without_images(tmp_path, quick, digits, shape, scale, rescale, expected):
-    """That of the training images, as far as the network knows."""
+    """The range is that of the training images, as far as the network knows it."""
     X, y = digits
     clf = quick(image_shape=shape, rescale=rescale).fit(X * scale, y)
     model = read_model(to_html(clf, tmp_path / "a.html"))

@@ -1,4 +1,4 @@
-"""The page that computes a network, in a browser: headless Chromium, driven by selenium."""
+"""The web page that computes a network, in headless Chromium driven by selenium."""
 
 import shutil
 from functools import partial
@@ -23,7 +23,7 @@ def fit(quick):
 
 @pytest.fixture(scope="module")
 def browser():
-    """A headless Chromium, its console checked at the end of each test that uses `visit`."""
+    """Headless Chromium; tests that use `visit` check its console at their end."""
     binary = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     if not binary or not driver:
@@ -41,7 +41,7 @@ def browser():
 
 @pytest.fixture
 def visit(browser, tmp_path):
-    """Opens the page of an estimator; in the end, nothing has been said in the console."""
+    """Open the page of an estimator; at the end, the console must be empty."""
     browser.get_log("browser")
 
     def visit(clf, **data):
@@ -54,13 +54,13 @@ def visit(browser, tmp_path):
 
 
 def settle(browser):
-    """Wait until what has changed is shown."""
+    """Wait until changes are shown."""
     wait = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done()))"
     browser.execute_async_script(wait)
 
 
 def shown(browser):
-    """The table's probabilities, in percent as they are written."""
+    """The table's probabilities, as the percentages shown."""
     settle(browser)
     rows = browser.execute_script("return Array.from(document.querySelectorAll('#bars tr'), (row) => row.innerText)")
     return [float(row.split("\t")[-1].removesuffix(" %")) for row in rows]
@@ -71,7 +71,7 @@ def assert_shown(browser, p):
 
 
 def ask(browser, X):
-    """The page's probabilities of images."""
+    """The page's probabilities for images."""
     rows = X.reshape(len(X), -1).tolist()
     return np.array(browser.execute_script("return arguments[0].map((row) => skcnn.predict(row))", rows))
 
@@ -82,13 +82,13 @@ def test_probabilities(fit, visit, name, dtype):
     clf, X, _ = fit(name, dtype)
     page = visit(clf, images=X[:2])
     p = clf.predict_proba(X)
-    assert np.ptp(p, axis=0).min() > 1e-3  # it looks at the images
+    assert np.ptp(p, axis=0).min() > 1e-3  # probabilities depend on the images
     assert_allclose(ask(page, X), p, rtol=0, atol=1e-5)
     assert_shown(page, p[0])
 
 
 def test_digits(quick, visit):
-    """A trained stack, raw pixels: 100 images that it has not seen."""
+    """A trained stack on the raw pixels of 100 new images."""
     X, y = load_mnist_sample(return_X_y=True)
     clf = ConvSigmoidClassifier((16, 32), max_iter=8, tol=1e9, n_iter_no_change=6, random_state=0).fit(X[:200], y[:200])
     page = visit(clf)
@@ -108,7 +108,7 @@ def test_vanishing_sigmoids_have_probabilities(quick, visit, digits):
 
 @pytest.mark.parametrize("name", ["stack, same padding, pools", "batch_norm", "global average"])
 def test_feature_maps(fit, visit, name):
-    """The last ones are what `transform` makes."""
+    """The last layer's maps equal the result of `transform`."""
     clf, X, _ = fit(name)
     page = visit(clf)
     script = """
@@ -120,7 +120,7 @@ def test_feature_maps(fit, visit, name):
 
 
 def drag(browser, *places):
-    """The pointer, pressed, from one place of the board to another: parts of its sides."""
+    """Drag the pointer between positions on the board, given as fractions of its sides."""
     actions = ActionChains(browser, duration=20)
     board = browser.find_element("id", "board")
     width, height = board.size["width"], board.size["height"]
@@ -137,7 +137,7 @@ def pixels_of(browser, shape):
 
 
 def test_drawing(visit, quick):
-    """A stroke changes pixels along it, with a soft edge, and so probabilities; the eraser takes it away again."""
+    """A stroke changes pixels along it, with a soft edge, and the probabilities; the eraser removes it."""
     X, y = load_mnist_sample(return_X_y=True)
     clf = quick(max_iter=3).fit(X[:200], y[:200])
     page = visit(clf)
@@ -166,7 +166,7 @@ def test_drawing(visit, quick):
 
 
 def test_drawing_in_colour(visit, fit):
-    """On the median of each channel, in the colour that is chosen."""
+    """Drawing starts from the median of each channel and uses the chosen colour."""
     clf, X, _ = fit("colour")
     page = visit(clf, images=X[:9])
     page.find_element("id", "clear").click()
@@ -179,7 +179,7 @@ def test_drawing_in_colour(visit, fit):
 
 
 def test_drawing_a_signal(visit, fit):
-    """A line that falls from left to right, from three quarters of the range to a quarter of it."""
+    """A falling line, from three quarters of the range on the left to one quarter on the right."""
     clf, X, _ = fit("signal")
     page = visit(clf, images=X[:9])
     before = shown(page)
@@ -191,7 +191,7 @@ def test_drawing_a_signal(visit, fit):
 
 
 def test_keyboard(visit, quick, digits):
-    """Arrows move a cursor from the middle, and space paints."""
+    """Arrow keys move a cursor from the middle, and the space bar paints."""
     X, y = digits
     page = visit(quick().fit(X, y))
     page.execute_script("document.getElementById('board').focus()")
@@ -217,7 +217,7 @@ def test_keyboard_and_a_signal(visit, fit):
 
 
 def test_examples_and_enlarging(visit, quick, digits):
-    """A press on an example shows it; one on a filter shows it in large."""
+    """A click on an example selects it; a click on a filter enlarges it."""
     X, y = digits
     clf = quick(n_filters=(3, 4)).fit(X, y)
     page = visit(clf, images=X[:5], labels=y[:5])
@@ -249,7 +249,7 @@ def test_labels_are_text(visit, quick, digits):
 
 @pytest.mark.parametrize("name", ["colour", "signal"])
 def test_on_a_telephone(visit, fit, name):
-    """Nothing is wider than it, and the probabilities are seen below the board without scrolling."""
+    """The page fits the width of the screen, and the probabilities are visible below the board without scrolling."""
     clf, X, _ = fit(name)
     page = visit(clf, images=X[:20])
     metrics = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
@@ -279,7 +279,7 @@ def test_names_for_screen_readers(visit, fit):
 
 
 def test_several_labels(visit, fit):
-    """Those above a half are named, or none."""
+    """The labels with probabilities above 1/2 are named, or "none"."""
     clf, X, _ = fit("several labels")
     page = visit(clf, images=X[:20])
     for row in X[:20]:

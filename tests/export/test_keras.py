@@ -1,4 +1,4 @@
-"""A network as a keras.Sequential: the same outputs and gradients, and a model like any other."""
+"""Conversion to a keras.Sequential: equal outputs and gradients, and a normal Keras model."""
 
 import sys
 from functools import cache
@@ -38,13 +38,13 @@ drawn = cache(draw_fitted)
 
 
 def is_exact(clf):
-    """Whether Keras computes what it has in float64: not the tanh and averages on JAX."""
+    """Whether Keras computes the network in full float64 precision: not tanh and averages on JAX."""
     return clf.coefs_[0].dtype == np.float64 and clf.activation_ != "tanh" and clf.global_pool != "average"
 
 
 @pytest.fixture(autouse=True)
 def _float64():
-    """JAX's 64-bit mode, for these tests only."""
+    """JAX's 64-bit mode during these tests."""
     with jax.enable_x64():
         yield
 
@@ -58,7 +58,7 @@ def test_everything_is_drawn():
 
 
 def dtype_of(number):
-    """Odd and even numbers differ in padding: both have both dtypes."""
+    """Odd and even numbers differ in padding, so both paddings need both dtypes."""
     return ("float32", "float64")[number // 2 % 2]
 
 
@@ -107,7 +107,7 @@ def is_padded_unevenly(number):
 
 
 def test_another_backend():
-    """In a process of its own, as a backend is for a whole process."""
+    """In a separate process, as the backend is fixed for a process."""
     pytest.importorskip("torch")
     assert sum(is_padded_unevenly(number) for number in range(12)) > 3
     root = Path(__file__).parents[2]
@@ -116,7 +116,7 @@ def test_another_backend():
 
 @pytest.mark.parametrize("number", [3, 4, 5, 8, 12])
 def test_gradient(number):
-    """Of the parameters that predict, normalisations being folded into them."""
+    """The gradient of the folded parameters."""
     clf, X = drawn(number, "float64", standardize=False)
     network = clf._model.network.folded
     targets = np.random.default_rng(0).uniform(size=(len(X), network.n_outputs))
@@ -138,7 +138,7 @@ def test_gradient(number):
 
 
 def keras_arrays(network, gradient, model):
-    """A gradient as Keras has it, kernels and biases; None for biases that are not learnt."""
+    """A gradient as Keras's list of kernels and biases; None for biases that are not learnt."""
     views = split_gradient(network, gradient)
     arrays = []
     n_layers = len(network.n_filters)
@@ -155,7 +155,7 @@ def keras_arrays(network, gradient, model):
 
 @pytest.fixture(scope="module")
 def digits_classifier(digits):
-    """With a rescaling, an even kernel and pools."""
+    """A classifier with rescaling, an even kernel and pools."""
     X, y = digits
     X = np.round(255 * X).astype(np.uint8)
     clf = ConvSigmoidClassifier((4, 5), (3, 2), learning_rate="cosine", max_iter=3, random_state=0)
@@ -189,12 +189,12 @@ def test_compiles_predicts_and_goes_on_learning(digits_classifier, digits):
 
 
 def test_initialisation_is_that_of_keras(digits_classifier):
-    """Of clones, which draw weights of their own; to_keras does without, as JAX takes seconds for it."""
+    """Clones draw their own initial weights; to_keras does not, as this takes JAX seconds."""
     configs = [layer.get_config() for layer in to_keras(digits_classifier[0]).layers if layer.weights]
     assert [config["kernel_initializer"]["class_name"] for config in configs] == 3 * ["GlorotUniform"]
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # within Keras
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # raised inside Keras
 def test_saves(digits_classifier, tmp_path):
     clf, X = digits_classifier
     model = to_keras(clf)
@@ -205,7 +205,7 @@ def test_saves(digits_classifier, tmp_path):
 
 
 def test_images_of_another_data_format(digits_classifier):
-    """Keras may have channels first as its default."""
+    """Keras's default may be channels first."""
     clf, X = digits_classifier
     expected = outputs_of(to_keras(clf), images_of(clf, X))
     keras.config.set_image_data_format("channels_first")
@@ -227,7 +227,7 @@ def test_jax_without_float64(digits):
 
 
 def test_logits_without_deviation(digits):
-    """Weights over a deviation of almost nothing."""
+    """Weights divided by a deviation of nearly 0."""
     X = np.zeros((20, 16), dtype=np.float32)
     clf = ConvSigmoidClassifier(2, 3, standardize=True, learning_rate="cosine", max_iter=1, random_state=0)
     clf.fit(X, np.arange(20) % 2)
@@ -248,7 +248,7 @@ def test_example():
     run_example(to_keras)
 
 
-# ---- what is missing ----
+# ---- missing packages ----
 
 
 def test_without_keras(monkeypatch):
@@ -259,7 +259,7 @@ def test_without_keras(monkeypatch):
 
 
 def test_without_the_backend():
-    """It is TensorFlow, unless something says otherwise."""
+    """Keras's default backend, TensorFlow, is missing."""
     script = "import sys; sys.modules['tensorflow'] = None; from skcnn.export import to_keras; to_keras(None)"
     error = fail_script(script, KERAS_BACKEND="tensorflow")
     assert "Keras did not find 'tensorflow', which its backend needs: the environment variable KERAS_BACKEND" in error

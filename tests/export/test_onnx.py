@@ -1,4 +1,4 @@
-"""ONNX models of random networks come to what the networks predict; what has no place in a model is an error."""
+"""ONNX models of random networks predict what the networks do; what ONNX cannot represent is an error."""
 
 import sys
 
@@ -31,10 +31,10 @@ def test_random_network(number, dtype):
     onnx_model = to_onnx(clf, dtype=X.dtype)
     onnx.checker.check_model(onnx_model, full_check=True)
     tolerance = TOLERANCES[dtype]
-    if clf.standardize:  # dividing by a small deviation magnifies what is rounded, here and there
+    if clf.standardize:  # division by a small deviation magnifies the rounding errors of both
         tolerance /= min(1, np.sqrt(clf._views()["running_variances"].min() + 1e-12))
     assert_same(run_reference(onnx_model, X), clf, X, tolerance)
-    if dtype != "float64":  # of which onnxruntime has no convolution
+    if dtype != "float64":  # onnxruntime has no float64 convolution
         assert_same(run(onnx_model, X), clf, X, tolerance)
 
 
@@ -105,7 +105,7 @@ def test_trained_in_float64_and_computed_in_float32(images):
 
 @pytest.mark.parametrize("shift", [-300, 300])
 def test_all_sigmoids_the_same(clf, images, shift):
-    """Far below 0, their sum is 0 in float32; far above, the label is not to be seen in them."""
+    """Far below 0, the sum of the sigmoids is 0 in float32; far above, all are 1 and do not show the label."""
     clf.intercepts_[-1][:] += shift
     outputs = run(to_onnx(clf), images[0])
     np.testing.assert_allclose(outputs["probabilities"].sum(axis=1), 1, rtol=1e-6)

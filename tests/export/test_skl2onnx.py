@@ -1,4 +1,4 @@
-"""What skl2onnx makes of estimators around a network, with it registered and without, predicts what they do."""
+"""skl2onnx's models of estimators around the classifier, registered or not, predict what the estimators do."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ skl2onnx = pytest.importorskip("skl2onnx")
 
 pytestmark = few_steps
 
-# Nodes around the network round as well, and a calibration multiplies what its logits are rounded by.
+# Nodes around the network round as well, and calibration multiplies the rounding errors of logits.
 TOLERANCE = 5e-6
 
 
@@ -41,7 +41,7 @@ def images():
 
 @pytest.fixture
 def registered():
-    """skl2onnx with the classifier registered, for one test."""
+    """The classifier is registered with skl2onnx during one test."""
     from skl2onnx import _parse, _supported_operators
     from skl2onnx.common import _registration
 
@@ -117,7 +117,7 @@ def test_registered(registered, images, name, labels):
     X, numbers = images
     y = labels(numbers)
     if y.ndim == 2 and name.startswith(NO_SEVERAL):
-        return  # scikit-learn has none of several labels
+        return  # scikit-learn has none for multilabel targets
     estimator = REGISTERED[name](make()).fit(X, y)
     outputs = run(convert(estimator, X), X)
     assert list(outputs) == ["output_label", "output_probability"]

@@ -1,4 +1,4 @@
-"""A network as a torch.nn.Sequential: the same outputs and gradients, and a model like any other."""
+"""Conversion to a torch.nn.Sequential: equal outputs and gradients, and a normal PyTorch model."""
 
 import io
 import pickle
@@ -33,7 +33,7 @@ drawn = cache(draw_fitted)
 
 
 def tensor_of(clf, X, dtype):
-    """Images, channels first."""
+    """Images as a tensor, channels first."""
     return torch.tensor(images_of(clf, X).transpose(0, 3, 1, 2), dtype=getattr(torch, dtype))
 
 
@@ -59,7 +59,7 @@ def test_outputs(number, dtype):
 
 @every_network
 def test_gradient(number):
-    """Of the parameters that predict, normalisations being folded into them."""
+    """The gradient of the folded parameters."""
     clf, X = drawn(number, "float64", standardize=False)
     network, parameters = clf._model.network.folded, clf._model.folded
     targets = np.random.default_rng(0).uniform(size=(len(X), network.n_outputs))
@@ -82,7 +82,7 @@ def test_gradient(number):
 
 @pytest.fixture(scope="module")
 def digits_classifier(digits):
-    """With a rescaling, an even kernel and a global pool."""
+    """A classifier with rescaling, an even kernel and a global pool."""
     X, y = digits
     X = np.round(255 * X).astype(np.uint8)
     clf = ConvSigmoidClassifier((4, 5), (3, 2), learning_rate="cosine", max_iter=3, random_state=0)
@@ -142,7 +142,7 @@ def test_draws_no_random_numbers(digits_classifier):
 
 
 def test_goes_on_learning(digits_classifier, digits):
-    """Without an idea of where it comes from; the rescaling stays as it is."""
+    """The model trains on in plain PyTorch; the rescaling stays fixed."""
     clf, X = digits_classifier
     images, y = tensor_of(clf, X, "float32"), torch.tensor(np.eye(10)[digits[1]], dtype=torch.float32)
     model = to_torch(clf)

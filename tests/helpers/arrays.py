@@ -1,4 +1,4 @@
-"""Arrays as the kernels lay them out, whose last axis is the lanes."""
+"""Arrays in the kernels' layout, with lanes as the last axis."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def doubles(*arrays):
 
 
 def to_lanes(array):
-    """The first axis, samples, becomes the last; read-only, for the kernels only read what they are given."""
+    """Move the first axis, samples, to the end; read-only, like inputs that the kernels must not write to."""
     lanes = np.ascontiguousarray(np.moveaxis(array, 0, -1))
     lanes.flags.writeable = False
     return lanes
@@ -26,6 +26,6 @@ def from_lanes(array):
 
 
 def padded(layer, images):
-    """Images (n_samples, height, width, n_channels) as a layer reads them, in planes: (n_samples, n_channels, ...)."""
+    """Images (n_samples, height, width, n_channels) padded for a layer, as planes: (n_samples, n_channels, ...)."""
     whole = reference.pad_same(images, *layer.kernel_size) if layer.padding == "same" else images
     return np.moveaxis(whole, -1, 1)

@@ -1,4 +1,4 @@
-"""Saved states, changed at random."""
+"""Random damage to saved states."""
 
 import copy
 
@@ -6,26 +6,26 @@ import numpy as np
 
 from skcnn import ConvSigmoidClassifier
 
-# Hyper-parameters are checked by `fit`; large ones would be taken at their word.
+# For hyper-parameters, which `fit` checks: it would obey large ones.
 MODEST = (0, -1, 1, 2, 3, 7, 0.5, 1e-40, np.nan, np.inf, None, "x", "", True, [], (), (2,), [2, 2], {}, b"x")
 NASTY = (*MODEST, 2**16, 2**31, 2**32 - 1, 2**62, 2**63, 10**30, 10**400, -(2**63), 1e300, -np.inf)
 
 
 def loaded(state):
-    """An estimator of a state, as pickle, joblib, skops and copy make it."""
+    """An estimator restored from a state, in the way of pickle, joblib, skops and copy."""
     clf = ConvSigmoidClassifier.__new__(ConvSigmoidClassifier)
     clf.__setstate__(state)
     return clf
 
 
 def damaged(state, rng):
-    """A copy of a state with one to three changes, and where they are."""
+    """A copy of a state with one to three changes, and their places."""
     state = copy.deepcopy(state)
     return state, [change_somewhere(state, rng) for _ in range(rng.integers(1, 4))]
 
 
 def change_somewhere(state, rng):
-    """Go down into the state at random, change what is there, and say where that was."""
+    """Descend into the state at random, change a value, and return its place."""
     container, key, path = state, pick(rng, list(state)), []
     while True:
         path.append(key)
@@ -55,7 +55,7 @@ def changed(value, others, rng):
 
 
 def changed_array(array, rng):
-    """Of another length, shape, type or layout, or with other values."""
+    """The array with another length, shape, type or layout, or with other values."""
     flat = array.ravel()
     choices = [
         lambda: flat[: rng.integers(len(flat) + 1)].copy(),

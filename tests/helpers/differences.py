@@ -1,17 +1,17 @@
-"""Central differences, in float64: what the tests of gradients share."""
+"""Central differences in float64, for the tests of gradients."""
 
 import numpy as np
 from numpy.linalg import norm
 
 from tests.helpers import harness
 
-# Differences of step h err by about h**2 in truncation and 1e-16 / h in rounding, relative to numbers around 1.
+# The error of differences of step h is about h**2 by truncation and 1e-16 / h by rounding, for numbers around 1.
 STEP = 1e-5
 TOLERANCE = 1e-6
 
 
 def differences(function, *arrays):
-    """Central differences of a number, `function(*arrays)`, by every value of every array."""
+    """Central differences of the number `function(*arrays)` with respect to every value of every array."""
     gradients = []
     for array in arrays:
         gradient = np.empty_like(array)
@@ -31,7 +31,7 @@ def assert_same_gradient(actual, expected):
 
 
 def split_gradient(network, gradient):
-    """The parts of a gradient by name."""
+    """The arrays of a gradient by name."""
     whole = np.zeros(network.n_parameters, gradient.dtype)
     whole[: network.n_trainable] = gradient
     views = network.views(whole)
@@ -39,21 +39,21 @@ def split_gradient(network, gradient):
 
 
 def assert_gradient_of_the_whole_loss(network, problem, **options):
-    """The kernels' gradient is that of their loss, in every part; and no part of it vanishes."""
+    """Check that each array of the kernels' gradient is that of their loss, and that none vanishes."""
     parameters = problem["parameters"]
     trainable = parameters[: network.n_trainable]
 
     def evaluate():
         return harness.batch_gradient(network, **problem, **options)
 
-    # `trainable` is a view: what the differences change there, they change in `parameters`.
+    # `trainable` is a view, so the differences change `parameters`.
     (expected,) = differences(lambda _: evaluate()[0], trainable)
     actual, expected = split_gradient(network, evaluate()[1]), split_gradient(network, expected)
     for name, part in actual.items():
         if name.startswith(harness.INTERCEPTS) and not network.fit_intercept:
             assert not part.any()
         elif name == "intercepts" and network.standardize:
-            # Standardised logits do not depend on their intercepts: the differences are the rounding errors of 0.
+            # Standardised logits do not depend on their intercepts; the differences are rounding errors.
             assert not part.any()
             assert norm(expected[name]) < 1e-9
         else:

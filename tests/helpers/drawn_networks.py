@@ -1,4 +1,4 @@
-"""Estimators of networks drawn at random, of every kind that there is: what exports are held against."""
+"""Estimators with randomly drawn networks of all kinds, for the tests of exports."""
 
 import doctest
 from math import prod
@@ -10,14 +10,14 @@ from skcnn import ConvSigmoidClassifier
 
 N_NETWORKS = 30
 N_SAMPLES = 24
-# n_channels, whether the images are signals.
+# Number of channels, and whether the images are signals.
 KINDS = {"grey": (1, False), "colour": (3, False), "signal": (1, True), "signals": (2, True)}
-# Number of classes or labels, whether a sample may have several.
+# Number of classes or labels, and whether they are multilabel.
 TARGETS = {"two classes": (2, False), "three": (3, False), "eleven": (11, False), "labels": (4, True)}
 
 
 def draw_sizes(rng, shape, n_layers, padding):
-    """Kernels and pools for images of that (height, width), some of them even, some pools leaving a rest."""
+    """Kernels and pools for images of a shape (height, width); some sides are even, some pools leave a remainder."""
     kernels, pools = [], []
     for _ in range(n_layers):
         kernels.append(tuple(int(rng.integers(1, min(5, side) + 1)) for side in shape))
@@ -29,7 +29,7 @@ def draw_sizes(rng, shape, n_layers, padding):
 
 
 def draw_network(number):
-    """Hyper-parameters of a network, and the kind of its labels."""
+    """Hyper-parameters of a network, and the kind of its targets."""
     rng = np.random.default_rng(number)
     n_channels, is_signal = KINDS[("grey", "grey", "colour", "colour", "signal", "signals")[rng.integers(6)]]
     shape = (1, int(rng.integers(12, 40))) if is_signal else tuple(map(int, rng.integers(6, 13, size=2)))
@@ -52,7 +52,7 @@ def draw_network(number):
 
 
 def draw_images(network, dtype, rng):
-    """Rows of pixels that are between -1 and 1, or 0 and 1, once they are rescaled."""
+    """Rows of pixels that rescaling brings to between -1 and 1, or between 0 and 1."""
     size = N_SAMPLES, prod(network["image_shape"])
     if dtype == "float32" and network["rescale"] == 1 / 255:
         return rng.integers(256, size=size, dtype=np.uint8)
@@ -60,9 +60,9 @@ def draw_images(network, dtype, rng):
 
 
 def draw_fitted(number, dtype, **changes):
-    """An estimator that has been trained for some steps in that dtype, and the rows that it learnt.
+    """An estimator trained for some steps in a dtype, and its training rows.
 
-    Hyper-parameters may be others than drawn.
+    `changes` replace drawn hyper-parameters.
     """
     network, (n_classes, multilabel) = draw_network(number)
     rng = np.random.default_rng(number)
@@ -81,14 +81,14 @@ def images_of(clf, X):
 
 
 def sigmoids(clf, X):
-    """The outputs (n_samples, n_outputs) before `predict_proba` makes probabilities of them."""
+    """The outputs (n_samples, n_outputs), before `predict_proba` scales them."""
     return expit(clf.decision_function(X).reshape(len(X), -1).astype(float))
 
 
 def float32_tolerance(clf):
-    """Of sigmoids that are computed in float32, here and there.
+    """Tolerance of sigmoids that both sides compute in float32.
 
-    Logits that vary little around a large mean lose digits when the mean is taken off, before the division or after.
+    Logits that vary little around a large mean lose digits when the mean is subtracted, before or after the division.
     """
     if not clf.standardize:
         return 1e-6
@@ -97,7 +97,7 @@ def float32_tolerance(clf):
 
 
 def assert_variety():
-    """Whether the networks have everything that there is among them."""
+    """Check that every kind occurs among the networks."""
     drawn = [draw_network(number) for number in range(N_NETWORKS)]
     for name in ("padding", "activation", "batch_norm", "global_pool", "standardize", "fit_intercept", "rescale"):
         values = {network[name] for network, _ in drawn}
@@ -112,7 +112,7 @@ def assert_variety():
 
 
 def leaves_a_rest(network):
-    """Whether a pool does."""
+    """Whether some pool leaves a remainder."""
     shape = network["image_shape"][:2]
     for kernel, pool in zip(network["kernel_size"], network["pool_size"], strict=True):
         lost = 0 if network["padding"] == "same" else 1
@@ -124,7 +124,7 @@ def leaves_a_rest(network):
 
 
 def run_example(function):
-    """The examples of a docstring, with those that are skipped where optional packages may be missing."""
+    """Run the examples of a docstring, including those that are skipped because optional packages may be missing."""
     examples = function.__doc__.replace("# doctest: +SKIP", "")
     test = doctest.DocTestParser().get_doctest(examples, {}, function.__name__, None, None)
     assert test.examples

@@ -1,4 +1,4 @@
-"""Fits that a test watches from inside, and fits that end before they converge."""
+"""Fits observed by a test, and fits that end before they converge."""
 
 import pytest
 from sklearn.exceptions import ConvergenceWarning
@@ -8,7 +8,7 @@ from skcnn.training import Observer
 
 
 class Watcher(Observer):
-    """Calls a function with the state after each epoch; what it returns is whether to stop."""
+    """Calls a function with the state after each epoch; its result says whether to stop."""
 
     def __init__(self, end):
         self.end = end
@@ -20,6 +20,6 @@ def fit_watched(clf, X, y, end, **data):
 
 
 def fit_unconverged(clf, X, y, *args, **data):
-    """A fit that must warn that it has not converged."""
+    """Fit and check for the warning that the fit has not converged."""
     with pytest.warns(ConvergenceWarning, match="Maximum iterations"):
         return clf.fit(X, y, *args, **data)

@@ -1,10 +1,10 @@
-"""How the tests call the compiled kernels, and what they compare with.
+"""Calls of the compiled kernels, and their expected results.
 
-This is the one file that knows the order of the arguments of `forward`, `batch_gradient` and `train_batches`. Each has
-its expected value beside it, by the plain NumPy of reference.py: the same arguments, and the same results in float64.
+This is the only file that knows the order of the arguments of `forward`, `batch_gradient` and `train_batches`. Next to
+each is its expected value by the plain NumPy of reference.py, with the same arguments and results in float64.
 
-`parameters` are the vector of a `skcnn.network.Network`, whose running averages come last. A solver is a dict of
-hyper-parameters whose "kind" is its name.
+`parameters` is the vector of a `skcnn.network.Network`, with statistics last. A solver is a dict of hyper-parameters
+whose "kind" is its name.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from skcnn.state import State
 from skcnn.training import Order, Problem
 from tests.helpers import reference
 
-# What fit_intercept is about.
+# Names of the parameters that fit_intercept concerns, or their beginnings.
 INTERCEPTS = ("filter_intercepts_", "shifts_", "intercepts")
 LOSSES = ("log_loss", "squared_error")
 SOLVER = {
@@ -26,25 +26,25 @@ SOLVER = {
     "momentum": 0.9,
     "nesterovs_momentum": True,
 }
-# The least network there is something to test of, but for its number of outputs.
+# The smallest network worth testing, apart from its number of outputs.
 SMALL = {"image_shape": (6, 5, 1), "n_filters": (3,), "kernel_size": ((3, 2),), "n_outputs": 3}
 
-# ---- problems, and comparison ----
+# ---- problems and comparison ----
 
 
 def random_problem(network, n_samples, dtype="float64", *, weighted=False, seed=0):
-    """Parameters, rows of X, targets between 0 and 1, and sample weights (some of them 0), as keyword arguments."""
+    """Parameters, rows of X, targets between 0 and 1 and sample weights (some of them 0), as keyword arguments."""
     rng = np.random.default_rng(seed)
     parameters = rng.normal(scale=0.5, size=network.n_parameters)
     views = network.views(parameters)
     for name in views:
         if "variances" in name:
             views[name][:] **= 2
-        if name.startswith("scales"):  # of both signs, and not so small that what they scale hardly matters
+        if name.startswith("scales"):  # of both signs, and not too small to matter
             views[name][:] += np.copysign(0.5, views[name])
         if not network.fit_intercept and name.startswith(INTERCEPTS):
             views[name][:] = 0
-    # Powers of two, so that the weighted mean of a lone logit is that logit to the bit.
+    # Powers of two, so that the weighted mean of a single logit equals it to the bit.
     weights = rng.choice([0.5, 1.0, 2.0, 4.0], size=n_samples) * (np.arange(n_samples) % 4 != 1)
     problem = {
         "parameters": parameters,
@@ -56,12 +56,12 @@ def random_problem(network, n_samples, dtype="float64", *, weighted=False, seed=
 
 
 def some_rows(problem, rows):
-    """The problem of these rows, in this order."""
+    """The problem restricted to rows, in their order."""
     return {name: array if name == "parameters" else array[rows] for name, array in problem.items()}
 
 
 def random_moves(network, n_samples, seed=0):
-    """(down, right, mirrored), as far as a row and a column of each image stays; (0, 0, 0) is among them."""
+    """(down, right, mirrored) of each image, keeping at least one row and column; (0, 0, 0) is among them."""
     rng = np.random.default_rng(seed)
     moves = [rng.integers(1 - side, side, size=n_samples) for side in network.image_shape[:2]]
     moves = np.stack([*moves, rng.integers(2, size=n_samples)], axis=1)
@@ -70,12 +70,12 @@ def random_moves(network, n_samples, seed=0):
 
 
 def learning_rates(solver, epoch, n_batches):
-    """Those of each batch, falling."""
+    """Falling learning rates, one for each batch."""
     return solver["learning_rate"] * np.linspace(1.0, 0.5, n_batches) / (1 + epoch)
 
 
 def options_of_step(network, solver, learning_rate):
-    """The solver's, with Adam's learning rate and epsilon of each parameter."""
+    """The solver's options, with Adam's learning rate and epsilon for each parameter."""
     if solver["kind"] == "sgd":
         return solver | {"learning_rate": learning_rate}
     arrays = [one for one, *_ in network.layout if not one.statistic]
@@ -85,31 +85,31 @@ def options_of_step(network, solver, learning_rate):
 
 
 def averaging_weights(epoch, n_batches):
-    """Of each batch in the averages: the first is too early for them, late ones weigh more from epoch to epoch."""
+    """Weight of each batch in the averages: 0 for the first one, and growing from epoch to epoch for late ones."""
     weights = np.full(n_batches, 1.0 + epoch)
     weights[: epoch == 0] = 0.0
     return weights
 
 
 def read_only(array):
-    """A view that nobody can write to."""
+    """A read-only view."""
     view = array.view()
     view.flags.writeable = False
     return view
 
 
 def assert_close(actual, expected, factor=1):
-    """Largest error, relative to the array's scale, below 1e-5 in float32 and 1e-12 in float64, times `factor`."""
+    """Check that errors relative to the array's scale are below 1e-5 (float32) or 1e-12 (float64) times `factor`."""
     tolerance = {"float32": 1e-5, "float64": 1e-12}[actual.dtype.name] * factor
     scale = np.abs(expected).max(initial=0)
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale, equal_nan=False)
 
 
-# ---- as the kernels take it ----
+# ---- arguments of the kernels ----
 
 
 def fenced_workspace(network, n_rows, n_threads, dtype, fill=np.nan, alone_until=0.0):
-    """Scratch memory full of a value; and what is behind it, NaN, which nothing may write to."""
+    """Scratch memory filled with a value, and NaN behind it, which nothing may overwrite."""
     size = network.workspace(n_rows, n_threads, dtype).n_bytes
     workspace = kernels.Memory(size + 16384)
     workspace.alone_until = alone_until
@@ -120,12 +120,12 @@ def fenced_workspace(network, n_rows, n_threads, dtype, fill=np.nan, alone_until
 
 
 def solver_of_kernels(solver):
-    """A solver's kind as the kernels take it, a number."""
+    """A solver with its kind as a number, for the kernels."""
     return solver | {"kind": kernels.SOLVERS[solver["kind"]]}
 
 
 def problem_of_kernels(network, X, targets, sample_weight, loss, alpha):
-    """Its arrays read-only."""
+    """A Problem with read-only arrays."""
     arrays = map(read_only, (X, targets, sample_weight))
     objective = {"loss": kernels.LOSSES[loss], "alpha": alpha}
     return Problem(*arrays, rows=None, labels=None, network=network, objective=objective)
@@ -136,7 +136,7 @@ def images_of(network, X):
 
 
 def choices_of(network):
-    """What the plain network is told of its layers."""
+    """The settings of the layers for the plain NumPy network."""
     return {
         "activation": network.activation,
         "padding": network.padding,
@@ -149,9 +149,9 @@ def choices_of(network):
 
 
 def forward(network, parameters, X, *, rows=None, n_threads=1, with_hidden=False):
-    """Logits (n_rows, n_outputs) and hidden activations (n_rows, n_hidden), None unless asked for.
+    """Logits (n_rows, n_outputs), and hidden activations (n_rows, n_hidden), or None unless `with_hidden`.
 
-    Both were NaN before.
+    Both arrays hold NaN before.
     """
     n_rows = len(X) if rows is None else len(rows)
     logits = np.full((n_rows, network.n_outputs), np.nan, parameters.dtype)
@@ -163,7 +163,7 @@ def forward(network, parameters, X, *, rows=None, n_threads=1, with_hidden=False
 
 
 def expected_forward(network, parameters, X):
-    """Logits and hidden activations."""
+    """Expected logits and hidden activations."""
     views = network.views(parameters.astype(float))
     if network.batch_norm:
         views = reference.fold(views)
@@ -177,7 +177,7 @@ def expected_forward(network, parameters, X):
 
 
 def n_of_logits(network):
-    """Statistics of the logits, which come last."""
+    """Number of statistics of the logits, which are last in the vector."""
     return 2 * network.n_outputs if network.standardize else 0
 
 
@@ -197,8 +197,8 @@ def batch_gradient(
 ):
     """Loss of a batch, its gradient (n_trainable,), and the logits' means and variances as one vector.
 
-    Both arrays were NaN before; the second is empty if the network does not standardise. The workspace was NaN too, or
-    full of another `fill`.
+    Both arrays hold NaN before; the second is empty unless the network standardises. The workspace is filled with
+    `fill`, NaN by default.
     """
     rows = np.arange(len(X)) if rows is None else rows
     whole = np.full(network.n_parameters, np.nan, dtype=parameters.dtype)
@@ -215,7 +215,7 @@ def batch_gradient(
 
 
 def expected_batch_gradient(network, parameters, X, targets, sample_weight, *, loss, alpha=0.0, solver="adam"):
-    """The same, with means and variances of any network."""
+    """The expected values, with means and variances for any network."""
     views = network.views(parameters.astype(float))
     trainable = {one.name: views[one.name] for one, *_ in network.layout if not one.statistic}
     value, gradient, statistics = reference.loss_and_gradient(
@@ -233,7 +233,7 @@ def expected_batch_gradient(network, parameters, X, targets, sample_weight, *, l
     return value, np.concatenate([part.ravel() for part in gradient.values()]), np.concatenate(statistics)
 
 
-# ---- runs of mini-batches ----
+# ---- series of mini-batches ----
 
 
 def train_batches(
@@ -252,10 +252,10 @@ def train_batches(
     n_threads=1,
     alone_until=0.0,
 ):
-    """Parameters and their averages after an epoch in each of `orders`; the sums of loss times weight and of weight;
-    number of steps.
+    """Parameters and averages after an epoch in each of `orders`, sums of loss times weight and of weight, and number
+    of steps.
 
-    The kernels are called for one epoch at a time, each with its own of the `moves`.
+    The kernels are called once for each epoch, with its own element of `moves`.
     """
     moments = np.zeros((reference.STEPS[solver["kind"]][1], network.n_trainable), parameters.dtype)
     averages = np.full(network.n_trainable, np.nan, parameters.dtype)
@@ -278,7 +278,7 @@ def train_batches(
 def expected_train_batches(
     network, parameters, X, targets, sample_weight, *, orders, batch_size, solver, loss, alpha=0.0
 ):
-    """The same."""
+    """The expected values."""
     step_function, n_moments = reference.STEPS[solver["kind"]]
     moments = np.zeros((n_moments, network.n_trainable))
     parameters, total_loss, total_weight, step = parameters.astype(float), 0.0, 0.0, 0
@@ -309,7 +309,7 @@ def expected_train_batches(
 
 
 def watch_train_batches(monkeypatch):
-    """Rows and moves of each run of mini-batches that the package trains from now on, in a list."""
+    """A list to which each call of `train_batches` in the package will add its rows and moves."""
     runs = []
     original = training.train_batches
 

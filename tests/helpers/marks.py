@@ -1,4 +1,4 @@
-"""Parameters that tests in several files have in common."""
+"""Parametrisations shared by several test files."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.helpers.harness import LOSSES, SOLVER
 
 DTYPES = ("float32", "float64")
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
-# What X may be of without a copy.
+# Dtypes of X that need no copy.
 every_x_dtype = pytest.mark.parametrize("x_dtype", ["uint8", *DTYPES])
 every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 every_padding = pytest.mark.parametrize("padding", ["valid", "same"])
@@ -42,7 +42,7 @@ SHAPES = {
 }
 every_shape = pytest.mark.parametrize(("image_shape", "kernel_size"), SHAPES.values(), ids=SHAPES)
 
-# Name: what is other than in SOLVER.
+# Name: changes to SOLVER.
 SOLVERS = {
     "adam": {"kind": "adam"},
     "adam, other settings": {"kind": "adam", "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3},
@@ -52,5 +52,5 @@ SOLVERS = {
 }
 every_solver = pytest.mark.parametrize("solver", [SOLVER | changes for changes in SOLVERS.values()], ids=SOLVERS)
 
-# For fits that are too short to learn anything: what they say of it is not what is tested.
+# For fits that are too short to learn anything and warn about it.
 few_steps = pytest.mark.filterwarnings("ignore:The network learnt little:sklearn.exceptions.ConvergenceWarning")

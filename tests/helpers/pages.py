@@ -1,8 +1,8 @@
-"""Networks of every kind that a page has to compute, and images for them."""
+"""Networks of all kinds that a web page must compute, and images for them."""
 
 import numpy as np
 
-# Name: image_shape, number of classes (0: several labels), and what the network is; fits of a few steps.
+# Name: image_shape, number of classes (0 for multilabel), and hyper-parameters; fits take a few steps.
 NETWORKS = {
     "one layer": ((8, 8), 10, {}),
     "stack, same padding, pools": (
@@ -29,7 +29,7 @@ NETWORKS = {
 
 
 def problem(shape, n_classes):
-    """Images, and labels that are seen in them: in which part they are brightest."""
+    """Images, and their labels, the part of each image that is brightest."""
     rng = np.random.RandomState(3)
     X = rng.normal(size=(100, *shape))
     scores = X.reshape(100, -1)[:, : 6 * max(n_classes, 3)].reshape(100, -1, 6).sum(axis=2)
@@ -37,7 +37,7 @@ def problem(shape, n_classes):
 
 
 def fit_network(make, name, dtype="float64"):
-    """One of them, fitted by an estimator that `make` makes, with its images and labels."""
+    """An estimator made by `make` and fitted with one of the networks, its images and labels."""
     shape, n_classes, parameters = NETWORKS[name]
     X, y = problem(shape, n_classes)
     return make(**parameters).fit(X.astype(dtype), y), X.astype(dtype), y

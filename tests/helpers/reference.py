@@ -1,10 +1,10 @@
-"""The network in plain NumPy, float64 and as obvious as possible: what the compiled kernels are tested against.
+"""The network in plain NumPy and float64, as simple as possible, as a reference for the compiled kernels.
 
-Nothing here comes from skcnn or knows how skcnn is called (harness.py does), and nothing is clever: no lanes, no
-groups, no work done in place. `parameters` are a dict, in the order of skcnn's vector: of each layer, from 0,
-`filters_0` (n_filters, n_channels, kernel_height, kernel_width) and `filter_intercepts_0` (n_filters,), or `scales_0`
-and `shifts_0` where they are normalised, then `weights` (n_outputs, n_hidden) and `intercepts` (n_outputs,); gradients
-are dicts of the same keys. `images`, and what any layer reads, are (n_samples, height, width, n_channels).
+Nothing here comes from skcnn or knows its calls (harness.py does), and there are no lanes and no work in place.
+`parameters` is a dict in the order of skcnn's vector: for each layer, from 0, `filters_0` (n_filters, n_channels,
+kernel_height, kernel_width) and `filter_intercepts_0` (n_filters,), or with normalisation `scales_0` and `shifts_0`;
+then `weights` (n_outputs, n_hidden) and `intercepts` (n_outputs,). Gradients are dicts with the same keys. `images` and
+the inputs of all layers are (n_samples, height, width, n_channels).
 """
 
 from itertools import pairwise
@@ -22,7 +22,7 @@ def im2col(images, kernel_height, kernel_width):
 
 
 def windows(images, kernel_height, kernel_width):
-    """What a filter sees: (n_samples, out_height, out_width, n_channels, kernel_height, kernel_width)."""
+    """All windows of a filter: (n_samples, out_height, out_width, n_channels, kernel_height, kernel_width)."""
     return np.lib.stride_tricks.sliding_window_view(images, (kernel_height, kernel_width), axis=(1, 2))
 
 
@@ -33,13 +33,13 @@ def correlate(images, filters, intercepts):
 
 
 def correlate_backward(images, d_correlated, filters):
-    """Gradients of the filters and of their intercepts, in the shapes of these."""
+    """Gradients of filters and intercepts, in their shapes."""
     seen = windows(images, *filters.shape[2:])
     return np.einsum("nfij,nijcuv->fcuv", d_correlated, seen, optimize=True), d_correlated.sum(axis=(0, 2, 3))
 
 
 def correlate_backward_images(d_correlated, filters):
-    """Gradient of the images: every value goes back to all the pixels that it was made of."""
+    """Gradient of the images: every value propagates to all pixels of its window."""
     n_samples, _, out_height, out_width = d_correlated.shape
     _, n_channels, kernel_height, kernel_width = filters.shape
     d_images = np.zeros((n_samples, out_height + kernel_height - 1, out_width + kernel_width - 1, n_channels))
@@ -52,7 +52,7 @@ def correlate_backward_images(d_correlated, filters):
 
 
 def move_images(images, moves):
-    """Each image moved by its own (down, right, mirrored); the pixels at the border are repeated."""
+    """Images moved by (down, right, mirrored), one triple for each; border pixels are repeated."""
     moved = np.empty_like(images)
     for image, (down, right, mirrored), out in zip(images, moves, moved, strict=True):
         for i, j in np.ndindex(image.shape[:2]):
@@ -63,20 +63,20 @@ def move_images(images, moves):
 
 
 def pad_same(images, kernel_height, kernel_width):
-    """Zeros around the images for a convolution of their size; of an odd number, the larger half comes behind."""
+    """Images padded with zeros for "same" convolution; the larger half of an odd number comes after the image."""
     pads = [((side - 1) // 2, side // 2) for side in (kernel_height, kernel_width)]
     return np.pad(images, [(0, 0), *pads, (0, 0)])
 
 
 def crop_same(padded, kernel_height, kernel_width):
-    """What pad_same was given."""
+    """The inverse of pad_same."""
     above, before = (kernel_height - 1) // 2, (kernel_width - 1) // 2
     below, behind = kernel_height // 2, kernel_width // 2
     return padded[:, above : padded.shape[1] - below, before : padded.shape[2] - behind]
 
 
 def pools(maps, pool_height, pool_width):
-    """Maps (n_samples, n_filters, height, width) as (..., pooled_height, pooled_width, pool), whole pools only."""
+    """Maps (n_samples, n_filters, height, width) as (..., pooled_height, pooled_width, pool), complete pools only."""
     n_samples, n_filters, height, width = maps.shape
     rows, columns = height // pool_height, width // pool_width
     whole = maps[:, :, : rows * pool_height, : columns * pool_width]
@@ -89,7 +89,7 @@ def max_pool(maps, pool_height, pool_width):
 
 
 def max_pool_backward(maps, pool_height, pool_width, d_pooled):
-    """Gradient of the maps: that of a pool goes to the first of its largest values."""
+    """Gradient of the maps: that of a pool goes to its first maximum."""
     d_maps = np.zeros_like(maps)
     first = pools(maps, pool_height, pool_width).argmax(axis=-1)
     for at in np.ndindex(d_pooled.shape):
@@ -99,12 +99,12 @@ def max_pool_backward(maps, pool_height, pool_width, d_pooled):
 
 
 def sigmoid(x):
-    """1 / (1 + exp(-x)) in any shape, without overflow."""
+    """1 / (1 + exp(-x)), for any shape and without overflow."""
     return expit(x)
 
 
 def sigmoid_backward(values, d_values):
-    """Gradient of x, given the sigmoid's `values` and their gradient, all of one shape."""
+    """Gradient of x, from the sigmoid's `values` and their gradient, all of the same shape."""
     return d_values * values * (1 - values)
 
 
@@ -112,7 +112,7 @@ def relu(x):
     return np.maximum(x, 0)
 
 
-# By name: the function, and the gradient of its argument from its values and their gradient.
+# Name: function, and gradient of its argument from its values and their gradient.
 ACTIVATIONS = {
     "sigmoid": (sigmoid, sigmoid_backward),
     "tanh": (np.tanh, lambda values, d_values: d_values * (1 - values**2)),
@@ -121,7 +121,7 @@ ACTIVATIONS = {
 
 
 def dense(hidden, weights, intercepts):
-    """(n_samples, n_hidden) to logits (n_samples, n_outputs)."""
+    """Logits (n_samples, n_outputs) from hidden activations (n_samples, n_hidden)."""
     return hidden @ weights.T + intercepts
 
 
@@ -131,14 +131,14 @@ def dense_backward(hidden, weights, d_logits):
 
 
 def standardize(logits, sample_weight):
-    """Logits (n_samples, n_outputs) standardised; weighted means and variances, each (n_outputs,)."""
+    """Standardised logits (n_samples, n_outputs), weighted means and variances, each (n_outputs,)."""
     means = np.average(logits, axis=0, weights=sample_weight)
     variances = np.average((logits - means) ** 2, axis=0, weights=sample_weight)
     return (logits - means) / np.sqrt(variances + 1e-12), means, variances
 
 
 def standardize_backward(logits, sample_weight, d_standardized):
-    """Gradient of the logits (n_samples, n_outputs), one step of the chain rule after the other."""
+    """Gradient of the logits (n_samples, n_outputs), by the chain rule step by step."""
     share = (sample_weight / sample_weight.sum())[:, np.newaxis]
     _, means, variances = standardize(logits, sample_weight)
     centred = logits - means
@@ -154,7 +154,7 @@ def standardize_backward(logits, sample_weight, d_standardized):
 
 
 def output_loss(logits, targets, sample_weight, loss):
-    """Loss, a number, of logits (n_samples, n_outputs) and their gradient."""
+    """Loss (a number) and its gradient with respect to logits (n_samples, n_outputs)."""
     share = (sample_weight / sample_weight.sum())[:, np.newaxis]
     p = sigmoid(logits)
     if loss == "log_loss":
@@ -165,16 +165,16 @@ def output_loss(logits, targets, sample_weight, loss):
 
 
 def groups_of(n_samples):
-    """Slices of a batch: groups of at most 16 samples, as equal as may be."""
+    """Slices of a batch: groups of at most 16 samples, as equal in size as possible."""
     n_groups = -(-n_samples // 16)
     ends = [n * n_samples // n_groups for n in range(n_groups + 1)]
     return [slice(*pair) for pair in pairwise(ends)]
 
 
 def filter_statistics(maps, sample_weight):
-    """Weighted mean and variance of each filter's maps (n_samples, n_filters, height, width), over all but filters.
+    """Weighted mean and variance of each filter's maps (n_samples, n_filters, height, width), over all other axes.
 
-    0 and 0 where nothing has any weight.
+    Both are 0 if all weights are 0.
     """
     if not sample_weight.any():
         return np.zeros((2, maps.shape[1]))
@@ -184,14 +184,14 @@ def filter_statistics(maps, sample_weight):
 
 
 def normalize(maps, sample_weight):
-    """Maps of a group, normalised filter by filter, and their standard deviations (n_filters, 1, 1)."""
+    """Maps of a group, normalised for each filter, and their standard deviations (n_filters, 1, 1)."""
     means, variances = (one[:, np.newaxis, np.newaxis] for one in filter_statistics(maps, sample_weight))
     std = np.sqrt(variances + 1e-5)
     return (maps - means) / std, std
 
 
 def normalize_backward(maps, sample_weight, d_normalized):
-    """Gradient of the maps of a group, one step of the chain rule after the other."""
+    """Gradient of the maps of a group, by the chain rule step by step."""
     if not sample_weight.any():
         return np.zeros_like(maps)
     share = (sample_weight / sample_weight.sum())[:, np.newaxis, np.newaxis, np.newaxis] / maps[0, 0].size
@@ -205,13 +205,13 @@ def normalize_backward(maps, sample_weight, d_normalized):
 
 
 def batch_norm(maps, scales, shifts, sample_weight):
-    """Maps of a batch, normalised group by group, scaled and shifted."""
+    """Maps of a batch, normalised by groups, scaled and shifted."""
     normalized = [normalize(maps[group], sample_weight[group])[0] for group in groups_of(len(maps))]
     return scales[:, np.newaxis, np.newaxis] * np.concatenate(normalized) + shifts[:, np.newaxis, np.newaxis]
 
 
 def batch_norm_backward(maps, scales, sample_weight, d_out):
-    """Gradients of the scales, the shifts, and the maps."""
+    """Gradients of scales, shifts and maps."""
     normalized = np.concatenate([normalize(maps[group], sample_weight[group])[0] for group in groups_of(len(maps))])
     d_normalized = d_out * scales[:, np.newaxis, np.newaxis]
     d_maps = [
@@ -221,15 +221,15 @@ def batch_norm_backward(maps, scales, sample_weight, d_out):
 
 
 def whole_pools(maps, pool_height, pool_width):
-    """Without what fills no pool."""
+    """Maps without the rows and columns that fill no pool."""
     height, width = maps.shape[2:]
     return maps[:, :, : height // pool_height * pool_height, : width // pool_width * pool_width]
 
 
 def layer_forward(images, layer, activation, padding, pool_size, sample_weight=None):
-    """A layer's output, laid out as its input, and what its backward pass needs.
+    """A layer's output, in the layout of its input, and values for its backward pass.
 
-    `layer` has its filters, and either filter_intercepts or, to be normalised, scales and shifts.
+    `layer` has filters, and either filter_intercepts or, with normalisation, scales and shifts.
     """
     filters = layer["filters"]
     if padding == "same":
@@ -244,7 +244,7 @@ def layer_forward(images, layer, activation, padding, pool_size, sample_weight=N
 
 
 def layer_backward(saved, d_out, layer, activation, padding, pool_size, sample_weight=None):
-    """Gradients of a layer's parameters, a dict, and of its input, given that of its output."""
+    """Gradients of a layer's parameters (a dict) and of its input, from that of its output."""
     images, correlated, maps = saved
     filters, gradient = layer["filters"], {}
     d_maps = max_pool_backward(maps, *pool_size, d_out.transpose(0, 3, 1, 2))
@@ -253,7 +253,7 @@ def layer_backward(saved, d_out, layer, activation, padding, pool_size, sample_w
         gradient["scales"], gradient["shifts"], d_values = batch_norm_backward(
             correlated, layer["scales"], sample_weight, d_values
         )
-    # What fills no pool has no gradient.
+    # Values that fill no pool have zero gradient.
     shape = [side - kernel + 1 for side, kernel in zip(images.shape[1:3], filters.shape[2:], strict=True)]
     d_correlated = np.zeros((*d_values.shape[:2], *shape))
     d_correlated[:, :, : d_values.shape[2], : d_values.shape[3]] = d_values
@@ -267,7 +267,7 @@ def layer_backward(saved, d_out, layer, activation, padding, pool_size, sample_w
 
 
 def global_pool_forward(maps, function):
-    """Maps (n_samples, height, width, n_filters) to hidden activations, in the order (filter, row, column)."""
+    """Hidden activations from maps (n_samples, height, width, n_filters), in the order (filter, row, column)."""
     flat = maps.transpose(0, 3, 1, 2).reshape(len(maps), maps.shape[3], -1)
     if function is None:
         return flat.reshape(len(maps), -1)
@@ -275,7 +275,7 @@ def global_pool_forward(maps, function):
 
 
 def global_pool_backward(maps, function, d_hidden):
-    """Gradient of the maps: of a maximum it goes to the first of them."""
+    """Gradient of the maps: that of a maximum goes to the first one."""
     flat = maps.transpose(0, 3, 1, 2).reshape(len(maps), maps.shape[3], -1)
     if function is None:
         d_flat = d_hidden.reshape(flat.shape)
@@ -288,7 +288,7 @@ def global_pool_backward(maps, function, d_hidden):
 
 
 def layer_parameters(parameters, number):
-    """Those of a layer, by their names without its number."""
+    """A layer's parameters, by their names without its number."""
     suffix = f"_{number}"
     return {name.removesuffix(suffix): value for name, value in parameters.items() if name.endswith(suffix)}
 
@@ -302,9 +302,9 @@ def layer_choices(parameters, activation, padding, pool_size):
 def forward(
     parameters, images, *, activation="sigmoid", padding="valid", pool_size=None, global_pool=None, sample_weight=None
 ):
-    """Hidden activations (n_samples, n_hidden), logits, the last layer's maps, and what backward passes need.
+    """Hidden activations (n_samples, n_hidden), logits, the last layer's maps, and values for backward passes.
 
-    `pool_size` has one for each layer; None pools nowhere. Layers that normalise do so by `sample_weight`.
+    `pool_size` has one entry for each layer; None is no pooling. Normalisation uses `sample_weight`.
     """
     saved, maps = [], images
     for number, how in enumerate(layer_choices(parameters, activation, padding, pool_size)):
@@ -315,7 +315,7 @@ def forward(
 
 
 def fold(parameters):
-    """Parameters without normalisation, from those with scales, shifts, means and variances of each layer."""
+    """Parameters of the network without normalisation, from those with scales, shifts, means and variances."""
     folded = {}
     for name, value in parameters.items():
         kind, _, number = name.rpartition("_")
@@ -347,21 +347,21 @@ def loss_and_gradient(
     global_pool=None,
     input_scale=1.0,
 ):
-    """Loss of a batch, a number, its gradient, a dict, and the logits' (means, variances) over the batch."""
+    """Loss of a batch (a number), its gradient (a dict), and the logits' (means, variances) over the batch."""
     total_weight = sample_weight.sum()
     choices = layer_choices(parameters, activation, padding, pool_size)
     how = {"activation": activation, "padding": padding, "pool_size": pool_size, "global_pool": global_pool}
-    # Forward.
+    # Forward pass.
     hidden, logits, maps, saved = forward(parameters, images, **how, sample_weight=sample_weight)
     outputs, *statistics = standardize(logits, sample_weight)
     if not standardized:
         outputs = logits
     value, d_outputs = output_loss(outputs, targets, sample_weight, loss)
-    # Backward.
+    # Backward pass.
     gradient = dict.fromkeys(parameters)
     d_logits = standardize_backward(logits, sample_weight, d_outputs) if standardized else d_outputs
     gradient["weights"], d_intercepts, d_hidden = dense_backward(hidden, parameters["weights"], d_logits)
-    # Standardising takes these intercepts out again; what is left of their gradient is rounding noise.
+    # Standardisation cancels these intercepts, so their gradient is only rounding noise.
     gradient["intercepts"] = d_intercepts * (fit_intercept and not standardized)
     d_maps = global_pool_backward(maps, global_pool, d_hidden)
     for number in reversed(range(len(choices))):
@@ -377,11 +377,11 @@ def loss_and_gradient(
     return value, gradient, statistics
 
 
-# ---- solver steps, as in scikit-learn's MLPClassifier; `solver` is a dict of its hyper-parameters ----
+# ---- solver steps as in scikit-learn's MLPClassifier; `solver` is a dict of hyper-parameters ----
 
 
 def adam_step(parameters, gradient, moments, step, solver):
-    """Arrays of one shape, `moments` a pair of them; returns the new parameters and moments."""
+    """New parameters and moments; all arrays have one shape, and `moments` is a pair of them."""
     beta_1, beta_2 = solver["beta_1"], solver["beta_2"]
     first = beta_1 * moments[0] + (1 - beta_1) * gradient
     second = beta_2 * moments[1] + (1 - beta_2) * gradient**2
@@ -390,12 +390,12 @@ def adam_step(parameters, gradient, moments, step, solver):
 
 
 def sgd_step(parameters, gradient, moments, step, solver):
-    """Arrays of one shape, `moments` a tuple of one; returns the new parameters and moments."""
+    """New parameters and moments; all arrays have one shape, and `moments` is a tuple of one."""
     momentum, rate = solver["momentum"], solver["learning_rate"]
     velocity = momentum * moments[0] - rate * gradient
     update = momentum * velocity - rate * gradient if solver["nesterovs_momentum"] else velocity
     return parameters + update, (velocity,)
 
 
-# By a solver's name: its step and its number of moments.
+# Solver's name: its step and its number of moments.
 STEPS = {"adam": (adam_step, 2), "sgd": (sgd_step, 1)}

@@ -1,15 +1,15 @@
-"""Scripts in a Python process of their own: for what a process decides once, or might not survive."""
+"""Scripts in separate Python processes, for choices that are made once per process and for possible crashes."""
 
 import os
 import subprocess
 import sys
 
-# Far more than any script takes: one that hangs shall fail instead of holding up the others.
+# Seconds, far more than any script takes: one that hangs should fail instead of blocking the others.
 TIMEOUT = 120
 
 
 def run_script(script, *args, **environment):
-    """What the script printed; `environment` is added to this process's own. Anything on its stderr is a failure."""
+    """The script's output; `environment` is added to this process's own. Output on stderr is a failure."""
     result = subprocess.run(command(script, *args), env=changed(environment), **PIPES, timeout=TIMEOUT)
     assert (result.returncode, result.stderr) == (0, ""), result
     return result.stdout
@@ -23,7 +23,7 @@ def fail_script(script, **environment):
 
 
 def start_script(script, *args):
-    """The process of a script that is running; for a `with`."""
+    """The process of a running script, for a `with` statement."""
     return subprocess.Popen(command(script, *args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

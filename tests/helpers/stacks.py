@@ -1,8 +1,8 @@
-"""Networks of several layers, and problems whose loss has a derivative along every parameter: for several files.
+"""Networks of several layers, and problems whose loss is differentiable with respect to every parameter.
 
-A relu and a maximum have kinks, where a loss has no derivative and rounding decides for one side. The problems are such
-that no step of a difference, and no rounding, comes so far (`smooth_problem`): nothing need be skipped. Where several
-values of a pool are the largest because their windows are the same, they stay so, and there is a derivative.
+Relus and maxima have kinks, where a loss has no derivative and rounding decides on the side. In these problems, neither
+a difference's step nor rounding reaches a kink (`smooth_problem`), so nothing need be skipped. If several values of a
+pool are the largest because their windows are equal, they stay equal, and the derivative exists.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ KERNELS = ((2, 3), (3, 2), (2, 4))
 SIGNAL_KERNELS = ((1, 4), (1, 3), (1, 2))
 N_FILTERS = (2, 3, 2)
 
-# Name: pool_size of each layer, and whether rows and columns are left over that fill no pool.
+# Name: pool_size of each layer, and whether some rows and columns fill no pool.
 POOLS = {
     "no pools": ((1, 1), False),
     "2 x 2": ((2, 2), False),
@@ -27,9 +27,9 @@ POOLS = {
     "3 x 2, ragged": ((3, 2), True),
 }
 KINDS = ("grey", "channels", "signal")
-# As far as rounding may move a value in float32.
+# Largest change of a value by rounding in float32.
 ROUNDING = 1e-6
-# The largest slope, which is at 0 or above.
+# The largest slopes of the activations.
 SLOPES = {"sigmoid": 0.25, "tanh": 1.0, "relu": 1.0}
 
 STACKS = {
@@ -82,19 +82,19 @@ every_stack = pytest.mark.parametrize("network", STACKS.values(), ids=STACKS)
 
 
 def make_stack(n_layers, pools, padding, kind="grey", **choices):
-    """A network on images just so large that the dense layer reads maps of 2 x 1, or 1 x 2 of a signal."""
+    """A network for images just large enough that the dense layer reads maps of 2 x 1, or 1 x 2 for signals."""
     pool, ragged = POOLS[pools]
     kernels = KERNELS[:n_layers]
     if kind == "signal":
         kernels, pool = SIGNAL_KERNELS[:n_layers], (1, max(pool))
-    # Of three layers the middle one has no pools: the images grow too large.
+    # The middle one of three layers has no pools, which would need too large images.
     pool_size = [(1, 1) if number == 1 and n_layers == 3 else pool for number in range(n_layers)]
     shape = (1, 2) if kind == "signal" else (2, 1)
     for kernel, size in reversed(list(zip(kernels, pool_size, strict=True))):
         shape = [side * by + (by - 1) * ragged for side, by in zip(shape, size, strict=True)]
         if padding == "valid":
             shape = [side + by - 1 for side, by in zip(shape, kernel, strict=True)]
-        # A kernel is at most as large as what it is laid on.
+        # A kernel is at most as large as its input.
         shape = [max(side, by) for side, by in zip(shape, kernel, strict=True)]
     return Network(
         image_shape=(*shape, 2 if kind == "channels" else 1),
@@ -107,16 +107,16 @@ def make_stack(n_layers, pools, padding, kind="grey", **choices):
 
 
 def blocks(network, n_samples, seed):
-    """Rows of images that are constant over blocks of 5 x 5 pixels: pools have several largest values."""
+    """Rows of images that are constant over blocks of 5 x 5 pixels, so that pools have several maxima."""
     height, width, n_channels = network.image_shape
     small = np.random.default_rng(seed).normal(size=(n_samples, -(-height // 5), -(-width // 5), n_channels))
     return small.repeat(5, axis=1).repeat(5, axis=2)[:, :height, :width].reshape(n_samples, -1)
 
 
 def whole_numbers(network, problem):
-    """The problem with pixels, filters and intercepts that are small integers.
+    """The problem with small integers as pixels, filters and intercepts.
 
-    Sums of them are exact in any order, and pools have several largest values whose windows differ.
+    Their sums are exact in any order, and pools have several maxima with different windows.
     """
     rng = np.random.default_rng(0)
     parameters, X = problem["parameters"].copy(), rng.integers(-1, 3, size=problem["X"].shape)
@@ -127,8 +127,8 @@ def whole_numbers(network, problem):
 
 
 def convolutions(network, problem, moves=None):
-    """Of each layer: the largest absolute value that it reads, its parameters, and its convolution (as far as it goes
-    into pools).
+    """For each layer, the largest absolute value of its input, its parameters, and its convolution (as far as it
+    enters pools).
     """
     views = network.views(problem["parameters"].astype(float))
     maps = harness.images_of(network, problem["X"])
@@ -144,10 +144,10 @@ def convolutions(network, problem, moves=None):
 
 
 def is_smooth(network, problem, step, moves=None):
-    """Whether no parameter that moves by `step` takes the network over a relu's kink, or to another largest value.
+    """Whether no change of a parameter by `step` moves the network across a relu's kink or to another maximum.
 
-    `reach` is as far as a convolution can move. Largest values that are equal to begin with are taken to be of equal
-    windows, and stay equal: the images must be random. And a layer of relus that are all 0 is no problem to learn.
+    `reach` is the largest change of a convolution. Equal maxima are assumed to have equal windows and to stay equal,
+    which requires random images. A layer whose relus are all 0 does not count as smooth.
     """
     reach = 0.0
     weights = problem["sample_weight"].astype(float)
@@ -166,9 +166,9 @@ def is_smooth(network, problem, step, moves=None):
 
 
 def normalized(values, layer, weights, reach, step):
-    """A convolution normalised, scaled and shifted, and how far it can move if the convolution can by `reach`.
+    """A convolution after normalisation, scale and shift, and its largest change if the convolution changes by `reach`.
 
-    What is normalised moves by the value's own step, its mean's, and its deviation's times itself.
+    A normalised value changes by the changes of the value, of the mean, and of the deviation times itself.
     """
     scales, shifts = (layer[name][:, np.newaxis, np.newaxis] for name in ("scales", "shifts"))
     groups = [reference.normalize(values[group], weights[group]) for group in reference.groups_of(len(values))]
@@ -179,7 +179,7 @@ def normalized(values, layer, weights, reach, step):
 
 
 def is_near_kink(pools, reach, activation):
-    """Whether values that move by `reach` may cross 0 before a relu, or another becomes a pool's largest."""
+    """Whether changes of values by `reach` may cross 0 before a relu, or change a pool's maximum."""
     best = pools.max(axis=-1)
     if activation == "relu":
         if (np.abs(best) <= reach).any() or not (best > 0).any():
@@ -190,7 +190,7 @@ def is_near_kink(pools, reach, activation):
 
 
 def has_clear_maxima(network, problem, moves, reach):
-    """Whether no other value of the last feature maps becomes the largest of one; 0 stays 0 before a relu."""
+    """Whether changes by `reach` leave the maximum of each of the last feature maps in its place."""
     *_, (_, layer, values) = convolutions(network, problem, moves)
     weights = problem["sample_weight"].astype(float)
     if "scales" in layer:
@@ -200,7 +200,7 @@ def has_clear_maxima(network, problem, moves, reach):
 
 
 def n_ties(network, problem):
-    """Pools with several largest values, but for those that a relu makes 0."""
+    """Number of pools with several maxima, except those that a relu sets to 0."""
     count = 0
     for stage, (_, _, values) in zip(network.stages, convolutions(network, problem), strict=True):
         pools = reference.pools(values, *stage.pool_size)
@@ -211,7 +211,7 @@ def n_ties(network, problem):
 
 
 def smooth_problem(network, n_samples, dtype="float64", *, step, moves=None, ties=False, weighted=False):
-    """`random_problem` of the first seed for which the problem is smooth; with `ties`, of images of blocks."""
+    """`random_problem` with the first seed for which it is smooth; with `ties`, on images of blocks."""
     for seed in range(1000):
         problem = random_problem(network, n_samples, dtype, weighted=weighted, seed=seed)
         if ties:
@@ -222,13 +222,13 @@ def smooth_problem(network, n_samples, dtype="float64", *, step, moves=None, tie
 
 
 def shifted(network, problem, moves):
-    """The problem of images that are shifted before."""
+    """The problem with images shifted beforehand."""
     images = reference.move_images(problem["X"].reshape(-1, *network.image_shape), moves)
     return problem | {"X": images.reshape(problem["X"].shape)}
 
 
 def assert_same_parts(network, gradient, expected, factor=10):
-    """Part by part, for those of the first layers may be small."""
+    """Compare array by array, as those of the first layers may be small."""
     expected = split_gradient(network, expected)
     for name, part in split_gradient(network, gradient).items():
         if np.any(expected[name]):

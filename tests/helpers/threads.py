@@ -1,4 +1,4 @@
-"""What the tests of threads share."""
+"""Helpers for the tests of threads."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from skcnn.kernels import max_threads
 
-# More of them than processors, groups or chunks too.
+# Numbers of threads, some larger than the numbers of processors, groups or chunks.
 NUMBERS = (2, 3, 4, 16)
 
 limited = partial(threadpool_limits, user_api="openmp")
@@ -19,7 +19,7 @@ needs_openmp = pytest.mark.skipif(not HAS_OPENMP, reason="skcnn was built withou
 
 
 def assert_same_bits(actual, expected):
-    """Zeros of another sign and NaN of another payload differ too."""
+    """Check for equal bits, which tells zeros of both signs and NaNs of different payloads apart."""
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert (actual.dtype, actual.shape) == (expected.dtype, expected.shape)
     assert_array_equal(actual.view(f"u{actual.itemsize}"), expected.view(f"u{expected.itemsize}"))

@@ -1,4 +1,4 @@
-"""Classifiers of several kinds, with images that they were fitted to; and figures that nobody sees."""
+"""Classifiers of several kinds with their images, and figures without a display."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from skcnn import ConvSigmoidClassifier
 
 @pytest.fixture(autouse=True)
 def pyplot():
-    """On no screen."""
+    """pyplot without a display."""
     pyplot = pytest.importorskip("matplotlib.pyplot")
     pyplot.switch_backend("agg")
     yield pyplot
@@ -22,7 +22,7 @@ def make_images(*shape, n_samples=24, n_classes=3):
     return rng.normal(size=(n_samples, *shape)) + y.reshape(-1, *[1] * len(shape)), y
 
 
-# Name: shape of an image, number of classes or labels, and parameters.
+# Name: shape of an image, number of classes or labels, and hyper-parameters.
 KINDS = {
     "grey": ((9, 8), 3, {"n_filters": 3, "kernel_size": 3}),
     "two classes": ((9, 8), 2, {"n_filters": 3, "kernel_size": 3}),
@@ -55,7 +55,7 @@ def fit_kind(kind):
 
 @pytest.fixture(params=KINDS)
 def fitted_kind(request):
-    """A classifier of each kind, and its images."""
+    """A fitted classifier of each kind, and its images."""
     return fit_kind(request.param)
 
 

@@ -1,4 +1,4 @@
-"""Evidence sums to the logit; its maps stand where the pixels are that they are made of."""
+"""Evidence sums to the logit, and its maps are drawn where their pixels are."""
 
 from dataclasses import replace
 
@@ -96,7 +96,7 @@ def test_strings_and_not_fitted():
 
 @every_stack
 def test_where_maps_stand(network):
-    """The middle of the pixels that a value is made of, found by which of them move it, padding counted."""
+    """A value is at the centre of its receptive field, including padding."""
     network = replace(network, global_pool=None, batch_norm=False)
     n_maps = len(network.stages)
     for axis, (low, high) in enumerate(zip(("top", "left"), ("bottom", "right"), strict=True)):

@@ -1,4 +1,4 @@
-"""What each layer hands on, and how it is drawn."""
+"""Feature maps and their display."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The network learnt little:sklear
 
 
 def expected_maps(clf, X, layer):
-    """In plain NumPy, from the public attributes."""
+    """Feature maps in plain NumPy, from the public attributes."""
     images = X.reshape(-1, *clf.image_shape_).astype(float) * clf.rescale_
     for filters, intercepts, pool in zip(clf.coefs_, clf.intercepts_, clf.pool_size_[: layer + 1], strict=False):
         if clf.padding_ == "same":
@@ -100,7 +100,7 @@ def test_display_of_pictures(stack):
     assert_array_equal(display.maps, maps)
     assert_array_equal(display.images, X[:2])
     assert display.layer == 1
-    # An image beside two rows of maps, 3 and 1, for each of the two images.
+    # Each of the two images has two rows of maps beside it, of 3 and 1.
     assert display.axes_.shape == display.im_.shape == (4, 4)
     drawn = display.im_ != None  # noqa: E711
     assert_array_equal(drawn, [[1, 1, 1, 1], [0, 1, 0, 0]] * 2)
@@ -135,7 +135,7 @@ def test_signed_maps_have_0_in_the_middle():
     low, high = display.im_[0, 1].get_clim()
     assert -low == high == np.abs(display.maps).max()
     assert display.im_[0, 1].get_cmap().name == "RdBu_r"
-    # Of images that are neither grey nor coloured, the mean of the channels.
+    # Images with neither 1 nor 3 channels are drawn as the mean of their channels.
     assert_allclose(display.im_[0, 0].get_array(), X[0].mean(axis=-1))
 
 

@@ -1,4 +1,4 @@
-"""How filters are drawn, and the axes that displays make or are given."""
+"""The display of filters, and the axes that displays create or are given."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_grey():
 
 
 def test_colour():
-    """Grey is 0."""
+    """Weights of 0 are grey."""
     clf, _ = fit_kind("colour, stack")
     display = FiltersDisplay.from_estimator(clf)
     bound = np.abs(clf.filters_).max()
@@ -63,7 +63,7 @@ def test_signals():
 
 
 def test_signals_of_many_channels():
-    """A row for each channel."""
+    """Filters are pictures with a row for each channel."""
     X = np.random.default_rng(0).normal(size=(24, 1, 30, 5))
     clf = ConvSigmoidClassifier(2, max_iter=3, tol=1e9, n_iter_no_change=1, random_state=0).fit(X, np.arange(24) % 2)
     display = FiltersDisplay.from_estimator(clf)

@@ -1,4 +1,4 @@
-"""Losses as curves."""
+"""The display of loss curves."""
 
 import pytest
 from numpy.testing import assert_array_equal

@@ -1,4 +1,4 @@
-"""The surest mistakes, and how they are drawn."""
+"""The most confident mistakes and their display."""
 
 import numpy as np
 import pytest
@@ -91,7 +91,7 @@ def test_labels_of_halves():
 
 
 def half_wrong(clf, X):
-    """Labels that every other prediction is not."""
+    """Labels that make every other prediction wrong."""
     codes = np.searchsorted(clf.classes_, clf.predict(X))
     codes[::2] = (codes[::2] + 1) % len(clf.classes_)
     return clf.classes_[codes]

@@ -1,4 +1,4 @@
-"""What covering a patch takes from a logit."""
+"""The fall of a logit when a patch is covered."""
 
 import numpy as np
 import pytest
@@ -13,13 +13,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:The network learnt little:sklear
 
 
 def class_scores(clf, X):
-    """A column for each class."""
+    """Logits with a column for each class."""
     scores = clf.decision_function(X)
     return np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores
 
 
 def expected_drops(clf, X, column, patch, stride, baseline):
-    """By one prediction after the other; `column` of each image."""
+    """Drops from one prediction for each position; `column` has the class of each image."""
     height, width = X.shape[1:3]
     tops = range(0, height - patch[0] + 1, stride[0])
     lefts = range(0, width - patch[1] + 1, stride[1])
@@ -93,7 +93,7 @@ def test_display_of_pictures():
     assert_array_equal(display.drops, drops)
     assert drops.shape == (2, 3, 3)
     assert_array_equal(display.im_[1, 1].get_array(), drops[1])
-    # Patches begin at 0, 2 and 4: the first is centred at row 1.5 and column 1.
+    # Patches begin at 0, 2 and 4; the first is centred at row 1.5 and column 1.
     assert display.extent == (0, 6, 6.5, 0.5)
     assert display.im_[1, 1].get_extent() == [0, 6, 6.5, 0.5]
     assert display.axes_[0, 1].get_title() == "1"

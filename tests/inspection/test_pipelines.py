@@ -1,4 +1,4 @@
-"""Pipelines and searches: what is computed is of what the network reads, what is drawn of X where steps keep pixels."""
+"""Pipelines and searches: results are for the network's input, pictures show X if the steps keep pixels."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Shared by the tests of single kernels."""
+"""Fixtures of the tests of single kernels."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from skcnn.network import own
 
 @pytest.fixture
 def new_output():
-    """Make an array for a kernel to fill; in the end, the NaN behind each of them must still be there."""
+    """Makes arrays for kernels to fill; at the end, the NaN behind each of them must be intact."""
     margins = []
 
     def new(dtype, *shape, fill=np.nan):

@@ -1,4 +1,4 @@
-"""The activations: their accuracy, what they make of NaN and infinities, and their gradients."""
+"""The activations: accuracy, NaN and infinities, and gradients."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from tests.helpers.differences import assert_same_gradient, differences
 from tests.helpers.harness import assert_close, read_only
 from tests.helpers.marks import every_activation, every_dtype
 
-# What the kernel clamps the exponent to, that two such reciprocals can be multiplied; the tanh's is twice x.
+# The kernel clamps the exponent to these, so that two such reciprocals can be multiplied; the tanh's is twice x.
 LIMITS = {"float32": 43, "float64": 354}
 
 
@@ -28,10 +28,10 @@ def activated(activation, x):
 @pytest.mark.parametrize("order", ["sorted", "shuffled"])
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
 def test_accurate_to_four_units_in_the_last_place(activation, dtype, order):
-    """The sigmoid relative to each value; the tanh, twice a sigmoid less 1, in units of the largest values."""
+    """The sigmoid's error is relative to each value, that of tanh, 2 * sigmoid - 1, in units of the largest values."""
     limit = LIMITS[dtype]
     x = np.concatenate([np.linspace(-end, end, 100_001) for end in (1, 20, limit)]).astype(dtype)
-    if order == "shuffled":  # two values share a division: other pairs
+    if order == "shuffled":  # pairs of values share a division; this makes other pairs
         np.random.default_rng(0).shuffle(x)
     exact = x.astype(np.longdouble)
     expected = expit(exact) if activation == "sigmoid" else np.tanh(exact)
@@ -65,7 +65,7 @@ def test_extremes(activation, dtype, n_values):
 @every_activation
 @pytest.mark.parametrize("n_values", [1, 2, 3, 16, 33])
 def test_any_length(activation, dtype, n_values):
-    """Forward and back, and not a value further."""
+    """Forward and backward, any number of values is processed, and none beyond them."""
     forward, backward = reference.ACTIVATIONS[activation]
     x, d_x = np.random.default_rng(0).normal(size=(2, n_values)).astype(dtype)
     whole, d_whole = np.full((2, n_values + 16), np.nan, dtype)
@@ -81,7 +81,7 @@ def test_any_length(activation, dtype, n_values):
 @every_dtype
 @every_activation
 def test_does_not_fall(activation, dtype):
-    """Max-pooling comes before: the largest activation is to be that of the largest argument, but for rounding."""
+    """Activations rise with their arguments, up to rounding, as max-pooling before the activation requires."""
     x = np.sort(np.random.default_rng(0).normal(scale=5, size=10_000)).astype(dtype)
     assert np.diff(activated(activation, x)).min() >= -4 * np.finfo(dtype).eps
 
@@ -91,7 +91,7 @@ def test_does_not_fall(activation, dtype):
 
 @every_activation
 def test_gradient(activation):
-    """By differences; no argument is so near to 0 that the relu's kink lies between the two."""
+    """Compared with differences; no argument is so close to 0 that a step crosses the relu's kink."""
     x, projection = 3 * np.random.default_rng(0).normal(size=(2, 40))
     assert np.abs(x).min() > 1e-3
     values, d_x = activated(activation, x), projection.copy()
@@ -101,7 +101,7 @@ def test_gradient(activation):
 
 @every_dtype
 def test_gradient_of_relu_at_its_kink(dtype):
-    """It is 0 there, and below; infinite and very small values are values like others."""
+    """The gradient is 0 at 0 and below; infinite and very small values are not special."""
     tiny = np.finfo(dtype).tiny
     values, d_x = np.array([0, tiny, 1, np.inf, -0.0], dtype), np.full(5, 2, dtype)
     _kernels.activate_backward(ACTIVATIONS["relu"], values, d_x)

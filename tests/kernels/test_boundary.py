@@ -1,6 +1,6 @@
-"""What reaches compiled code is checked there: no arguments, however wrong, make it read or write out of bounds.
+"""Compiled code checks its arguments: wrong ones never make it read or write out of bounds.
 
-In the build with sanitisers a check that is missing ends the process.
+In the build with sanitisers, a missing check ends the process.
 """
 
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ SOLVER = {
 
 
 def arguments(dtype):
-    """All that goes in, by name."""
+    """All arguments by name."""
     rng = np.random.default_rng(0)
     return {
         "network": NETWORK.compiled,
@@ -80,7 +80,7 @@ CALLS = {
 
 
 def right_call(name, dtype):
-    """A function, and arguments with which nothing is wrong."""
+    """A function and valid arguments."""
     call, names = CALLS[name]
     given = arguments(dtype)
     return call, {name: given[name] for name in names}
@@ -91,7 +91,7 @@ every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 def wrong_arrays(array):
-    """Arrays that are not what `array` is, by what is wrong."""
+    """Invalid variants of `array`, by the kind of defect."""
     other = {"float32": "float64", "float64": "float32"}.get(array.dtype.name, "int32")
     return {
         "cut": array[:-1].copy(),
@@ -114,7 +114,7 @@ def array_cases():
         for argument, value in right_call(name, "float64")[1].items():
             if isinstance(value, np.ndarray):
                 for wrong in wrong_arrays(value):
-                    # Fewer rows are rows, images may be fewer, and of other numbers.
+                    # Fewer rows are valid, and so are fewer images and images of another type.
                     legitimate = {"rows": ("cut", "empty"), "X": ("cut", "of another type")}.get(argument, ())
                     if wrong not in legitimate or (argument == "rows" and name == "forward"):
                         yield name, argument, wrong
@@ -125,7 +125,7 @@ def array_cases():
 def test_wrong_arrays(name, argument, wrong, dtype):
     call, given = right_call(name, dtype)
     given[argument] = wrong_arrays(given[argument])[wrong]
-    # Where two do not go together, either may be the wrong one.
+    # If two arguments do not match, the error may name either.
     others = {
         "parameters": "|moments|gradient_out|logits",
         "rows": "|logits|moves|learning_rates",
@@ -138,7 +138,7 @@ def test_wrong_arrays(name, argument, wrong, dtype):
 @pytest.mark.parametrize("name", CALLS)
 @every_dtype
 def test_right_arrays(name, dtype):
-    """The same calls with nothing wrong; None stands for all rows, and for no moves."""
+    """The same calls with valid arguments; None means all rows, and no moves."""
     call, given = right_call(name, dtype)
     call(**given)
     if name == "forward":
@@ -150,7 +150,7 @@ def test_right_arrays(name, dtype):
 @pytest.mark.parametrize("name", CALLS)
 @every_dtype
 def test_read_only_arrays(name, dtype):
-    """What is only read may be read-only; what is written to is refused."""
+    """Inputs may be read-only; read-only outputs are refused."""
     for argument, value in right_call(name, dtype)[1].items():
         if isinstance(value, np.ndarray):
             call, given = right_call(name, dtype)
@@ -173,7 +173,7 @@ def test_rows_that_are_none(name, row, place):
 
 
 def test_rows_that_change_during_the_call():
-    """They lie in the moments, which the first step changes: rows were checked before, and are read from a copy."""
+    """Rows that share memory with the moments change with the first step; the kernels use a checked copy of them."""
     (_, given), (_, expected) = right_call("train_batches", "float64"), right_call("train_batches", "float64")
     rows = given["moments"].reshape(-1).view(np.intp)[:N_ROWS]
     train_batches(**expected | {"rows": rows.copy()})
@@ -229,7 +229,7 @@ def test_a_workspace_for_smaller_batches():
 @pytest.mark.parametrize("standardize", [False, True], ids=["plain", "standardize"])
 @every_dtype
 def test_no_rows(standardize, dtype):
-    """Nothing is learnt from them, and a gradient of nothing is refused, however large it would be."""
+    """Training on no rows changes nothing, and a gradient of no rows is refused, even for a large network."""
     network = Network((100, 100, 1), (1,), ((1, 1),), 300, standardize=standardize)
     given = arguments(dtype) | {
         **{"network": network.compiled, "X": np.zeros((3, 10_000), np.uint8), "targets": np.zeros((3, 300), dtype)},
@@ -245,7 +245,7 @@ def test_no_rows(standardize, dtype):
 
 
 def test_attributes_that_run_code():
-    """They are all read before the first array is taken: none can take another's memory away meanwhile."""
+    """All attributes are read before any array is used, so that none can free another's memory meanwhile."""
     _, given = right_call("train_batches", "float64")
     problem, order = problem_and_order(**{name: given[name] for name in (*PROBLEM, *RATES)})
     seen = []
@@ -317,7 +317,7 @@ HOOKS = {
 
 @pytest.mark.parametrize("name", HOOKS)
 def test_hooks(name):
-    """They work; and with any array cut, lengthened or of another shape they raise, or do no harm."""
+    """Hooks work, and with shortened, lengthened or reshaped arrays they raise or do no harm."""
     hook = getattr(_kernels, name)
     hook(*HOOKS[name]())
     n_refused = 0

@@ -1,6 +1,6 @@
-"""Networks that are compiled: whatever object they are made of, they are consistent, or refused.
+"""A CompiledNetwork is consistent, whatever object it is made from, or its construction fails.
 
-In the build with sanitisers a check that is missing ends the process.
+In the build with sanitisers, a missing check ends the process.
 """
 
 from dataclasses import replace
@@ -19,7 +19,7 @@ both = pytest.mark.parametrize("network", [NETWORK, NORMALIZED], ids=["plain", "
 
 
 def plain(network):
-    """All that CompiledNetwork reads of a network, to be changed."""
+    """A mutable copy of all that CompiledNetwork reads of a network."""
     stages = [
         SimpleNamespace(
             convolution=SimpleNamespace(
@@ -75,7 +75,7 @@ def test_shapes_that_do_not_fit(network, number, part, name, place, size):
     stage = network.stages[number]
     owner = getattr(stage, part) if part else stage
     shape = list(getattr(owner, name))
-    # What a pool leaves out is no harm, nor is anything less where it is pooled over anyway.
+    # Values that a pool drops are harmless, and so is a smaller output before a global pool.
     less = number == 1 and network.global_pool and name == "out_shape" and place < 2 and size == 1
     if shape[place] == size or (name == "pool_size" and size == 1) or less:
         return
@@ -107,7 +107,7 @@ def test_normalization_that_does_not_fit(epsilon):
     ids=str,
 )
 def test_options_that_do_not_fit(changes):
-    """Stages that do not normalise, more hidden activations than maps, and no such pools."""
+    """Stages that lack normalisation, more hidden activations than maps, and unknown pools."""
     network = plain(NETWORK)
     vars(network).update(changes)
     with pytest.raises((ValueError, TypeError)):
@@ -160,7 +160,7 @@ def test_no_stages_and_too_many():
 
 
 def test_a_network_whose_workspace_cannot_be_addressed():
-    """No part of it is too large, but all of them for thousands of threads."""
+    """No single part of it is too large, but all parts for thousands of threads are."""
     n = 1_000_000
     stages, layout, at = [], [], 0
     for number in range(7):

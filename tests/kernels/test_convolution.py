@@ -1,7 +1,7 @@
-"""The convolution of a stage: of a group of images in lanes and of a single image, and its gradients.
+"""The convolution of a stage and its gradients, for a group of images in lanes and for a single image.
 
-Inputs are read-only, as memory-mapped ones are; outputs begin larger arrays of NaN, and must be filled to their last
-value and not a value further.
+Inputs are read-only, like memory maps. Outputs are the beginning of larger arrays of NaN, and the kernels must fill
+them exactly to their end.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ from tests.helpers.marks import every_dtype, every_padding, every_shape
 every_n_lanes = pytest.mark.parametrize("n_lanes", [1, LANES], ids=["image", "lanes"])
 some_n_filters = pytest.mark.parametrize("n_filters", [1, 2, 3, 5, 8], ids="{} filters".format)
 
-# Of the stage that is tested; the one before it, of 1 x 1 pixels, only makes its channels.
+# Number of the tested stage; the stage before it, with 1 x 1 filters, only makes its channels.
 STAGE = 1
 
 
@@ -29,7 +29,7 @@ def make_network(image_shape, n_filters, kernel_size, padding="valid"):
 
 
 def vector_of(network, filters, intercepts=0.0):
-    """The network's parameters; of the stages that are not tested they are NaN."""
+    """The network's parameters; those of other stages are NaN."""
     parameters = np.full(network.n_parameters, np.nan, filters.dtype)
     views = network.views(parameters)
     views[f"filters_{STAGE}"][:] = filters
@@ -38,12 +38,12 @@ def vector_of(network, filters, intercepts=0.0):
 
 
 def planes(images):
-    """Images (n_samples, height, width, n_channels) as a hook takes them: (n_channels * height * width, n_samples)."""
+    """Images (n_samples, height, width, n_channels) for a hook: (n_channels * height * width, n_samples)."""
     return flat(np.moveaxis(images, -1, 1))
 
 
 def flat(maps):
-    """(n_samples, n_maps, height, width) as a hook takes them."""
+    """Maps (n_samples, n_maps, height, width) for a hook."""
     return read_only(to_lanes(maps).reshape(-1, len(maps)))
 
 
@@ -53,7 +53,7 @@ def correlate_padded(images, filters, intercepts, padding):
 
 
 def arrays(dtype, network, n_lanes):
-    """Images, filters, intercepts and a gradient of their convolution, whose sum is not the rounding of 0."""
+    """Images, filters, intercepts and a gradient of their convolution, whose sum is not just rounding."""
     layer = network.stages[STAGE].convolution
     height, width, n_filters = layer.out_shape
     filters_shape = network.views(np.empty(network.n_parameters))[f"filters_{STAGE}"].shape
@@ -64,7 +64,7 @@ def arrays(dtype, network, n_lanes):
 
 
 def assert_same_convolution(network, kernel_size, padding, n_lanes, dtype, new_output):
-    """The stage's outputs, and both of its gradients, are those of plain sums."""
+    """Check that the stage's outputs and both gradients are those of plain sums."""
     images, filters, intercepts, d = arrays(dtype, network, n_lanes)
     fixed = network.compiled, STAGE, vector_of(network, filters, intercepts)
     expected = correlate_padded(*doubles(images, filters, intercepts), padding)
@@ -73,7 +73,7 @@ def assert_same_convolution(network, kernel_size, padding, n_lanes, dtype, new_o
     _kernels.convolution_forward(*fixed, planes(images), n_lanes, out)
     assert_close(from_lanes(out).reshape(d.shape), expected)
 
-    # The gradient accumulates: what was there stays in the sum, and there alone.
+    # The gradient accumulates on the values that were there.
     gradient = new_output(dtype, network.n_parameters, fill=0.5)
     _kernels.convolution_backward_weights(*fixed, planes(images), flat(d), n_lanes, gradient)
     whole = reference.pad_same(images, *kernel_size) if padding == "same" else images
@@ -108,10 +108,10 @@ def test_convolution(image_shape, kernel_size, padding, n_filters, n_lanes, dtyp
 def test_gradients_by_differences(image_shape, kernel_size, padding, n_filters, n_lanes):
     height, width, n_channels = image_shape
     if height * width > 100:
-        image_shape = (6, 7, n_channels)  # the same kernel, on fewer pixels to differentiate by
+        image_shape = (6, 7, n_channels)  # the same kernel on fewer pixels
     network = make_network(image_shape, n_filters, kernel_size, padding)
     images, filters, intercepts, projection = (array.copy() for array in arrays(float, network, n_lanes))
-    # One image in every lane, so that there are not too many differences.
+    # The same image in every lane limits the number of differences.
     image = images[0].copy()
 
     def project(image, filters, intercepts):
@@ -133,14 +133,14 @@ def test_gradients_by_differences(image_shape, kernel_size, padding, n_filters, 
     assert_same_gradient(views[f"filter_intercepts_{STAGE}"], d_intercepts)
 
 
-# ---- in tiles: every number of filters and of columns has its own ----
+# ---- tiles, which differ between numbers of filters and of columns ----
 
 
 @pytest.mark.parametrize("n_filters", range(1, 14), ids="{} filters".format)
 @every_n_lanes
 @every_dtype
 def test_tiles(n_filters, n_lanes, dtype, new_output):
-    """Every output is written, with none left over and none beyond, whatever the number of columns."""
+    """All outputs are written, and nothing beyond them, for any number of columns."""
     for out_width in range(1, 41 if n_lanes == 1 else 21):
         network = make_network((3, out_width + 1, 1), n_filters, (2, 2))
         images, filters, intercepts, d = arrays(dtype, network, n_lanes)
@@ -153,7 +153,7 @@ def test_tiles(n_filters, n_lanes, dtype, new_output):
 @pytest.mark.parametrize("n_filters", range(1, 14), ids="{} filters".format)
 @every_dtype
 def test_an_image_by_itself_in_tiles(n_filters, dtype):
-    """All its rows are one run, of any length."""
+    """All rows of a single image are one run, which may have any length."""
     for width in range(1, 42):
         network = Network((2, width, 1), (n_filters,), ((2, min(width, 3)),), 1, padding="same")
         problem = random_problem(network, 1, dtype)
@@ -163,7 +163,7 @@ def test_an_image_by_itself_in_tiles(n_filters, dtype):
         assert_close(logits, expected_logits, factor=10)
 
 
-# ---- flipped filters, by which the gradient of what a stage reads is another convolution ----
+# ---- flipped filters, with which the gradient of a stage's input is another convolution ----
 
 
 @every_dtype
@@ -175,6 +175,6 @@ def test_flip_filters(shape, dtype):
     _kernels.flip_filters(read_only(filters.reshape(n_filters, n_channels, -1)), flipped)
     expected = filters[:, :, ::-1, ::-1].swapaxes(0, 1)
     np.testing.assert_array_equal(flipped[: filters.size], expected.ravel())
-    # For intercepts.
+    # Zero intercepts follow.
     np.testing.assert_array_equal(flipped[filters.size : filters.size + n_channels], 0)
     assert np.isnan(flipped[filters.size + n_channels :]).all()

@@ -20,7 +20,7 @@ def test_dense(n_hidden, n_outputs, dtype, new_output):
         read_only, random_arrays(dtype, (LANES, n_hidden), (n_outputs, n_hidden), n_outputs, (LANES, n_outputs))
     )
     logits, d_hidden = new_output(dtype, n_outputs, LANES), new_output(dtype, n_hidden, LANES)
-    # The parameters' gradients accumulate.
+    # Gradients of parameters accumulate.
     d_weights, d_intercepts = new_output(dtype, n_outputs, n_hidden, fill=0.5), new_output(dtype, n_outputs, fill=-0.5)
     _kernels.dense_forward(to_lanes(hidden), weights, intercepts, logits)
     _kernels.dense_backward(to_lanes(hidden), weights, to_lanes(d_logits), d_weights, d_intercepts, d_hidden)

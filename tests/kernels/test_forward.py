@@ -1,4 +1,4 @@
-"""Prediction: logits and hidden activations against plain NumPy, of any number of rows."""
+"""Prediction: logits and hidden activations against plain NumPy, for any number of rows."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def test_one_layer(n_samples, standardize, x_dtype, dtype):
     parameters, X = problem["parameters"], (3 * np.abs(problem["X"])).astype(x_dtype)
     logits, _ = harness.forward(network, parameters, X)
     assert_close(logits, harness.expected_forward(network, parameters, X)[0])
-    # Whatever its lane and its neighbours, a row has the same bits.
+    # A row has the same bits in any lane and beside any other rows.
     order = np.random.default_rng(0).permutation(n_samples)
     np.testing.assert_array_equal(harness.forward(network, parameters, X[order])[0], logits[order])
 
@@ -28,7 +28,7 @@ def test_one_layer(n_samples, standardize, x_dtype, dtype):
 @every_stack
 @every_dtype
 def test_stacks(network, dtype):
-    """Logits and hidden activations of 1 to 40 rows; among many rows, a row has the same bits in any place."""
+    """Logits and hidden activations of 1 to 40 rows; with more than 8, they have the same bits for any number."""
     problem = random_problem(network, 40, dtype)
     parameters, X = problem["parameters"], problem["X"]
     expected_logits, expected_hidden = harness.expected_forward(network, parameters, X)
@@ -48,7 +48,7 @@ def test_training_and_prediction_share_one_forward_pass(loss, standardize):
     problem = random_problem(network, 33, weighted=True)
     value, _, statistics = harness.batch_gradient(network, **problem, loss=loss)
     if standardize:
-        # Running averages that are the batch's own statistics.
+        # The stored statistics are the batch's own.
         problem["parameters"][network.n_trainable :] = statistics
     logits, _ = harness.forward(network, problem["parameters"], problem["X"])
     expected, _ = reference.output_loss(logits, problem["targets"], problem["sample_weight"], loss)
@@ -59,7 +59,7 @@ def test_training_and_prediction_share_one_forward_pass(loss, standardize):
 @every_x_dtype
 @every_dtype
 def test_some_rows_in_several_runs(monkeypatch, n_threads, x_dtype, dtype):
-    """By their numbers, with hidden activations: the same bits as of these rows by themselves, in one run."""
+    """Rows selected by number, in several runs, give the same bits as the rows themselves in a single run."""
     network = Network(**SMALL | {"image_shape": (6, 5, 2)}, rescale=0.5)
     problem = random_problem(network, 150, dtype)
     X = np.abs(4 * problem["X"]).astype(x_dtype)

@@ -1,9 +1,9 @@
-"""The same network built in Keras (JAX, float64): outputs, gradients and training steps agree with the kernels.
+"""The same network in Keras (JAX, float64): outputs, gradients and training steps agree with the kernels.
 
-Keras keeps channels last and images first, skcnn's layers keep filters first: `to_keras` is the whole correspondence.
-Solver steps are the same formulas, Adam's included, where both add epsilon to the root of the second moment before its
-bias is corrected. Losses, normalisation and means are written out, without those of `keras.losses` and `keras.layers`:
-these know no sum over outputs and no sample weights, and take means that are only as good as float32.
+Keras has channels last and images first, skcnn's layers have filters first; `to_keras` converts between them. Solver
+steps have the same formulas, including Adam's, in which both add epsilon to the root of the second moment before bias
+correction. Losses, normalisation and means are written out here: those of `keras.losses` and `keras.layers` have no sum
+over outputs and no sample weights, and compute means with the precision of float32.
 """
 
 from functools import partial
@@ -39,7 +39,7 @@ every_network = pytest.mark.parametrize("changes", NETWORKS.values(), ids=NETWOR
 
 @pytest.fixture(autouse=True)
 def _float64():
-    """JAX and Keras in float64, for these tests only."""
+    """JAX and Keras use float64 during these tests."""
     floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")  # the first layer of a process fixes it
@@ -50,7 +50,7 @@ def _float64():
 
 
 class BatchNormalization(keras.layers.BatchNormalization):
-    """In float64, which Keras makes float32 of."""
+    """In float64, for which Keras's own layer uses float32."""
 
     def call(self, inputs, training=False):
         if training:
@@ -63,7 +63,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 class GlobalAveragePooling(keras.layers.Layer):
-    """Likewise."""
+    """In float64, for which Keras's own layer uses float32."""
 
     def call(self, inputs):
         return jax.numpy.mean(inputs, (1, 2))
@@ -77,8 +77,8 @@ GLOBAL_POOLS = {
 
 
 def to_keras(network, parameters):
-    """A vector of the trainable parameters as Keras's arrays: of each Conv2D its kernel, and its bias or gamma and
-    beta, then kernel and bias of Dense.
+    """A vector of trainable parameters as Keras's arrays: kernel, and bias or gamma and beta, of each Conv2D, then
+    kernel and bias of Dense.
     """
     views = split_gradient(network, parameters[: network.n_trainable])
     arrays = []
@@ -95,7 +95,7 @@ def to_keras(network, parameters):
 def make_model(network, parameters):
     """The network up to its logits."""
     options = {"use_bias": network.fit_intercept}
-    # Keras's own tanh makes float32 of float64.
+    # Keras's own tanh converts float64 to float32.
     activation = jax.numpy.tanh if network.activation == "tanh" else network.activation
     layers = [keras.Input(network.image_shape)]
     for stage in network.stages:
@@ -113,7 +113,7 @@ def make_model(network, parameters):
 
 
 def keras_loss(loss, targets, logits):
-    """Each sample's loss, summed over its outputs."""
+    """Loss of each sample, summed over outputs."""
     if loss == "log_loss":
         return keras.ops.sum(keras.ops.softplus(logits) - targets * logits, axis=-1)
     return keras.ops.sum((targets - keras.ops.sigmoid(logits)) ** 2, axis=-1) / 2
@@ -155,7 +155,7 @@ def test_gradient(changes, loss, standardize):
 
 # ---- several layers ----
 
-# n_layers, pools, padding, kind of images, activation; see tests/helpers/stacks.py. Kernels have odd and even sides.
+# n_layers, pools, padding, kind of images, activation: see tests/helpers/stacks.py. Kernels have odd and even sides.
 STACKS = {
     "relu, 3 x 2": (2, "3 x 2, ragged", "same", "grey", "relu"),
     "relu, channels": (2, "2 x 2, ragged", "valid", "channels", "relu"),
@@ -170,7 +170,7 @@ every_stack = pytest.mark.parametrize(
 
 
 def assert_like_keras(network, problem):
-    """Logits, the loss and its gradient."""
+    """Compare logits, the loss and its gradient."""
     model = make_model(network, problem["parameters"])
     images = problem["X"].reshape(-1, *network.image_shape)
     share = problem["sample_weight"] / problem["sample_weight"].sum()
@@ -196,13 +196,13 @@ def test_stacks(n_layers, pools, padding, kind, activation):
 
 @pytest.mark.parametrize("kernel_size", [(4, 4), (2, 5)], ids=str)
 def test_padding_of_even_kernels(kernel_size):
-    """Of an odd number of zeros, the larger half is below and behind."""
+    """The larger half of an odd number of zeros is below and to the right."""
     network = Network((6, 7, 2), (3,), (kernel_size,), 2, padding="same", activation="tanh")
     assert_like_keras(network, random_problem(network, 19))
 
 
 def test_largest_values_of_constant_patches():
-    """Several values of a pool are the largest, of windows that are the same."""
+    """Several values of a pool are the largest, from equal windows."""
     network = make_stack(2, "2 x 2, ragged", "valid", activation="relu")
     problem = random_problem(network, 19)
     problem["X"] = blocks(network, 19, 0)
@@ -212,7 +212,7 @@ def test_largest_values_of_constant_patches():
 
 @every_padding
 def test_the_first_of_several_largest_values_has_the_gradient(padding):
-    """Of windows that differ: exact sums of small integers, relus at their kink included."""
+    """Maxima from different windows, with exact sums of small integers, some of which are at the relu's kink."""
     network = make_stack(2, "3 x 2, ragged", padding, activation="relu")
     problem = whole_numbers(network, random_problem(network, 19))
     assert n_ties(network, problem) > 20
@@ -234,9 +234,9 @@ def test_the_first_of_several_largest_values_has_the_gradient(padding):
 @pytest.mark.parametrize("global_pool", [None, "average", "max"])
 @pytest.mark.parametrize("n_samples", [1, 5, 16])
 def test_normalized_stacks(pools, padding, kind, activation, global_pool, n_samples):
-    """A group of a batch: Keras normalises all of one, whose images weigh the same.
+    """Batches of one group with equal weights, as Keras normalises over the whole batch.
 
-    Where relus have made the same of several windows, JAX shares a maximum's gradient among them.
+    If relus make several windows equal, JAX divides the gradient of a maximum among them.
     """
     if global_pool == "max" and activation == "relu":
         activation = "tanh"
@@ -260,7 +260,7 @@ def test_normalized_stacks(pools, padding, kind, activation, global_pool, n_samp
 
 @pytest.mark.parametrize("kind", ["grey", "channels", "signal"])
 def test_folded_predictions(kind):
-    """Keras predicts with moving averages, skcnn folds its statistics into the filters."""
+    """Keras predicts with moving averages; skcnn folds its statistics into the filters."""
     network = make_stack(3, "2 x 2, ragged", "same", kind, activation="relu", batch_norm=True)
     problem = random_problem(network, 19)
     model = make_model(network, problem["parameters"])
@@ -276,7 +276,7 @@ def test_folded_predictions(kind):
 
 
 class Adam(keras.optimizers.Adam):
-    """Each variable's learning rate is a multiple of that of all, up to a bound; `arrays` are Parameters by path."""
+    """Adam with a factor of the learning rate for each variable, up to a bound; `arrays` has Parameters by path."""
 
     arrays: dict
 

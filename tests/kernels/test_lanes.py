@@ -1,4 +1,4 @@
-"""Gathering a batch: rows of X as planes of pixels with lanes, and images that are shifted."""
+"""Gathering a batch: rows of X as planes of pixels with lanes, and shifted images."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_gather(image_shape, kernel_size, x_dtype, dtype, n_rows, new_output):
     "shape", [(4, 5, 1), (5, 3, 3), (1, 6, 2), (6, 1, 1), (1, 1, 4), (9, 17, 1)], ids="{0[0]} x {0[1]} x {0[2]}".format
 )
 def test_shifts(shape, x_dtype):
-    """Every shift that leaves a column of the image, and of rows even more than there are."""
+    """All shifts that keep a column in view, and shifts by more rows than there are."""
     image = read_only(np.random.default_rng(0).uniform(0, 256, size=shape).astype(x_dtype))
     height, width, n_channels = shape
     for down in range(-height - 1, height + 2):

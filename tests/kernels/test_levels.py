@@ -1,4 +1,4 @@
-"""The builds of the kernels for each level of the instruction set: which one is taken, and that they agree."""
+"""The builds of the kernels for each instruction set level: the choice of one, and their agreement."""
 
 import pickle
 import re
@@ -45,7 +45,7 @@ def test_level_that_there_is_not(wanted, built, message):
 
 
 def test_supported_levels():
-    """A CPU that has a level has those below it."""
+    """A CPU that supports a level supports those below it."""
     assert LEVELS in (ALL, ["baseline"])
     assert supported_levels() == LEVELS[: len(supported_levels())] != []
     assert LEVEL in supported_levels()
@@ -62,7 +62,7 @@ def test_best_level_is_loaded_by_default():
     assert run_script(script, SKCNN_CPU="").strip() == supported_levels()[-1]
 
 
-# ---- one process for each level, which fits, and reads what this process fitted ----
+# ---- one process for each level, which fits models and loads those of this process ----
 
 SCRIPT = """
 import pickle, sys, warnings
@@ -87,7 +87,7 @@ with open(f"{folder}/{kernels.LEVEL}.pickle", "wb") as file:
     pickle.dump((scores, fits, [clf.decision_function(X) for clf in fits]), file)
 """
 DTYPES = ("float32", "float64")
-# Largest difference, relative to the largest score: rounding, after epochs in which it grows.
+# Largest difference relative to the largest score: rounding errors, which grow over the epochs.
 TOLERANCES = {"float32": 1e-3, "float64": 1e-10}
 
 
@@ -112,7 +112,7 @@ def here(request, quick, digits):
 
 @pytest.fixture(params=supported_levels())
 def process(request, tmp_path, digits, here):
-    """The level; what a process of that level printed; scores of the models from here, its own models and scores."""
+    """A level, the output of a process at it, and its scores of the models from here, its own models and scores."""
     X, y = digits
     choices = [(clf.get_params(), dtype) for dtype, clf in here.items()]
     (tmp_path / "here.pickle").write_bytes(pickle.dumps((np.array(X), y, choices, list(here.values()))))
@@ -126,7 +126,7 @@ def assert_close(actual, expected, dtype):
 
 
 def test_process_of_another_level(process, here, digits):
-    """It takes that level's module and says so; its fits agree with those here; either reads the other's pickles."""
+    """The process uses the level's module and says so, its fits agree, and both read each other's pickles."""
     X, _ = digits
     level, printed, (scores, fits, own_scores) = process
     module = "skcnn.kernels._kernels" + ("" if level == "baseline" else f"_{level}")
@@ -154,6 +154,6 @@ def test_level_of_this_process():
 
 @pytest.mark.parametrize("level", supported_levels())
 def test_modules_have_the_same_names(level):
-    """Losses and solvers have the same numbers in all of them; networks are compiled once for all."""
+    """All modules have the same numbers of losses and solvers, and one CompiledNetwork serves all."""
     module = import_module("skcnn.kernels._kernels" + ("" if level == "baseline" else f"_{level}"))
     assert (module.LOSSES, module.SOLVERS) == (kernels.LOSSES, kernels.SOLVERS)

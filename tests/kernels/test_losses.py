@@ -23,7 +23,7 @@ def test_loss_and_gradient(loss, n_outputs, dtype, scale, new_output):
     targets = rng.integers(2, size=(LANES, n_outputs)).astype(dtype)
     weights = (rng.uniform(size=LANES) * (np.arange(LANES) < 13)).astype(dtype)
     d_logits = new_output(dtype, n_outputs, LANES)
-    # The batch weighs twice what this group does.
+    # The batch has twice the weight of this group.
     total_weight = 2 * float(weights.sum(dtype=float))
     fixed = to_lanes(logits), to_lanes(targets), read_only(weights), LOSSES[loss], total_weight
     value = _kernels.loss_and_gradient(*fixed, d_logits)

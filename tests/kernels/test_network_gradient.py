@@ -1,11 +1,11 @@
-"""The gradient of the whole loss: against central differences, in float64, and against plain NumPy.
+"""The gradient of the whole loss, against central differences in float64 and against plain NumPy.
 
-A backward pass may agree with a reference that makes the same mistake; it does not agree with differences of the
-forward pass by accident. Nothing is skipped: differences are taken along every coordinate, of problems that have a
-derivative there (see helpers/stacks.py).
+A backward pass may agree with a reference that makes the same mistake, but not by accident with differences of the
+forward pass. Differences are taken along every coordinate, on problems that are differentiable there (see
+helpers/stacks.py).
 
-Up to eight images of a last group go one by one, more of them as lanes: a batch of 19 is a group of lanes and three
-images one by one.
+Up to eight images of a last group are computed one by one, more of them in lanes: a batch of 19 is a group in lanes and
+three single images.
 """
 
 from itertools import product
@@ -62,7 +62,7 @@ every_depth = pytest.mark.parametrize("n_layers", [2, 3], ids="{} layers".format
 every_kind = pytest.mark.parametrize("kind", KINDS)
 ragged_pools = pytest.mark.parametrize("pools", ["2 x 2, ragged", "3 x 2, ragged"])
 
-# ---- by differences ----
+# ---- against differences ----
 
 
 @every_network
@@ -92,13 +92,13 @@ def test_differences_of_stacks(n_layers, pools, padding, activation, kind):
     [
         *product([1], ["3 x 2, ragged"], ACTIVATIONS),
         *product([2], ["no pools", "2 x 2, ragged"], ACTIVATIONS),
-        *product([3], ["no pools"], ["sigmoid", "tanh"]),  # of so many relus a step takes some across 0
+        *product([3], ["no pools"], ["sigmoid", "tanh"]),  # a step would move some of so many relus across 0
     ],
 )
 @every_padding
 @every_kind
 def test_differences_of_normalized_stacks(n_layers, pools, activation, padding, kind):
-    """Weighted, some of the images by 0, and in groups of 9 and of 10."""
+    """Images have weights, some of them 0, and are in groups of 9 and 10."""
     network = make_stack(n_layers, pools, padding, kind, activation=activation, batch_norm=True)
     problem = smooth_problem(network, 19, step=STEP, weighted=True)
     assert_gradient_of_the_whole_loss(network, problem, loss="log_loss", alpha=0.1)
@@ -135,7 +135,7 @@ def test_differences_of_every_loss_of_stacks(n_layers, activation, loss, standar
 @ragged_pools
 @every_kind
 def test_differences_with_ties(n_layers, padding, activation, pools, kind):
-    """Images of blocks: only one of a pool's largest values counts, or the gradient is too large."""
+    """With images of blocks, the gradient is too large unless only one of a pool's maxima counts."""
     network = make_stack(n_layers, pools, padding, kind, activation=activation)
     problem = smooth_problem(network, 19, step=STEP, ties=True)
     assert n_ties(network, problem) > 20
@@ -144,7 +144,7 @@ def test_differences_with_ties(n_layers, padding, activation, pools, kind):
 
 @equal_or_weighted
 def test_a_group_without_weight_is_left_out(weighted):
-    """Its statistics are none, and nothing depends on them: as if it were not there."""
+    """A group of zero weight has no effect."""
     network = make_stack(2, "2 x 2", "same", activation="tanh", batch_norm=True)
     problem = random_problem(network, 32, weighted=weighted)
     problem["sample_weight"][:16] = 0
@@ -156,7 +156,7 @@ def test_a_group_without_weight_is_left_out(weighted):
 
 @every_dtype
 def test_a_group_without_weight_stays_finite(dtype):
-    """However many layers there are: its values are not multiplied."""
+    """Values of such a group do not grow from layer to layer."""
     network = Network((4, 4, 1), (4,) * MAX_LAYERS, ((3, 3),) * MAX_LAYERS, 2, None, "same", "relu", batch_norm=True)
     problem = random_problem(network, 32, dtype)
     problem["sample_weight"][:16] = 0
@@ -168,7 +168,7 @@ def test_a_group_without_weight_stays_finite(dtype):
 @every_activation
 @plain_or_standardize
 def test_differences_of_blank_images(activation, standardize):
-    """Without intercepts their values are 0 whatever the filters, at the relu's kink, and whole pools are ties."""
+    """Without intercepts, all values of blank images are 0: at the relu's kink, and with ties in all pools."""
     network = make_stack(2, "2 x 2", "valid", activation=activation, fit_intercept=False, standardize=standardize)
     problem = smooth_problem(network, 19, step=STEP)
     problem["X"][:10] = 0
@@ -192,7 +192,7 @@ def test_one_layer(changes, standardize, weighted, alpha, loss, n_samples, dtype
     expected, d_expected, expected_statistics = harness.expected_batch_gradient(
         network, **problem, loss=loss, alpha=alpha
     )
-    # The squared error of a good guess is a small difference's square.
+    # The squared error of a good prediction is the square of a small difference.
     assert_close(np.asarray(value, dtype), expected, factor=10)
     assert_close(gradient, d_expected)
     if standardize:
@@ -222,7 +222,7 @@ def test_some_rows_of_any_type(x_dtype, dtype, standardize):
     network = Network(**SMALL | {"image_shape": (4, 5, 2)}, rescale=1 / 255, standardize=standardize)
     problem = random_problem(network, 40, dtype, weighted=True)
     problem["X"] = np.random.default_rng(1).integers(256, size=problem["X"].shape).astype(x_dtype)
-    # In any order, some of them twice.
+    # Rows in any order, some of them twice.
     rows = np.random.default_rng(2).integers(40, size=35)
     value, gradient, _ = harness.batch_gradient(network, **problem, loss="log_loss", rows=rows)
     expected, d_expected, _ = harness.expected_batch_gradient(network, **some_rows(problem, rows), loss="log_loss")
@@ -233,7 +233,7 @@ def test_some_rows_of_any_type(x_dtype, dtype, standardize):
 @pytest.mark.parametrize("n_samples", [3, 40])
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_subnormal_numbers_count_as_zero_in_the_kernels_only(n_samples, n_threads):
-    """They make a saturated network a hundred times slower; to the caller they are what they were."""
+    """Subnormal numbers would make a saturated network a hundred times slower; the caller's mode stays unchanged."""
     network = Network(**SMALL)
     problem = random_problem(network, n_samples, "float32")
     network.views(problem["parameters"])["intercepts"][:] = -86.0
@@ -271,7 +271,7 @@ def test_stacks(network, moved, dtype, n_samples):
 @every_dtype
 @pytest.mark.parametrize("n_samples", [5, 16, 37], ids="batch of {}".format)
 def test_the_first_of_several_largest_values_has_the_gradient(padding, pools, kind, dtype, n_samples):
-    """Their windows differ, so that it matters which one it is; and so does what is exactly at the relu's kink."""
+    """Their windows differ, so the choice matters, and so does the treatment of values at the relu's kink."""
     network = make_stack(2, pools, padding, kind, activation="relu")
     problem = whole_numbers(network, random_problem(network, n_samples, dtype))
     assert n_ties(network, problem) > n_samples // 2
@@ -284,7 +284,7 @@ def test_the_first_of_several_largest_values_has_the_gradient(padding, pools, ki
 @every_dtype
 @pytest.mark.parametrize("n_samples", [3, 20, 50], ids="batch of {}".format)
 def test_the_gradient_does_not_depend_on_what_the_workspace_held(network, dtype, n_samples):
-    """Padding is made of zeros, not found; and largest values are compared with none that nobody wrote."""
+    """Padding is written as zeros, and maxima never involve values that were not written."""
     problem = random_problem(network, n_samples, dtype, weighted=True)
     options = {"loss": "log_loss", "moves": random_moves(network, n_samples)}
     expected = harness.batch_gradient(network, **problem, **options)
@@ -299,7 +299,7 @@ def test_the_gradient_does_not_depend_on_what_the_workspace_held(network, dtype,
 @pytest.mark.parametrize("n_threads", [1, 2])
 @plain_or_standardize
 def test_shifted_rows_of_any_type(x_dtype, dtype, n_samples, n_threads, standardize):
-    """The same bits as of images that were shifted before, in any order, some of them twice."""
+    """The bits are those of images shifted beforehand, with rows in any order, some of them twice."""
     network = Network((6, 9, 2), (3, 2), ((3, 3), (2, 2)), 2, ((2, 2), (1, 1)), standardize=standardize, rescale=0.01)
     problem = random_problem(network, 50, dtype, weighted=True)
     rng = np.random.default_rng(1)
@@ -316,10 +316,10 @@ def test_shifted_rows_of_any_type(x_dtype, dtype, n_samples, n_threads, standard
 @pytest.mark.parametrize("n_filters", [(1, 2), (3, 4), (5, 1), (7, 6), (2, 11)], ids=str)
 @pytest.mark.parametrize("height", [1, 2, 3])
 def test_images_by_themselves_of_any_width(n_filters, dtype, height):
-    """Forward and back, an image is one run: of every length up to that of two whole tiles."""
+    """A single image is one run, forward and backward, of every length up to two complete tiles."""
     for width, padding in product(range(3, 36), ["valid", "same"]):
         kernels = (min(height, 2), 3), (1, 1 + width % 3 if width > 5 else 1)
-        # Held against the largest of all parts, and of several outputs: sums that nearly cancel are no test of float32.
+        # Compared relative to the whole gradient, with several outputs, because sums may nearly cancel in float32.
         network = Network((height, width, 1), n_filters, kernels, 3, None, padding, "tanh")
         problem = random_problem(network, 1, dtype)
         _, gradient, _ = harness.batch_gradient(network, **problem, loss="log_loss")

@@ -16,7 +16,7 @@ STACK = Network(
 
 
 def measure(network, number, parameters, X, sample_weight, rows=None, n_threads=1):
-    """The sum of the weights, and norms (n_filters, 2) of a stage."""
+    """Sum of the weights, and norms (n_filters, 2) of a stage."""
     rows = np.arange(len(X)) if rows is None else rows
     norms = np.full((network.n_filters[number], 2), np.nan)
     arrays = map(read_only, (X, sample_weight, rows, parameters))
@@ -24,7 +24,7 @@ def measure(network, number, parameters, X, sample_weight, rows=None, n_threads=
 
 
 def expected_norms(network, number, parameters, X, sample_weight):
-    """The same; what comes before is folded."""
+    """The expected values, with the stages before folded."""
     views = network.views(parameters.astype(float))
     folded = reference.fold(views)
     maps, weights = harness.images_of(network, X), sample_weight.astype(float)
@@ -62,7 +62,7 @@ def test_every_shape(image_shape, kernel_size, dtype):
 
 @every_dtype
 def test_variances_of_values_far_from_zero(dtype):
-    """Only the digits that differ are summed: a mean a thousand times as large as the deviation costs three of them."""
+    """A mean a thousand times as large as the deviation costs only three digits."""
     network = Network((1, 400, 1), (3,), ((1, 3),), 1, batch_norm=True)
     problem = random_problem(network, 40, dtype)
     problem["X"] += 1000
@@ -74,7 +74,7 @@ def test_variances_of_values_far_from_zero(dtype):
 
 @every_dtype
 def test_constant_images_have_no_variance(dtype):
-    """But for the last digits, in which sums of another tile may differ."""
+    """Variances are 0 up to the last digits, in which the sums of different tiles may differ."""
     network = Network((3, 9, 1), (4,), ((3, 3),), 1, batch_norm=True)
     problem = random_problem(network, 24, dtype)
     problem["X"][:] = 0.1
@@ -93,7 +93,7 @@ def test_without_any_weight():
 
 @every_dtype
 def test_rows(dtype):
-    """In any order, some of them twice."""
+    """Rows may be in any order, some of them twice."""
     problem = random_problem(STACK, 40, dtype, weighted=True)
     del problem["targets"]
     rows = np.random.default_rng(0).integers(40, size=55)

@@ -1,4 +1,4 @@
-"""The notebook that skcnn began with: its network and data, what its kernels make of them, and its seven mistakes.
+"""The notebook that skcnn began with: its network and data, the kernels' results for them, and its seven mistakes.
 
 Three 5x5 filters on the first 200 MNIST images, sigmoid, one dense unit, standardisation over the batch, sigmoid,
 squared error; weights drawn from U(0, 1), no intercepts, label 1 for digits over 4.
@@ -40,7 +40,7 @@ def problem(digits):
 
 @pytest.fixture(scope="module")
 def forward(problem):
-    """The notebook's arrays by their names, forward through its layers."""
+    """The notebook's arrays by name, from the forward pass."""
     views = NETWORK.views(problem["parameters"])
     patches = im2col(problem["X"].reshape(-1, 28, 28) / 255, 5, 5)
     activations = sigmoid(np.einsum("npuv,fuv->nfp", patches, views["filters_0"][:, 0]))
@@ -59,7 +59,7 @@ def forward(problem):
 
 @pytest.fixture(scope="module")
 def errors(problem, forward):
-    """Gradients back through the layers: of standardised logits, of logits, and of what the activations are of."""
+    """Gradients from the backward pass: of standardised logits, of logits, and of the convolution."""
     p = sigmoid(forward["standardized"])
     d_standardized = sigmoid_backward(p, p - problem["targets"]) / len(p)
     d_logits = reference.standardize_backward(forward["logits"], problem["sample_weight"], d_standardized)
@@ -74,7 +74,7 @@ def errors(problem, forward):
 
 @pytest.fixture(scope="module")
 def gradient(problem):
-    """The kernels' gradient by the names of the parameters."""
+    """The kernels' gradient by parameter names."""
     return split_gradient(NETWORK, harness.batch_gradient(NETWORK, **problem, loss="squared_error")[1])
 
 
@@ -113,7 +113,7 @@ def test_loss_and_gradient(problem, dtype):
     problem = {name: array if name == "X" else array.astype(dtype) for name, array in problem.items()}
     value, gradient, _ = harness.batch_gradient(NETWORK, **problem, loss="squared_error")
     expected, d_expected, _ = harness.expected_batch_gradient(NETWORK, **problem, loss="squared_error")
-    # Logits in the hundreds, brought to the order of 1: two digits are lost.
+    # Standardising logits in the hundreds to the order of 1 loses two digits.
     assert_close(np.asarray(value, dtype), expected, factor=100)
     assert_close(gradient, d_expected, factor=100)
 
@@ -127,7 +127,7 @@ def test_gradient_of_the_filters_by_patches(forward, errors, gradient):
 
 
 def test_both_layers_learn(problem, gradient):
-    """The notebook computed no update of the dense weights: a step of theirs alone lowers the loss."""
+    """The notebook did not update the dense weights, although a step of them alone lowers the loss."""
     before = harness.batch_gradient(NETWORK, **problem, loss="squared_error")[0]
     stepped = problem["parameters"].copy()
     NETWORK.views(stepped)["weights"][:] -= gradient["weights"]
@@ -135,7 +135,7 @@ def test_both_layers_learn(problem, gradient):
 
 
 def test_standardization_has_a_derivative(forward, errors):
-    """Dropping it keeps two directions in the gradient along which the standardised logits cannot move."""
+    """Without it, the gradient keeps two directions in which the standardised logits cannot move."""
     # 200 images are 12 groups and a half.
     full = np.zeros((2, 13 * LANES))
     full[:, :200] = forward["standardized"][:, 0], errors["d_standardized"][:, 0]
@@ -166,14 +166,14 @@ def test_resize_mixes_filters_and_positions(forward):
 
 
 def test_each_image_has_its_own_error(forward, errors, gradient):
-    """Not the first image's patches times the sum of all errors."""
+    """The notebook multiplied the first image's patches by the sum of all errors."""
     summed = errors["d_correlated"].reshape(200, 3, 576).sum(axis=0)
     first = np.einsum("fp,puv->fuv", summed, forward["patches"][0])
     assert relative_difference(first, gradient["filters_0"][:, 0]) > 0.1
 
 
 def test_each_tap_has_its_own_update(gradient):
-    """One value, collected after the loops, would be the same for every tap."""
+    """The notebook collected one value after the loops, the same for every tap."""
     assert gradient["filters_0"].shape == (3, 1, 5, 5)
     assert len(np.unique(gradient["filters_0"])) == 75
 

@@ -11,7 +11,7 @@ from tests.helpers.differences import assert_same_gradient, differences
 from tests.helpers.harness import read_only
 from tests.helpers.marks import every_dtype
 
-# Name: rows and columns of the values, pool_size; some have rows or columns that fill no pool.
+# Name: shape of the values, pool_size; some have rows or columns that fill no pool.
 POOLS = {
     "2 x 2": ((6, 8), (2, 2)),
     "2 x 2, ragged": ((7, 9), (2, 2)),
@@ -32,7 +32,7 @@ every_n_lanes = pytest.mark.parametrize("n_lanes", [1, LANES], ids=["image", "la
 
 
 def pooled(maps, pool_size):
-    """The largest values and their indices in the pools, by the kernel, of maps (n_lanes, height, width)."""
+    """The kernel's maxima of maps (n_lanes, height, width), and their indices in the pools."""
     n_rows, n_columns = (side // pool for side, pool in zip(maps.shape[1:], pool_size, strict=True))
     out = np.full((n_rows, n_columns, len(maps)), np.nan, maps.dtype)
     indices = np.full(out.shape, 2**16 - 1, np.uint16)
@@ -45,7 +45,7 @@ def pooled(maps, pool_size):
 @every_dtype
 @pytest.mark.parametrize("ties", [False, True], ids=["", "ties"])
 def test_max_pooling(shape, pool_size, n_lanes, dtype, ties):
-    """Of several largest values the first wins: its index is kept, and it gets the whole gradient."""
+    """The first of several maxima wins: its index is kept, and it gets the whole gradient."""
     (maps,) = random_arrays(dtype, (n_lanes, *shape))
     if ties:
         maps = np.round(maps)
@@ -62,7 +62,7 @@ def test_max_pooling(shape, pool_size, n_lanes, dtype, ties):
     d_expected = to_lanes(reference.max_pool_backward(with_filters, *pool_size, d_pooled)[:, 0])
     rows, columns = (side // pool * pool for side, pool in zip(shape, pool_size, strict=True))
     np.testing.assert_array_equal(d_values[:rows, :columns], d_expected[:rows, :columns])
-    # What fills no pool is not the kernel's.
+    # The kernel does not write to values that fill no pool.
     assert np.isnan(d_values[rows:]).all()
     assert np.isnan(d_values[:, columns:]).all()
 
@@ -70,7 +70,7 @@ def test_max_pooling(shape, pool_size, n_lanes, dtype, ties):
 @every_small_pool
 @every_n_lanes
 def test_gradient_by_differences(shape, pool_size, n_lanes):
-    """No two values are so near to one another that a step takes one past the other."""
+    """No two values are so close that a step changes their order."""
     values = np.random.default_rng(0).permutation(n_lanes * np.prod(shape)) / 100
     maps = values.reshape(n_lanes, *shape)
     out, indices = pooled(maps, pool_size)
@@ -84,7 +84,7 @@ def test_gradient_by_differences(shape, pool_size, n_lanes):
 @every_n_lanes
 @every_dtype
 def test_pools_of_equal_and_of_infinite_values(n_lanes, dtype):
-    """Nothing is larger than the first of them."""
+    """The first of equal or infinite values is the maximum."""
     for value in (0, -np.inf, np.inf, np.finfo(dtype).min):
         out, indices = pooled(np.full((n_lanes, 4, 6), value, dtype), (2, 3))
         np.testing.assert_array_equal(out, np.full((2, 2, n_lanes), value))
@@ -95,7 +95,7 @@ def test_pools_of_equal_and_of_infinite_values(n_lanes, dtype):
 @every_dtype
 @pytest.mark.parametrize("index", range(6))
 def test_pools_with_nan(n_lanes, dtype, index):
-    """NaN is what comes out, wherever it is and whatever is beside it."""
+    """A pool with a NaN in any place has NaN as its maximum."""
     (maps,) = random_arrays(dtype, (n_lanes, 2, 3))
     maps[:, (index + 1) % 6 // 3, (index + 1) % 3] = np.inf
     maps[0, index // 3, index % 3] = np.nan

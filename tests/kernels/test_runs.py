@@ -1,8 +1,8 @@
-"""Every row of an output is written, whatever its number, and whatever was there before.
+"""Every row of an output is written, for any number of rows and any previous content of the memory.
 
-Loops over rows, groups, chunks of parameters and tiles end in special cases. Memory that they leave out holds what an
-earlier call left there, mostly right values: so all new memory is NaN here, and each row is held against the same row
-computed among others.
+Loops over rows, groups, chunks of parameters and tiles end in special cases. Memory that they skip would hold the
+results of an earlier call, mostly correct values. All new memory is therefore NaN here, and each row is compared with
+the same row computed among others.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ NETWORKS = {
 
 @pytest.fixture
 def poisoned_memory(monkeypatch):
-    """New memory of NumPy's holds nothing but NaN (bytes of 255)."""
+    """NumPy's new memory is filled with NaN (bytes of 255)."""
     empty = np.empty
 
     def poisoned(shape, dtype=float, **options):
@@ -49,7 +49,7 @@ def test_runs_cover_every_row_once(n_run):
 @pytest.mark.parametrize("n_threads", [1, 2], ids="{} threads".format)
 @every_dtype
 def test_every_row_is_predicted(network, n_groups, n_threads, dtype, monkeypatch, poisoned_memory):
-    """Rows by themselves and by their numbers, logits and hidden activations: the bits of single groups."""
+    """Logits and hidden activations of rows, selected by number or not, have the bits of single groups."""
     problem = random_problem(network, 400, dtype)
     X, parameters = read_only(problem["X"]), problem["parameters"]
     order = np.random.default_rng(0).permutation(400).astype(np.intp)
@@ -67,7 +67,7 @@ def test_every_row_is_predicted(network, n_groups, n_threads, dtype, monkeypatch
                 np.testing.assert_array_equal(one, other[wanted])
             logits_alone = network.logits(given, parameters, n_threads, rows)
             np.testing.assert_array_equal(logits_alone, expected[0][wanted])
-    for n_rows in range(1, LANES):  # so few may go one by one, whose last digits may differ
+    for n_rows in range(1, LANES):  # so few may be computed one by one and differ in the last digits
         logits, hidden = network.forward(X[:n_rows], parameters, n_threads, with_hidden=True)
         np.testing.assert_allclose(logits, expected[0][:n_rows], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(hidden, expected[1][:n_rows], rtol=1e-4, atol=1e-5)

@@ -29,7 +29,7 @@ def test_solver_steps(solver, dtype, n_parameters, new_output):
 @every_dtype
 @pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
 def test_average(dtype, rate, new_output):
-    """At a rate of 1 nothing of what was there stays, not even NaN."""
+    """At a rate of 1, nothing of the old average remains, not even NaN."""
     parameters, before = random_arrays(dtype, 37, 37)
     averages = new_output(dtype, 37, fill=np.nan if rate == 1 else 0)
     if rate < 1:

@@ -13,7 +13,7 @@ from tests.helpers.marks import equal_or_weighted, every_dtype, every_n_outputs
 
 
 def to_groups(array):
-    """(n_groups * LANES, n_outputs) to (n_groups, n_outputs, LANES)."""
+    """An array (n_groups * LANES, n_outputs) as (n_groups, n_outputs, LANES)."""
     return np.ascontiguousarray(array.reshape(-1, LANES, array.shape[1]).swapaxes(1, 2))
 
 
@@ -29,7 +29,7 @@ def test_standardize(n_samples, n_outputs, dtype, new_output):
     logits, d_logits = random_arrays(dtype, *2 * [(n_groups * LANES, n_outputs)])
     weights = np.random.default_rng(1).uniform(0.5, 2, size=n_groups * LANES).astype(dtype)
     logits = 3 * logits + 2
-    # Lanes past the batch are idle: they weigh 0, and nothing asks for their gradient.
+    # Lanes beyond the batch are idle, with weights and gradients of 0.
     d_logits = d_logits * (np.arange(len(weights)) < n_samples)[:, np.newaxis]
     weights[n_samples:] = 0
     grouped_weights = read_only(weights.reshape(n_groups, LANES))
@@ -63,7 +63,7 @@ def test_gradient_by_differences(weighted):
     n_groups, n_outputs = 2, 3
     logits, projection = random_arrays(float, *2 * [(n_groups, n_outputs, LANES)])
     weights = np.random.default_rng(1).uniform(size=(n_groups, LANES)) if weighted else np.ones((n_groups, LANES))
-    # A lane without weight does not move the statistics, and is standardised by them like any other.
+    # Lanes of zero weight do not change the statistics, but are standardised with them.
     weights[1, 5:] = 0
 
     def standardize(logits):

@@ -1,4 +1,4 @@
-"""Several threads: the same bits as of one, for any number of them."""
+"""Any number of threads gives the same bits as one."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ every_network = pytest.mark.parametrize("choices", NETWORKS.values(), ids=NETWOR
 
 
 def assert_same_gradient_for_any_threads(network, **options):
-    """The loss and the gradient of a batch, bit for bit."""
+    """Compare the loss and the gradient of a batch bit by bit."""
     expected = harness.batch_gradient(network, **options)
     assert np.isfinite(expected[1]).all()
     for n_threads in NUMBERS:
@@ -33,11 +33,11 @@ def assert_same_gradient_for_any_threads(network, **options):
 
 
 def assert_same_training_for_any_threads(network, **options):
-    """The parameters after some batches, and what is summed over them."""
+    """Compare the parameters after some batches, and the sums over them."""
     parameters, *sums = harness.train_batches(network, **options)
     assert np.isfinite(parameters).all()
     for n_threads in NUMBERS:
-        for alone_until in (0.0, np.inf):  # the leader shares, or works alone
+        for alone_until in (0.0, np.inf):  # the leading thread shares work, or works alone
             choice = {"n_threads": n_threads, "alone_until": alone_until}
             other, *other_sums = harness.train_batches(network, **options, **choice)
             assert_same_bits(other, parameters)
@@ -45,7 +45,7 @@ def assert_same_training_for_any_threads(network, **options):
 
 
 def assert_same_prediction_for_any_threads(network, parameters, X):
-    """Logits alone, and with the hidden activations."""
+    """Compare logits, without and with hidden activations."""
     for with_hidden in (False, True):
         logits, hidden = harness.forward(network, parameters, X, with_hidden=with_hidden)
         assert np.isfinite(logits).all()
@@ -94,7 +94,7 @@ def test_forward(choices, standardize, dtype, x_dtype):
     assert_same_prediction_for_any_threads(network, problem["parameters"], X)
 
 
-# ---- stacks, and images that are shifted ----
+# ---- stacks and shifted images ----
 
 STACKS = {
     "two layers": Network((8, 9, 1), (3, 4), ((3, 3), (2, 2)), 3, ((2, 2), (1, 2)), "same", "relu"),
@@ -137,7 +137,7 @@ def test_forward_of_stacks(network, dtype):
     assert_same_prediction_for_any_threads(network, problem["parameters"], problem["X"])
 
 
-# ---- threads that wait and sleep, or are not there ----
+# ---- threads that sleep or are missing ----
 
 FIT = """
 import sys, warnings
@@ -153,7 +153,7 @@ print(clf.fit(X, y).loss_curve_)
 @pytest.mark.parametrize("n_threads", [2, 3, 16], ids="{} threads".format)
 @pytest.mark.parametrize("batch_size", [17, 80], ids="batches of {}".format)
 def test_thousands_of_batches(n_threads, batch_size):
-    """With more threads than processors, some are asleep when there is work; none may miss it, or wait for ever."""
+    """With more threads than processors, some sleep when work arrives; none may miss it or wait forever."""
     network = Network(**SMALL)
     problem = random_problem(network, 400, "float32")
     generator = np.random.default_rng(0)
@@ -167,7 +167,7 @@ def test_thousands_of_batches(n_threads, batch_size):
 
 @needs_openmp
 def test_fewer_threads_than_asked_for():
-    """Whoever leads needs nobody's help."""
+    """The leading thread does not need the others."""
     alone = run_script(FIT, 1)
     assert run_script(FIT, 3, OMP_NUM_THREADS="3", OMP_THREAD_LIMIT="2") == alone
     assert run_script(FIT, 3, OMP_NUM_THREADS="3", OMP_THREAD_LIMIT="1") == alone

@@ -1,4 +1,4 @@
-"""Runs of mini-batches: parameters and sums after some epochs against plain NumPy."""
+"""Series of mini-batches: parameters and sums after some epochs against plain NumPy."""
 
 import numpy as np
 import pytest
@@ -30,15 +30,15 @@ def test_one_layer(solver, changes, loss, dtype):
     network = Network(**SMALL | changes)
     problem = random_problem(network, n_samples, dtype, weighted=True)
     orders = random_orders(n_samples, 4)
-    # The first epoch's second batch weighs nothing. Every epoch's last batch is incomplete.
+    # The second batch of the first epoch has no weight. The last batch of every epoch is incomplete.
     problem["sample_weight"][orders[0][batch_size : 2 * batch_size]] = 0
     options = {"orders": orders, "batch_size": batch_size, "solver": solver, "loss": loss, "alpha": 0.2}
     parameters, *sums, n_steps = harness.train_batches(network, **problem, **options)
     expected, *expected_sums, expected_n_steps = harness.expected_train_batches(network, **problem, **options)
-    # Adam divides by the root of squared gradients: where these are small, errors grow.
+    # Adam divides by the root of squared gradients, so errors grow for small gradients.
     assert_close(parameters, expected, factor=100)
     assert_close(np.asarray(sums, dtype), expected_sums)
-    # Past ten of them, so that the running averages come to forget.
+    # More than ten steps, after which running averages start to forget.
     assert n_steps == expected_n_steps == 4 * 4 - 1
 
 
@@ -56,11 +56,11 @@ def test_a_batch_of_zero_weight_changes_nothing():
 @pytest.mark.parametrize("kind", ["adam", "sgd"])
 @every_dtype
 def test_stacks(network, kind, dtype):
-    """Of 20: a group of lanes and four images one by one, then three, in one workspace; and all over again."""
+    """Batches of 20 are a group in lanes and four single images, the last batch three; one workspace serves all."""
     n_samples = 43
     problem = smooth_problem(network, n_samples, dtype, step=ROUNDING, weighted=True)
     options = {"orders": random_orders(n_samples, 2), "batch_size": 20, "loss": "log_loss", "alpha": 0.2}
-    # Steps so small that no value comes to another side of a kink in float32 than in float64.
+    # With small steps, no value is on different sides of a kink in float32 and float64.
     options["solver"] = SOLVER | {"kind": kind, "learning_rate": 1e-3, "epsilon": 1e-4}
     parameters, *sums = harness.train_batches(network, **problem, **options)[:3]
     expected, *expected_sums = harness.expected_train_batches(network, **problem, **options)[:3]
@@ -73,14 +73,14 @@ def test_stacks(network, kind, dtype):
 @pytest.mark.parametrize("batch_size", [1, 7, 16, 20, 32, 43], ids="batches of {}".format)
 @every_dtype
 def test_shifts(network, batch_size, dtype):
-    """Each epoch's own, in the order of its samples: the same bits as of images that were shifted before."""
+    """Each epoch has its own shifts, in the order of its samples; the bits are those of images shifted beforehand."""
     n_samples, solver = 43, SOLVER | {"learning_rate": 0.01}
     problem = random_problem(network, n_samples, dtype)
     orders = random_orders(n_samples, 2)
     moves = [random_moves(network, n_samples, epoch) for epoch in range(2)]
     options = {"batch_size": batch_size, "solver": solver, "loss": "log_loss"}
     parameters, *sums = harness.train_batches(network, **problem, **options, orders=orders, moves=moves)
-    # Both epochs' images, each in its order, behind one another.
+    # The images of both epochs in their orders, concatenated.
     parts = [shifted(network, some_rows(problem, order), own) for order, own in zip(orders, moves, strict=True)]
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     whole["parameters"] = problem["parameters"]

@@ -1,7 +1,7 @@
-"""Winograd's convolution: where a stage's geometry has it, its outputs and gradients are those of plain sums.
+"""Winograd's convolution: if a stage's geometry selects it, its outputs and gradients are those of plain sums.
 
-Of a stage with many channels, and of filters of 3 x 3 or signals; test_convolution.py has the direct loop, and the
-passes as a whole are in test_network_gradient.py and test_forward.py.
+It is for stages with many channels and filters of 3 x 3 or for signals. test_convolution.py tests the direct algorithm,
+test_network_gradient.py and test_forward.py the complete passes.
 """
 
 import numpy as np
@@ -18,10 +18,10 @@ from tests.helpers.marks import every_dtype, every_padding
 from tests.kernels.test_convolution import assert_same_convolution
 
 TILE, SIDE = 4, 3
-# Finite points, and elements of a filter's side, of squares and of columns.
+# Finite interpolation points and side of a filter, for squares and for columns.
 KINDS = {"squares": ([0, 3 / 4, -3 / 4, 3 / 2, -3 / 2], SIDE), "columns": ([0, 1 / 2, -1 / 2, 1, -1, 2, -2], 5)}
 
-# Sides of the outputs: whole tiles, and some of a tile left over; channels and filters that fill lanes, or do not.
+# Outputs of complete tiles and with partial tiles; channels and filters that fill lanes or do not.
 every_shape = pytest.mark.parametrize(("height", "width"), [(4, 4), (3, 9), (8, 5), (13, 14), (6, 23), (17, 3)])
 every_length = pytest.mark.parametrize("length", [1, 4, 7, 13, 33, 70])
 every_kernel = pytest.mark.parametrize("kernel_size", [4, 5, 7, 9, 10, 14])
@@ -29,7 +29,7 @@ every_size = pytest.mark.parametrize(("n_channels", "n_filters"), [(16, 16), (12
 
 
 def matrices(points, side):
-    """B', G and A', of the points' powers and of Lagrange's polynomials (Lavin and Gray, 2016)."""
+    """B', G and A', from powers of the points and Lagrange polynomials (Lavin and Gray, 2016)."""
     n_points = len(points) + 1
     outputs = np.zeros((TILE, n_points))
     outputs[:, :-1] = np.vander(points, TILE, increasing=True).T
@@ -57,7 +57,7 @@ def winograd_of(image_shape, n_filters, *kernel_size):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_matrices(kind):
-    """They are what the formula says: a correlation."""
+    """The matrices compute a correlation."""
     points, side = KINDS[kind]
     of = matrices(points, side)
     x, w = random_arrays("float64", (TILE + side - 1,), (side,))
@@ -76,7 +76,7 @@ def test_transforms(kind, name, gradient, dtype, new_output):
     n = len(matrix) * len(across)
     out = new_output(dtype, n, LANES)
     before = out.copy()
-    if name == "X" and gradient:  # tiles overlap there: they are added up
+    if name == "X" and gradient:  # tiles overlap and are added up
         out[:] = 0.5
         before = np.full_like(out, 0.5)
     _kernels.winograd_transform("D_" * gradient + name, read_only(tiles), out)
@@ -103,7 +103,7 @@ def test_convolution(height, width, n_channels, n_filters, padding, dtype, new_o
 @every_padding
 @every_dtype
 def test_convolution_of_signals(length, kernel_size, n_channels, n_filters, padding, dtype, new_output):
-    """Filters of more than 5 samples are sums of segments. One or two outputs are plain sums."""
+    """Filters of more than 5 samples are sums of segments; one or two outputs are plain sums."""
     width = max(length, kernel_size) if padding == "same" else length + kernel_size - 1
     kernels = ((1, 1), (1, kernel_size))
     network = Network((1, width, 1), (n_channels, n_filters), kernels, 1, padding=padding)
@@ -112,7 +112,7 @@ def test_convolution_of_signals(length, kernel_size, n_channels, n_filters, padd
 
 
 def test_where_it_is_chosen():
-    """By geometry: not of the first stage, of few pixels, of few channels or filters, or of other kernels."""
+    """It is not chosen for the first stage, few pixels, few channels or filters, or other kernels."""
     square = (SIDE, SIDE)
     network = Network((12, 12, 3), (16, 16, 16), (square,) * 3, 1, padding="same")
     assert network.compiled.winograd == (False, True, True)
@@ -139,9 +139,9 @@ def test_where_it_is_chosen():
     ids=["global, a group", "and images", "chunks"],
 )
 def test_gradient_of_a_network(padding, pool_size, batch_norm, global_pool, n_rows):
-    """Along random directions, by central differences: of a group with idle lanes, and of one with three images.
+    """Central differences along random directions, for a group with idle lanes and one with three images.
 
-    A batch of six groups has chunks of one and of two. Pools drop rows and columns that are left over.
+    A batch of six groups has chunks of one and two groups. Pools drop surplus rows and columns.
     """
     pools, kernels = ((1, 1), pool_size, (1, 1)), ((SIDE, SIDE),) * 3
     options = {"pool_size": pools, "batch_norm": batch_norm, "global_pool": global_pool, "activation": "tanh"}

@@ -1,4 +1,4 @@
-"""The typed layers: their output shapes and parameters, and what a network makes of the list of them."""
+"""The typed layers: their output shapes and parameters, and the network's layout of them."""
 
 from math import prod
 
@@ -28,7 +28,7 @@ def test_shapes_of_a_stage(image_shape, kernel_size, padding, pool_size):
     pooled = MaxPooling(layer.out_shape, 0, pool_size).out_shape
     assert (3, *pooled[:2]) == reference.pools(convolution, *pool_size).shape[1:4]
     if min(pooled) > 0:
-        # Only what a pool takes is computed.
+        # Only values that enter a pool are computed.
         (stage,) = Network(image_shape, (3,), (kernel_size,), 1, (pool_size,), padding).stages
         assert stage.out_shape == pooled
         assert stage.n_multiply_adds == prod(pooled) * prod(pool_size) * prod(kernel_size) * image_shape[2]
@@ -45,7 +45,7 @@ def test_a_network_is_a_list_of_layers():
 
 
 def test_layout():
-    """Each layer's parameters in the order of the list, without gaps, statistics last."""
+    """The layers' parameters are in the order of the list, without gaps, and statistics are last."""
     names = [parameter.name for parameter, *_ in STACK.layout]
     assert names == [
         *("filters_0", "filter_intercepts_0", "filters_1", "filter_intercepts_1", "weights", "intercepts"),
@@ -66,13 +66,13 @@ def test_layout():
 
 
 def test_roles_of_parameters():
-    """The penalty shrinks what is multiplied; the solver leaves what would not be learnt."""
+    """The penalty applies to weights only, and the solver skips parameters that are not learnt."""
     penalized = {parameter.name for parameter, *_ in STACK.layout if parameter.penalized}
     assert penalized == {"filters_0", "filters_1", "weights"}
     without = Network(STACK.image_shape, (3,), ((3, 2),), 5, fit_intercept=False)
     held = {parameter.name for parameter, *_ in without.layout if not parameter.trained}
     assert held == {"filter_intercepts_0", "intercepts"}
-    # Standardising takes the output intercepts out again.
+    # Standardisation cancels the output intercepts.
     held = {parameter.name for parameter, *_ in STACK.layout if not parameter.trained}
     assert held == {"intercepts", "running_means", "running_variances"}
 
@@ -80,7 +80,7 @@ def test_roles_of_parameters():
 @pytest.mark.parametrize(("activation", "he"), [("relu", True), ("tanh", False), ("sigmoid", False)])
 @pytest.mark.parametrize("init", ["auto", "glorot_uniform", "he_uniform", "uniform"])
 def test_initial_parameters(activation, he, init):
-    """Within the bounds of He's and of Glorot's distributions, and all over them."""
+    """Initial weights fill the bounds of He's and Glorot's distributions."""
     network = Network((20, 20, 3), (40, 30), ((5, 5), (3, 3)), 7, activation=activation, standardize=True)
     views = network.views(network.initial_parameters(init, np.random.RandomState(0), np.float64))
     fans = {"filters_0": (75, 1000), "filters_1": (360, 270), "weights": (network.n_hidden, 7)}

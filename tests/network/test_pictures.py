@@ -1,4 +1,4 @@
-"""Filters as an SVG: what is drawn where, in which colours."""
+"""Filters as an SVG: positions and colours."""
 
 import re
 from xml.etree import ElementTree
@@ -12,13 +12,13 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def draw(filters):
-    """The picture's title and its filters' elements; it is well-formed."""
+    """Title and filter elements of the picture, which must be well-formed."""
     root = ElementTree.fromstring(draw_filters(np.asarray(filters, dtype="float32")))
     return root.find(f"{SVG}title").text, root.findall(f"{SVG}g")
 
 
 def pixels(group):
-    """Colours by (row, column)."""
+    """Colours of pixels by (row, column)."""
     found = {}
     for path in group.iter(f"{SVG}path"):
         for column, row in re.findall(r"M(\d+) (\d+)h1v1h-1z", path.get("d")):

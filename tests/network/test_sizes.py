@@ -1,4 +1,4 @@
-"""From hyper-parameters to sizes by layer."""
+"""The sizes of each layer, from hyper-parameters."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from skcnn.sizes import choose_activation, choose_padding, layer_sizes
 
 
 def test_pools_that_are_too_large_for_their_indices():
-    """Where in a pool the largest value is has 16 bits: the gradient would go elsewhere."""
+    """Indices within a pool have 16 bits; with larger pools, gradients would go to wrong values."""
     choices = {"n_filters": 1, "kernel_size": 1, "padding": "valid"}
     assert layer_sizes((256, 300, 1), **choices, pool_size=256)[2] == ((256, 256),)
     assert layer_sizes((1, 70_000, 1), **choices, pool_size=[(1, 65_536)])[2] == ((1, 65_536),)
@@ -17,7 +17,7 @@ def test_pools_that_are_too_large_for_their_indices():
 
 @pytest.mark.parametrize("kernel_size", [(3, 2), [3, 2], ((3, 3), 2), [[3, 3], (2, 2)], [(3, 3), [2, 2]]], ids=str)
 def test_lists_and_tuples_mean_the_same(kernel_size):
-    """JSON and YAML know no tuples: what a search wrote down trains the same network when it is read again."""
+    """JSON and YAML have no tuples, so stored parameters must train the same network with lists."""
     sizes = layer_sizes((9, 9, 1), (4, 5), kernel_size, 1, "valid")
     assert sizes == ((4, 5), ((3, 3), (2, 2)), ((1, 1), (1, 1)))
 
@@ -46,7 +46,7 @@ def test_auto_of_one_layer(n_filters, image_shape, kernel, pool):
 
 @pytest.mark.parametrize(("n_filters", "side"), [(4, 25), ((4, 5), 9)])
 def test_kernels_for_long_signals_that_are_pooled_globally(n_filters, side):
-    """Rows of more than 1000 values are features, most likely, unless what a filter finds may be anywhere."""
+    """Rows of more than 1000 values are taken for features, except with global pooling."""
     _, kernels, _ = layer_sizes((1, 1500, 1), n_filters, "auto", 1, "same", "average")
     assert set(kernels) == {(1, side)}
 
@@ -79,7 +79,7 @@ def test_pools_of_long_signals_that_are_pooled_globally(image_shape, pools):
     ],
 )
 def test_auto_of_a_stack(image_shape, n_layers, kernel, pools):
-    """Pools of 2 along each side while 4 pixels are left."""
+    """Pools are 2 along each side that keeps at least 4 pixels."""
     pools = tuple((pool, pool) if isinstance(pool, int) else pool for pool in pools)
     n_filters = (4,) * n_layers
     assert layer_sizes(image_shape, n_filters, "auto", "auto", "same") == (n_filters, (kernel,) * n_layers, pools)

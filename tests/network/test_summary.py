@@ -1,4 +1,4 @@
-"""The table of a fitted network's layers: by itself, and below scikit-learn's diagram of the estimator."""
+"""The table of a fitted network's layers, by itself and below scikit-learn's diagram of the estimator."""
 
 import re
 
@@ -27,7 +27,7 @@ all                                            4,000"""
 
 
 def cells(html):
-    """The rows of a table, each a list of texts."""
+    """The rows of an HTML table as lists of texts."""
     rows = re.findall(r"<tr>(.*?)</tr>", html)
     return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in rows]
 
@@ -54,7 +54,7 @@ def test_rows(stack):
 
 
 def test_html(stack):
-    """The same cells as in the text."""
+    """The HTML table has the same cells as the text."""
     html = stack.summary()._repr_html_()
     head, *body = cells(html)
     assert head == ["layer", "output shape", "parameters"]
@@ -70,10 +70,10 @@ def test_html(stack):
 @pytest.mark.parametrize("fit_intercept", [True, False], ids=["", "no intercepts"])
 @pytest.mark.parametrize("n_classes", [2, 10])
 def test_parameters_are_those_that_are_learnt(quick, digits, standardize, fit_intercept, n_classes):
-    """Without intercepts that stay 0, and without running averages."""
+    """Intercepts that stay 0 and statistics do not count."""
     X, y = digits
     clf = quick(**STACK, standardize=standardize, fit_intercept=fit_intercept).fit(X, y % n_classes)
-    intercepts = clf.intercepts_[:-1] if standardize else clf.intercepts_  # it takes the last ones out again
+    intercepts = clf.intercepts_[:-1] if standardize else clf.intercepts_  # standardisation cancels the last ones
     parts = clf.coefs_ + (intercepts if fit_intercept else [])
     summary = clf.summary()
     assert summary.n_parameters == sum(part.size for part in parts) == sum(n for *_, n in summary.rows)
@@ -88,7 +88,7 @@ def test_one_layer(fitted):
 
 
 def test_shapes_are_those_of_the_arrays():
-    """Values that fill no pool are in the convolution's shape, and not in the pools'."""
+    """Values that fill no pool count in the shape of the convolution but not of the pools."""
     network = Network((9, 7, 2), (3, 2), ((2, 2), (3, 1)), 1, ((3, 4), (1, 1)), "same", "tanh")
     assert [shape for _, shape, _ in Summary(network).rows] == [
         (9, 7, 2), (9, 7, 3), (3, 1, 3), (3, 1, 2), (1,)
@@ -139,7 +139,7 @@ def test_the_diagram_links_to_the_documentation(stack):
 
 
 def test_text_instead_of_diagrams(stack):
-    """scikit-learn has no diagram then, and neither has its estimator."""
+    """With text display, scikit-learn has no diagram, and neither has the classifier."""
     with config_context(display="text"):
         assert not hasattr(stack, "_repr_html_")
         assert list(stack._repr_mimebundle_()) == ["text/plain"]
@@ -147,7 +147,7 @@ def test_text_instead_of_diagrams(stack):
 
 
 def test_in_a_pipeline(quick, stack, digits):
-    """The pipeline has its diagram, and its last step its table; and they change no prediction."""
+    """A pipeline has its diagram and its last step the table; displaying them changes no prediction."""
     pipeline = make_pipeline(quick(**STACK)).fit(*digits)
     assert "sk-top-container" in pipeline._repr_html_()
     assert repr(pipeline[-1].summary()) == TABLE

@@ -31,7 +31,7 @@ def accuracies(text):
 
 
 def wrong_use(capsys, *args):
-    """The one sentence that wrong use ends with."""
+    """The error message of a wrong use."""
     try:
         status = command_line.main([str(arg) for arg in args])
     except SystemExit as error:
@@ -81,7 +81,7 @@ def test_options_reach_the_classifier():
 
 
 def n_colours(path):
-    """Of the drawn filters: the upper half of the drawing, where there is no curve. Grey is none."""
+    """Number of colours, other than grey, of the filters in the upper half of the figure."""
     image = imread(path)[..., :3]
     pixels = image[: len(image) // 2].reshape(-1, 3)
     return len(np.unique(pixels[np.ptp(pixels, axis=1) > 0], axis=0))
@@ -112,7 +112,7 @@ def test_web_page():
 
 
 def test_quiet_bar_or_plain_lines(capsys, monkeypatch):
-    """No terminal, no bar; without tqdm about ten plain lines."""
+    """There is no bar without a terminal, and about ten plain lines without tqdm."""
     run("--epochs", 20, "--no-baseline")
     captured = capsys.readouterr()
     assert captured.err == ""
@@ -164,7 +164,7 @@ def test_labels_that_are_no_numbers(capsys, rng):
 
 
 def test_interrupted(capsys, monkeypatch):
-    """In the first epoch there is nothing to keep; later the model so far is reported and saved."""
+    """In the first epoch there is nothing to keep; later, the current model is reported and saved."""
 
     def interrupt(self, state):
         if state.n_iter == n_epochs:
@@ -209,7 +209,7 @@ def test_help_has_the_defaults(capsys):
 
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_installed_command(option, tmp_path):
-    """`python -P -m`, for a folder named skcnn must not hide the installed package."""
+    """`python -P -m`, so that a folder named skcnn cannot hide the installed package."""
     result = subprocess.run(
         [sys.executable, "-P", "-m", "skcnn", option], capture_output=True, text=True, check=True, cwd=tmp_path
     )

@@ -1,4 +1,4 @@
-"""The data sets: the packaged sample, digits, .npz files, and Keras's MNIST where it cannot be had."""
+"""The data sets: the packaged sample, digits, .npz files, and errors about Keras's MNIST."""
 
 import sys
 
@@ -109,7 +109,7 @@ def test_mnist_without_keras(monkeypatch):
 
 
 def test_mnist_without_a_network(monkeypatch):
-    """Keras raises a bare Exception where its download fails."""
+    """Keras raises a bare Exception if its download fails."""
 
     class Mnist:
         @staticmethod

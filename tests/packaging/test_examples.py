@@ -1,4 +1,4 @@
-"""The examples of the README and of all docstrings do what they say."""
+"""The examples in the README and in all docstrings give the results shown."""
 
 import doctest
 import pkgutil
@@ -16,7 +16,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 
 def find_modules():
-    """Every module of skcnn but the compiled ones."""
+    """All modules of skcnn except the compiled ones."""
     yield skcnn
     for found in pkgutil.walk_packages(skcnn.__path__, "skcnn."):
         if not find_spec(found.name).origin.endswith(tuple(EXTENSION_SUFFIXES)):
@@ -24,7 +24,7 @@ def find_modules():
 
 
 def find_examples():
-    """A doctest for each docstring that has examples; nothing is in their reach but what they import."""
+    """A doctest for each docstring with examples, in a namespace with only its own imports."""
     finder = doctest.DocTestFinder()
     found = [test for module in find_modules() for test in finder.find(module, globs={}) if test.examples]
     return {test.name: test for test in found}

@@ -1,6 +1,6 @@
-"""The public interface is what interface.txt says, so that a change of it is a decision.
+"""interface.txt records the public interface, so that it only changes on purpose.
 
-After one: `python -P -m tests.packaging.test_interface > tests/packaging/interface.txt`, and read the difference.
+To update it: `python -P -m tests.packaging.test_interface > tests/packaging/interface.txt`, and read the difference.
 """
 
 import inspect
@@ -16,7 +16,7 @@ RECORDED = Path(__file__).with_name("interface.txt")
 
 
 def interface():
-    """Lines: names, signatures without annotations, and what a fitted estimator has."""
+    """Lines with names, signatures without annotations, and attributes of a fitted estimator."""
     for module in (skcnn, datasets, export, inspection):
         for name in sorted(module.__all__):
             thing = getattr(module, name)
@@ -31,7 +31,7 @@ def interface():
 
 
 def methods(cls):
-    """Those of this package: scikit-learn's own are scikit-learn's to change."""
+    """Methods of this package; those of scikit-learn may change with it."""
     for name, method in inspect.getmembers(cls, callable):
         if not name.startswith("_") and (getattr(method, "__module__", None) or "").startswith("skcnn"):
             yield name + signature(method)

@@ -80,7 +80,7 @@ print("parent:", count_threads(4), np.array_equal(fit(4).decision_function(X), e
 @needs_fork
 @pytest.mark.parametrize(("how", "children"), [("fork", "child: 0"), ("pool", "children: [None, None, None, None]")])
 def test_forked_after_a_fit_with_threads(how, children):
-    """OpenMP's threads are not there in the child, which would wait for them for ever: both make new ones."""
+    """OpenMP's threads do not survive in the child, which would wait for them forever; both processes start others."""
     assert run_script(FORK, how).splitlines() == [children, "parent: 4 True"]
 
 
@@ -106,7 +106,7 @@ print(fork(), threads.count_threads(1), fork(), threads.count_threads(4), fork()
 @needs_openmp
 @needs_fork
 def test_forks_where_threads_cannot_be_ended():
-    """Only a child that is forked after threads were in use does without."""
+    """Only a child that is forked after threads were in use has no threads."""
     assert run_script(FORK_OF_AN_OLD_RUNTIME).split() == ["4", "1", "4", "4", "1", "4"]
 
 
@@ -153,7 +153,7 @@ print(set(statuses))
 @needs_openmp
 @needs_fork
 def test_forked_while_another_thread_fits():
-    """No lock that the other thread holds is waited for in the child, where there is no such thread."""
+    """The child does not wait for locks held by the other thread, which does not exist there."""
     assert run_script(FORK_BESIDE_A_FIT).strip() == "{0}"
 
 
@@ -177,7 +177,7 @@ if __name__ == "__main__":
 @needs_openmp
 @needs_fork
 def test_workers_of_a_forkserver_have_their_threads(tmp_path):
-    """The server has skcnn preloaded and no threads when it forks them: the default way from Python 3.14 on."""
+    """The server has preloaded skcnn and has no threads when it forks; it is the default from Python 3.14 on."""
     (tmp_path / "count.py").write_text(FORKSERVER)
     result = subprocess.run(
         [sys.executable, "-P", "count.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
@@ -198,7 +198,7 @@ def test_in_the_workers_of_a_search(quick, digits, n_jobs):
 
 
 def test_workers_share_the_processors(monkeypatch):
-    """However many threads are asked for, joblib's limit holds in its workers: no more threads than processors."""
+    """Joblib's limit holds in its workers for any `n_jobs`: there are no more threads than processors."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     share = max(1, joblib.cpu_count() // 2)
     asked = (None, 1, -1, 1000)

@@ -1,4 +1,4 @@
-"""What skcnn says of its own version, of those it builds on, and of the build of the kernels in use."""
+"""Reported versions of skcnn and its dependencies, and the build of the kernels in use."""
 
 import platform
 import re

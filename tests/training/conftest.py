@@ -1,4 +1,4 @@
-"""Shared by the tests of training."""
+"""Fixtures of the tests of training."""
 
 import pytest
 
@@ -7,5 +7,5 @@ from tests.helpers import harness
 
 @pytest.fixture
 def epochs(monkeypatch):
-    """What the kernels are given from now on: rows and shifts of each run, in a list."""
+    """A list to which each call of `train_batches` will add its rows and moves."""
     return harness.watch_train_batches(monkeypatch)

@@ -1,4 +1,4 @@
-"""Averaged parameters: of what, with which weights, and what goes on from them."""
+"""Averaged parameters: which are averaged, with which weights, and how training continues from them."""
 
 import pickle
 
@@ -14,7 +14,7 @@ every_solver = pytest.mark.parametrize("solver", ["adam", "sgd"])
 
 @pytest.fixture
 def steps(monkeypatch):
-    """Trained parameters after each run of mini-batches from now on, in a list."""
+    """A list to which each call of `train_batches` will add the trained parameters."""
     seen = []
     original = training.train_batches
 
@@ -35,14 +35,14 @@ def learnt(clf):
 @pytest.mark.parametrize("standardize", [False, True])
 @pytest.mark.parametrize(("average", "first"), [(1, 0), (300, 0), (301, 1), (900, 2), (10**6, 5)])
 def test_from_a_number_of_samples_on(quick, digits, steps, solver, standardize, average, first):
-    """The mean after each step from then on; until then, the parameters as they are. Here a step is an epoch."""
+    """The model is the mean over all steps from that number on; each epoch here is one step."""
     clf = quick(max_iter=6, batch_size=300, average=average, solver=solver, standardize=standardize).fit(*digits)
     assert len(steps) == 6
     assert_allclose(learnt(clf), np.mean(steps[first:], axis=0), rtol=1e-10, atol=1e-13)
 
 
 def test_late_ones_weigh_more(quick, digits, steps):
-    """The averages of k steps are those of k - 1 and, by 8 / k, the parameters: none of the first eight alone."""
+    """The average after k > 8 steps moves from that after k - 1 steps towards the parameters by 8 / k."""
     clf = quick(max_iter=12, batch_size=300, average=True).fit(*digits)
     expected = steps[7]
     for k in range(9, 13):
@@ -52,7 +52,7 @@ def test_late_ones_weigh_more(quick, digits, steps):
 
 @pytest.mark.parametrize(("average", "first"), [(320, 10), (321, 11), (330, 11), (351, 12), (640, 21), (641, 22)])
 def test_batches_are_counted_by_their_ends(quick, digits, steps, monkeypatch, average, first):
-    """The last batch of an epoch is smaller: 320 samples are 11 batches of 30 samples at most."""
+    """The last batch of an epoch is smaller: 320 samples make 11 batches of at most 30."""
     monkeypatch.setattr(training, "count_until_signals", lambda n_multiply_adds: 1)
     X, y = (np.concatenate([values, values[:20]]) for values in digits)
     clf = quick(max_iter=2, batch_size=30, average=average, learning_rate="cosine").fit(X, y)
@@ -62,7 +62,7 @@ def test_batches_are_counted_by_their_ends(quick, digits, steps, monkeypatch, av
 
 @pytest.mark.parametrize("average", [True, 150])
 def test_batches_without_weight_are_no_steps(quick, digits, monkeypatch, average):
-    """However many batches a run of the kernels has."""
+    """This holds for any number of batches in a call of the kernels."""
     X, y = digits
     weights = np.ones(300)
     weights[60:180] = 0
@@ -79,7 +79,7 @@ def test_zero_is_none(quick, digits):
 
 
 def test_averages_that_begin_anew(quick, digits, steps):
-    """A later beginning puts an end to those of an earlier fit; before it, the parameters are as they are."""
+    """A later start of averaging ends the averages of an earlier fit; before it, the model has the parameters."""
     clf = quick(max_iter=3, batch_size=300, average=True, learning_rate="cosine", warm_start=True).fit(*digits)
     clf.set_params(average=10**6).fit(*digits)
     assert_array_equal(learnt(clf), steps[-1])
@@ -97,7 +97,7 @@ def test_training_is_what_it_is_without(quick, digits):
 @every_solver
 @pytest.mark.parametrize("average", [True, 200])
 def test_chunks_of_a_stream_are_one_fit(quick, digits, solver, average):
-    """The parameters that are averaged go on, too, and through pickles."""
+    """The averaged parameters continue as well, also through pickles."""
     X, y = digits
     options = {"average": average, "solver": solver, "shuffle": False, "batch_size": 20, "warm_start": True}
     whole = quick(max_iter=1, **options)
@@ -112,7 +112,7 @@ def test_chunks_of_a_stream_are_one_fit(quick, digits, solver, average):
 
 
 def test_a_model_that_was_written_to_goes_on_from_there(quick, digits):
-    """Not from the parameters that its own were averages of."""
+    """Training does not continue from the parameters that the old averages were made from."""
     X, y = digits
     clf = quick(average=True, warm_start=True).fit(X, y)
     clf.coefs_[0][:] = 0
@@ -121,7 +121,7 @@ def test_a_model_that_was_written_to_goes_on_from_there(quick, digits):
 
 
 def test_the_validation_set_is_scored_with_averages(quick, digits, steps):
-    """The first epoch's are its parameters; the second's, not."""
+    """The averages differ from the parameters from the second epoch on."""
     X, y = digits
     own = {"X_val": X[:100], "y_val": y[:100]}
     clf = quick(average=1, batch_size=300, max_iter=2, learning_rate="cosine").fit(X, y, **own)

@@ -1,4 +1,4 @@
-"""Batch normalisation of an estimator: what it predicts with, from whatever training it comes."""
+"""Batch normalisation: the statistics that predictions use, after every kind of training."""
 
 import pickle
 
@@ -18,7 +18,7 @@ STACK = {"n_filters": (4, 6), "padding": "same", "activation": "relu", "pool_siz
 
 
 def normalized_maps(clf, X):
-    """Of each layer, its convolution normalised, scaled and shifted, as its folded filters make it of images."""
+    """For each layer, the normalised, scaled and shifted convolution, computed with the folded filters."""
     maps = X.reshape(-1, *clf.image_shape_) * clf.rescale_
     for filters, intercepts, pool_size in zip(clf.coefs_, clf.intercepts_, clf.pool_size_, strict=False):
         layer = {"filters": filters, "filter_intercepts": intercepts}
@@ -35,7 +35,7 @@ def statistics_of(maps, weights):
 @pytest.mark.parametrize("average", [False, True])
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_statistics_are_those_of_the_training_set(quick, digits, weighted, average, n_jobs):
-    """After a fit each layer's maps have the shifts as means and the scales as deviations, to the last digit."""
+    """After a fit, the maps of each layer have the shifts as means and the scales as deviations."""
     X, y = digits
     weights = np.arange(300) % 3.0 if weighted else None
     clf = quick(**STACK, average=average, n_jobs=n_jobs).fit(X, y, weights)
@@ -48,7 +48,7 @@ def test_statistics_are_those_of_the_training_set(quick, digits, weighted, avera
 
 
 def test_statistics_of_many_samples_are_those_of_some(quick, digits, monkeypatch):
-    """And do not change from one to the next of what is followed."""
+    """The choice of rows is the same for validation scores and for the final model."""
     monkeypatch.setattr("skcnn.statistics._MOST_ROWS", 100)
     X, y = digits
     clf = quick(**STACK).fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
@@ -60,7 +60,7 @@ def test_statistics_of_many_samples_are_those_of_some(quick, digits, monkeypatch
 
 
 def test_images_of_different_scales(quick, digits):
-    """Groups differ from all of them; what is learnt by groups must be what predicts."""
+    """Predictions must work although the statistics of groups differ from those of all images."""
     X, y = digits
     scales = np.exp(np.random.default_rng(0).normal(size=(300, 1)))
     clf = quick(**STACK, max_iter=60).fit(X * scales, y)
@@ -68,7 +68,7 @@ def test_images_of_different_scales(quick, digits):
 
 
 def test_sorted_samples_have_the_statistics_of_all(quick, digits):
-    """Whatever the order of the training set."""
+    """The order of the training set does not matter."""
     X, y = digits
     order = np.argsort(y, kind="stable")
     clf = quick(**STACK, max_iter=20).fit(X[order], y[order])
@@ -76,7 +76,7 @@ def test_sorted_samples_have_the_statistics_of_all(quick, digits):
 
 
 def test_coefs_predict(quick, digits):
-    """They are filters of a network without normalisation."""
+    """`coefs_` has the folded filters, of a network without normalisation."""
     clf = quick(**STACK).fit(*digits)
     assert [coefs.shape for coefs in clf.coefs_] == [(4, 1, 3, 3), (6, 4, 3, 3), (6 * 16, 10)]
     assert [intercepts.shape for intercepts in clf.intercepts_] == [(4,), (6,), (10,)]
@@ -102,7 +102,7 @@ def test_few_rows_are_predicted_as_many(quick, digits, dtype):
 
 @pytest.mark.parametrize("batch_size", [1, 2, 7, 17, 33])
 def test_batches_of_any_size(quick, digits, batch_size):
-    """The last group of a batch may have few images, or one."""
+    """The last group of a batch may have few images, or a single one."""
     X, y = digits[0][:60], digits[1][:60]
     clf = quick(**STACK, batch_size=batch_size, max_iter=15).fit(X, y)
     assert np.isfinite(clf._parameters).all()
@@ -164,7 +164,7 @@ def test_the_first_chunk_has_its_own_statistics(quick, digits):
 
 @pytest.mark.parametrize("average", [False, True])
 def test_a_stream_of_small_chunks(quick, digits, average):
-    """One batch a chunk: running statistics are those of the last ones."""
+    """With one batch per chunk, running statistics are dominated by the last chunks."""
     X, y = digits
     clf = quick(**STACK, average=average, learning_rate_init=0.01)
     for _ in range(8):
@@ -182,9 +182,9 @@ def test_one_image_at_a_time(quick, digits):
 
 
 def test_running_statistics_forget(quick, digits):
-    """Of chunks of two batches the statistics are means at first, and then of momentum 0.9 a batch."""
+    """With two batches per chunk, statistics are means at first, and later have a momentum of 0.9 per batch."""
     X, y = digits
-    clf = quick(**STACK, batch_size=10, average=False, learning_rate_init=1e-12)  # the filters stay as they are
+    clf = quick(**STACK, batch_size=10, average=False, learning_rate_init=1e-12)  # filters hardly change
     measured = []
     for start in range(0, 240, 20):
         rows = slice(start, start + 20)
@@ -203,10 +203,10 @@ def test_running_statistics_forget(quick, digits):
 
 
 def test_running_statistics_are_those_that_predict(quick, digits):
-    """Of later layers, too, and of standardised logits: those before are normalised by running ones."""
+    """Statistics of later layers and of logits are measured with running statistics in the layers before."""
     X, y = digits
     clf = quick(**STACK, standardize=True, batch_size=10, average=False, learning_rate_init=1e-12)
-    for _ in range(2):  # the filters stay as they are, and so do the statistics
+    for _ in range(2):  # filters, and so statistics, hardly change
         clf.partial_fit(X, y, classes=np.arange(10))
     for number, maps in enumerate(normalized_maps(clf, X)):
         views = clf._network.views(clf._parameters)
@@ -228,12 +228,12 @@ def test_a_fit_goes_on_with_chunks(quick, digits):
 
 
 def test_what_is_learnt_by_groups_and_useless_is_said(quick, digits):
-    """The loss of training tells nothing of a model that predicts by other statistics."""
+    """The training loss says nothing about a model that predicts with other statistics."""
     X, y = digits
     clf = quick(**STACK, max_iter=3)
 
     def spoil(state):
-        if state.n_iter == 3:  # what predicts, but not what the last epoch's loss was
+        if state.n_iter == 3:  # changes the model, but not the loss of the last epoch
             state.parameters[-10:] = 100.0
             if state.averages is not None:
                 state.averages[-10:] = 100.0

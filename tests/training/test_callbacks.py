@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks: each epoch is a task, which they see the end of and may end the fit at."""
+"""scikit-learn's callbacks: each epoch is a task, after which they may stop the fit."""
 
 import pickle
 
@@ -16,7 +16,7 @@ callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has call
 
 
 class Recorder:
-    """What a user writes: notes each call and, if told so, stops after an epoch."""
+    """A user's callback, which records each call and can stop after an epoch."""
 
     def __init__(self, stop_after=None):
         self.stop_after = stop_after
@@ -73,7 +73,7 @@ def test_models_are_those_of_a_fit_that_ended_there(quick, digits, parameters):
 
 
 def test_an_early_stop_of_ones_own(quick, digits):
-    """It is no failure to converge."""
+    """A callback's stop is not a failure to converge."""
     clf = quick(max_iter=50, tol=0.0).set_callbacks(Recorder(stop_after=2)).fit(*digits)
     assert clf.n_iter_ == 2
 
@@ -103,7 +103,7 @@ def test_an_epoch_interrupted_by_a_callback(quick, digits):
 
 
 def test_frames_are_shown_as_frames(quick, digits):
-    """A scorer then finds the names that the model was fitted with."""
+    """Callbacks get data frames as such, so that scorers find the names of the columns."""
     X, y = digits
     frame = pd.DataFrame(X, columns=[f"pixel{i}" for i in range(64)])
     monitor = callback.ScoringMonitor(scoring="accuracy")
@@ -128,7 +128,7 @@ def test_a_progress_bar(quick, digits, capsys):
 
 
 def test_a_progress_bar_around_a_search(quick, digits, capsys):
-    """It passes itself on to the classifier in the pipeline."""
+    """The callback propagates to the classifier in the pipeline."""
     pipeline = make_pipeline(StandardScaler(), quick(max_iter=3))
     search = GridSearchCV(pipeline, {"convsigmoidclassifier__alpha": [1e-4, 1e-2]}, cv=2)
     search.set_callbacks(callback.ProgressBar(max_propagation_depth=None)).fit(*digits)

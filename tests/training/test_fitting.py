@@ -1,4 +1,4 @@
-"""How fits end: convergence, warm starts, warnings, what is printed, failures that leave an earlier fit alone."""
+"""The end of fits: convergence, warm starts, warnings, printed output, failures that leave an earlier fit intact."""
 
 import re
 
@@ -70,7 +70,7 @@ def test_warnings_name_the_callers_line(quick, digits, through):
 
 
 def test_verbose_is_mlp_classifiers(capsys):
-    """Line by line, numbers aside, down to the least learning rate."""
+    """The last line, after all reductions of the learning rate, equals MLPClassifier's."""
     X, y = [[3.0, 2.0], [1.0, 6.0]], [1, 0]
     texts = []
     for model in (MLPClassifier, ConvSigmoidClassifier):
@@ -82,7 +82,7 @@ def test_verbose_is_mlp_classifiers(capsys):
 
 
 def test_a_failing_fit_does_not_disturb_predictions(quick, digits):
-    """The estimator is changed at the end, if at all."""
+    """The estimator does not change before the end of a fit."""
     X, y = digits
     clf = quick().fit(X, y)
     before = vars(clf).copy()

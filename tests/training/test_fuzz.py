@@ -1,6 +1,6 @@
-"""Thousands of saved states, changed at random: what is loaded predicts and trains on, or there is a clear error.
+"""Randomly damaged saved states: loaded models predict and train, or there is a clear error.
 
-SKCNN_FUZZ says how many of each kind; .ci/run tries thousands in a build with sanitisers, which end the process where
+SKCNN_FUZZ sets the number for each kind; .ci/run tries thousands in a build with sanitisers, which end the process if
 memory is read or written out of bounds.
 """
 
@@ -54,7 +54,7 @@ def kind(request):
 
 
 def use(clf, X, y):
-    """All that can be done with a model; what fails is a ValueError or a TypeError."""
+    """Use a model in all ways; failures must be a ValueError or a TypeError."""
     actions = [
         lambda: clf.predict_proba(X),
         lambda: clf.predict(X[:3]),
@@ -83,7 +83,7 @@ def test_damaged_states(kind, seed):
     for _ in range(N_STATES // 10):
         changed, path = damaged(state, rng)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of hyper-parameters: what is tested is what a model holds
+            warnings.simplefilter("ignore")  # warnings about hyper-parameters do not matter here
             try:
                 clf = loaded(changed)
             except ValueError:
@@ -94,6 +94,6 @@ def test_damaged_states(kind, seed):
                 n_done += use(clf, X, y)
             except Exception as error:
                 raise AssertionError(f"changed at {path}") from error
-    # Not all damage is found out at once, nor is all of it harmful.
+    # Some damage is detected later, and some is harmless.
     assert 0 < n_loaded < N_STATES // 10
     assert n_done > 0

@@ -1,4 +1,4 @@
-"""Ctrl-C while the kernels are at work: the process answers soon, and what was trained is kept."""
+"""Ctrl-C while the kernels run: the process responds quickly, and the trained model is kept."""
 
 import os
 import signal
@@ -10,11 +10,11 @@ from tests.helpers.scripts import TIMEOUT, start_script
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends a signal to a process")
 
-# Seconds: far more than it takes, on a machine that is busy with other things.
+# Seconds, far more than needed, in case the machine is busy.
 PROMPTLY = 2
 
-# An epoch or a prediction is some 5e11 multiply-adds: seconds on the fastest CPU, much longer on others. Steps are so
-# small that no gradient vanishes: arithmetic with subnormal numbers can be a hundred times slower.
+# An epoch or a prediction takes about 5e11 multiply-adds: seconds on the fastest CPU, much longer on others. Steps are
+# small so that no gradient vanishes, as arithmetic with subnormal numbers can be a hundred times slower.
 SETUP = """
 import sys, warnings
 import numpy as np
@@ -74,12 +74,12 @@ print(clf.n_iter_)
 
 
 def interrupt(script, *args, n_epochs=1):
-    """Ctrl-C some time after `n_epochs` have begun; seconds until the answer, and what the script printed after it."""
+    """Send Ctrl-C a while after `n_epochs` have begun; seconds until the response, and the script's output after it."""
     with start_script(script, *args) as process:
         try:
             for _ in range(n_epochs):
                 assert process.stdout.readline() == "epoch\n", process.stderr.read()
-            # Enough for the kernels to be at work; should they not be, the answer must be the same.
+            # Long enough for the kernels to have started; if they have not, the response must be the same.
             time.sleep(0.3)
             process.send_signal(signal.SIGINT)
             start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Labels that are less sure while they are learnt: which targets, and what does not know of them."""
+"""Label smoothing: the targets in training, and what it must not change."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_targets(classes, multilabel, expected):
 
 @pytest.fixture
 def targets(monkeypatch):
-    """Those of each run of mini-batches that is trained from now on, in a list."""
+    """A list to which each call of `train_batches` will add its targets."""
     seen = []
     original = training.train_batches
 
@@ -51,7 +51,7 @@ def test_fits_learn_them(quick, digits, targets, dtype):
 
 @pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
 def test_is_the_gradient_of_both_labels_in_these_parts(quick, digits, loss):
-    """In batches of all samples: each with its label, of weight 0.9, and with the other one, of weight 0.1."""
+    """Smoothing equals training on each sample with its label at weight 0.9 and the other label at weight 0.1."""
     X, y = digits[0], digits[1] > 4
     options = {"loss": loss, "shuffle": False, "alpha": 0.0, "max_iter": 7}
     smoothed = quick(label_smoothing=0.2, batch_size=300, **options).fit(X, y)
@@ -71,7 +71,7 @@ def test_probabilities_are_less_sure(quick, digits):
 
 @pytest.mark.parametrize("n_classes", [2, 10])
 def test_validation_is_of_the_labels_as_they_are(quick, digits, n_classes):
-    """Held out by `fit`, classes in proportion, as without smoothing; or the caller's own."""
+    """Validation uses unsmoothed labels, of held-out samples (stratified as without smoothing) or the caller's set."""
     X, y = digits[0], digits[1] % n_classes
     options = {"early_stopping": True, "max_iter": 6, "label_smoothing": 0.5}
     held = quick(**options).fit(X, y)

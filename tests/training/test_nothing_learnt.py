@@ -1,4 +1,4 @@
-"""A fit that ends no better than a constant prediction says so."""
+"""The warning after a fit that is no better than a constant prediction."""
 
 import warnings
 
@@ -86,7 +86,7 @@ def test_what_has_learnt_says_nothing(digits):
 
 
 def test_one_epoch_may_be_enough(digits):
-    """Its loss is that of an untrained network for the most part."""
+    """The loss of a single epoch is mostly that of an untrained network and must not cause a warning."""
     X, y = digits
     with pytest.warns(ConvergenceWarning, match="Maximum iterations") as caught:
         clf = ConvSigmoidClassifier(max_iter=1, batch_size=8, random_state=0).fit(X, y)
@@ -109,7 +109,7 @@ def test_a_stream_has_only_begun(digits):
 
 
 def test_few_wide_samples_are_learnt():
-    """Adam's steps used to overshoot here, and patience to end after a dozen epochs of two steps, in silence."""
+    """Adam's steps used to overshoot here, and training to stop silently after a dozen epochs of two steps."""
     rng = np.random.default_rng(0)
     y = np.arange(40) % 2
     X = rng.normal(size=(40, 2000)) + np.where(y[:, np.newaxis] > 0, 0.3, -0.3)
@@ -121,7 +121,7 @@ def test_few_wide_samples_are_learnt():
 
 
 def test_an_interrupt_while_the_loss_is_looked_at(digits, monkeypatch):
-    """It comes after training, whose model is kept."""
+    """An interrupt after training keeps the model."""
 
     def interrupted(*arguments):
         raise KeyboardInterrupt
@@ -135,7 +135,7 @@ def test_an_interrupt_while_the_loss_is_looked_at(digits, monkeypatch):
 
 
 def test_what_early_stopping_keeps_is_judged():
-    """The first epoch's model of noise, which later ones learn by heart."""
+    """On noise, early stopping keeps the first epoch's model, while later ones memorise the samples."""
     rng = np.random.default_rng(3)
     X, y = rng.random((60, 64)), rng.integers(0, 2, size=60)
     clf = ConvSigmoidClassifier(early_stopping=True, n_iter_no_change=40, validation_fraction=0.2, random_state=0)
@@ -146,7 +146,7 @@ def test_what_early_stopping_keeps_is_judged():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_labels_that_never_change_are_learnt(digits, dtype):
-    """The best constant loses nothing but rounding."""
+    """The best constant has a loss of 0, up to rounding."""
     X = digits[0].astype(dtype)
     weights = np.random.default_rng(0).random(300)
     with warnings.catch_warnings():
@@ -155,7 +155,7 @@ def test_labels_that_never_change_are_learnt(digits, dtype):
 
 
 def test_logits_that_overflow(digits):
-    """A network that cannot predict what it was trained on."""
+    """A network whose logits overflow on its training set raises an error."""
     X, y = digits[0].astype("float32"), digits[1]
     steps = {"learning_rate_init": 1e19, "max_iter": 1, "batch_size": 300}
     clf = ConvSigmoidClassifier((4, 4), activation="relu", **steps, random_state=0)

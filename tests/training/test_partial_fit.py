@@ -1,4 +1,4 @@
-"""Learning from a stream: chunks, classes, moments, and what must not change on the way."""
+"""Training on a stream: chunks, classes, moments, and what must not change between calls."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tests.helpers.fits import fit_unconverged
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
 @pytest.mark.parametrize("learning_rate", ["constant", "invscaling"])
 def test_chunks_of_whole_batches_are_one_fit(quick, digits, rng, solver, dtype, learning_rate):
-    """The last chunk may be of any size; loss_ and t_ differ, being of the last call and of an epoch."""
+    """The last chunk may have any size; `loss_` differs, being that of the last call instead of an epoch."""
     X, y, weights = (digits[0] * 16).astype(dtype), digits[1], rng.uniform(size=300)
     parameters = {"solver": solver, "batch_size": 16, "shuffle": False, "rescale": 1 / 16}
     expected = fit_unconverged(quick(max_iter=1, **parameters), X, y, sample_weight=weights)
@@ -41,8 +41,8 @@ def test_after_a_plain_fit_moments_start_at_zero(quick, digits):
     before = plain._parameters.copy()
     assert_array_equal(before, kept._parameters)
     first, later = (np.abs(clf.partial_fit(X[:32], y[:32])._parameters - before) for clf in (plain, kept))
-    # Adam's first step is as long as its learning rate, but for epsilon, where a gradient is hardly more; later ones
-    # are shorter.
+    # Adam's first step has the length of its learning rate, unless a gradient is hardly larger than epsilon; later
+    # steps are shorter.
     rates = np.concatenate([np.full(one.size, one.learning_rate(0.01)) for one, *_ in plain._network.layout])
     assert (first / rates).max() <= 1 + 1e-9
     assert np.median(first / rates) == pytest.approx(1.0, rel=1e-3)
@@ -50,7 +50,7 @@ def test_after_a_plain_fit_moments_start_at_zero(quick, digits):
 
 
 def test_a_single_image_and_any_dtype(fitted, digits):
-    """The model stays in the dtype that it was started in."""
+    """The model keeps the dtype that it started with."""
     X, y = digits
     before = fitted._parameters
     assert fitted.partial_fit(X[:1].astype("float32"), y[:1])._parameters.dtype == before.dtype

@@ -1,4 +1,4 @@
-"""Images mirrored at random while training: which, and what is learnt from them."""
+"""Random flips in training: which images are mirrored, and training on them."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Random shifts while training: which, of what, and what they leave alone."""
+"""Random shifts in training: their distribution, and what they must not change."""
 
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ NETWORKS = {"one layer": {}, "stack": STACK, "standardize": {"standardize": True
 every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 
 
-# ---- which shifts ----
+# ---- the shifts ----
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWOR
     ids=str,
 )
 def test_each_image_is_moved_anew_in_each_epoch(quick, digits, epochs, random_shift, image_shape, largest):
-    """By every number of pixels up to the largest there may be, up and down and to both sides; a part of it stays."""
+    """Shifts take all values up to the largest in all directions, and always keep a part of the image in view."""
     quick(random_shift=random_shift, image_shape=image_shape, max_iter=4).fit(*digits)
     assert len(epochs) == 4
     shifts = np.stack([moves for _, moves in epochs])
@@ -44,7 +44,7 @@ def test_each_image_is_moved_anew_in_each_epoch(quick, digits, epochs, random_sh
     for axis, most in enumerate(largest):
         assert_array_equal(np.unique(shifts[..., axis]), np.arange(-most, most + 1))
         counts = np.unique(shifts[..., axis], return_counts=True)[1]
-        # All equally likely: 1200 of them.
+        # The 1200 shifts are uniformly distributed.
         assert_allclose(counts, 1200 / (2 * most + 1), rtol=0.35)
     for one, other in pairwise(shifts):
         assert (one != other).any(axis=1).mean() > 0.5
@@ -56,7 +56,7 @@ def test_each_image_is_moved_anew_in_each_epoch(quick, digits, epochs, random_sh
 @every_network
 @pytest.mark.parametrize("x_dtype", ["uint8", "float32", "float64"])
 def test_learning_is_from_the_shifted_images(quick, digits, epochs, network, x_dtype):
-    """Epoch after epoch from images that are shifted before: the same bits."""
+    """Training on images shifted beforehand, epoch by epoch, gives the same bits."""
     X, y = (digits[0] * 16).astype(x_dtype), digits[1]
     options = {**network, "rescale": 1 / 16, "random_state": 3}
     clf = quick(random_shift=(2, 1), **options).fit(X, y)
@@ -66,14 +66,14 @@ def test_learning_is_from_the_shifted_images(quick, digits, epochs, network, x_d
         moved = reference.move_images(X[rows].reshape(-1, 8, 8, 1), shifts).reshape(X.shape)
         again.partial_fit(moved, y[rows], classes=np.arange(10))
     n_trainable = sum(part.size for part in clf.coefs_ + clf.intercepts_)
-    # `fit` has running averages of its own in the end.
+    # Statistics differ, as `fit` measures its own at the end.
     assert_array_equal(clf._parameters[:n_trainable], again._parameters[:n_trainable])
     assert clf.loss_curve_ == again.loss_curve_
 
 
 @pytest.mark.parametrize("way", ["partial_fit", "warm_start"])
 def test_every_call_has_shifts_of_its_own(quick, digits, epochs, way):
-    """Although an int as random_state orders the samples alike in each of them."""
+    """Calls have different shifts, although an int as random_state gives them the same order of samples."""
     clf = quick(random_shift=2, random_state=0, warm_start=True, max_iter=3)
     for _ in range(4):
         clf.partial_fit(*digits, classes=np.arange(10)) if way == "partial_fit" else clf.fit(*digits)
@@ -88,7 +88,7 @@ def test_every_call_has_shifts_of_its_own(quick, digits, epochs, way):
 
 @every_network
 def test_several_runs_an_epoch(quick, digits, epochs, monkeypatch, network):
-    """Between which Python has a look at signals: each has its part of the shifts."""
+    """An epoch is split into calls of the kernels, between checks for signals; each gets its part of the shifts."""
     expected = quick(random_shift=2, **network).fit(*digits)._parameters
     assert len(epochs) == 5
     monkeypatch.setattr("skcnn.network._RUN_WORK", 1)
@@ -102,7 +102,7 @@ def test_several_runs_an_epoch(quick, digits, epochs, monkeypatch, network):
 @pytest.mark.parametrize("random_shift", [(0, 0), np.int32(0)], ids=repr)
 @every_network
 def test_no_shifts_in_other_words(quick, digits, random_shift, network):
-    """The same bits as by default."""
+    """All spellings of no shift give the same bits as the default."""
     expected = quick(**network).fit(*digits)
     clf = quick(random_shift=random_shift, **network).fit(*digits)
     assert_array_equal(clf._parameters, expected._parameters)
@@ -123,7 +123,7 @@ def test_same_random_state_same_bits(quick, digits):
     assert (a._parameters != quick(random_state=3).fit(*digits)._parameters).any()
 
 
-# ---- what is left alone ----
+# ---- what must not change ----
 
 
 @every_network
@@ -151,7 +151,7 @@ def test_validation_scores_are_of_the_images_as_they_are(quick, digits, network)
 
 @every_network
 def test_early_stopping_on_a_part(quick, digits, epochs, network):
-    """As many shifts as there are samples left to learn from, and the best model's score is that of images at rest."""
+    """Shifts are drawn for the training part only, and the best score is on unshifted images."""
     X, y = digits
     clf = quick(random_shift=1, **network, early_stopping=True, validation_fraction=0.2, max_iter=6).fit(X, y)
     assert {moves.shape for _, moves in epochs} == {(240, 3)}
@@ -167,14 +167,14 @@ def test_statistics_are_of_the_images_as_they_are(quick, digits):
     assert_allclose(scores.std(axis=0), 1, rtol=1e-9)
 
 
-# ---- streams, and what it is for ----
+# ---- streams, and the purpose ----
 
 
 @every_network
 @pytest.mark.parametrize("first", ["uint8", "float32", "float64"])
 @pytest.mark.parametrize("then", ["uint8", "float32", "float64"])
 def test_chunks_of_any_type(quick, digits, network, first, then):
-    """A model computes in what it was begun in, be X of doubles and the model of single precision."""
+    """A model computes in the dtype that it started with, also if X has another one."""
     X, y = digits[0] * 16, digits[1]
 
     def streamed(dtype):
@@ -193,7 +193,7 @@ def test_chunks_are_moved(quick, digits, epochs):
 
 
 def test_warm_start_goes_on_with_other_shifts(quick, digits):
-    """How images are moved is not of the network."""
+    """Shifts are not part of the network, so a warm start may change them."""
     clf = quick(random_shift=0, warm_start=True).fit(*digits)
     assert len(clf.set_params(random_shift=2).fit(*digits).loss_curve_) == 5 + clf.n_iter_
 

@@ -1,4 +1,4 @@
-"""The learning rate of each step, annealing, and patience."""
+"""The learning rate of each step, the cosine schedule, and patience."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ every_solver = pytest.mark.parametrize("solver", ["adam", "sgd"])
 
 @pytest.fixture
 def rates(monkeypatch):
-    """Learning rates of each run of mini-batches that is trained from now on, in a list."""
+    """A list to which each call of `train_batches` will add its learning rates."""
     seen = []
     original = training.train_batches
 
@@ -30,12 +30,12 @@ def rates(monkeypatch):
     return seen
 
 
-# ---- annealing ----
+# ---- the cosine schedule ----
 
 
 @every_solver
 def test_the_rate_falls_step_by_step(quick, digits, rates, solver):
-    """Along half a period of the cosine over all steps of all epochs, the last batch being a small one."""
+    """The rate follows half a period of the cosine over all steps of all epochs, including small last batches."""
     X, y = digits
     quick(max_iter=4, batch_size=64, learning_rate="cosine", solver=solver).fit(X, y)
     steps = np.arange(4 * 5) / (4 * 5)
@@ -43,7 +43,7 @@ def test_the_rate_falls_step_by_step(quick, digits, rates, solver):
 
 
 def test_the_rate_falls_across_the_runs_of_an_epoch(quick, digits, rates, monkeypatch):
-    """Between which Python has a look at signals."""
+    """An epoch is split into several calls of the kernels, between checks for signals."""
     X, y = digits
     whole = quick(max_iter=3, learning_rate="cosine", batch_size=16).fit(X, y)
     expected = np.concatenate(rates)
@@ -58,7 +58,7 @@ def test_the_rate_falls_across_the_runs_of_an_epoch(quick, digits, rates, monkey
 @every_solver
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_annealing_goes_on_to_its_end(digits, solver, early_stopping):
-    """Whatever the loss does, and without a warning; with a validation set, the best epoch is kept."""
+    """All epochs are run for any loss and without a warning; early stopping still keeps the best epoch."""
     X, y = digits
     options = {"early_stopping": early_stopping, "random_state": 0}
     own = {"X_val": X[:100], "y_val": y[:100]} if early_stopping else {}
@@ -71,7 +71,7 @@ def test_annealing_goes_on_to_its_end(digits, solver, early_stopping):
 
 
 def test_what_annealed_has_not_waited(quick, digits):
-    """A warm start at a constant rate begins to count epochs without improvement."""
+    """After "cosine", a warm start with a constant rate counts epochs without improvement from 0."""
     X, y = digits
     clf = quick(max_iter=20, learning_rate="cosine", tol=10.0, warm_start=True).fit(X, y)
     clf.set_params(learning_rate="constant", n_iter_no_change=5).fit(X, y)
@@ -103,7 +103,7 @@ def test_a_stream_has_no_end_to_anneal_to(quick, digits):
     [(40, 20, "auto", 102), (40, 40, "auto", 144), (300, 20, "auto", 39), (300, 1, "auto", 12), (40, 20, 3, 5)],
 )
 def test_patience(digits, n_samples, batch_size, n_iter_no_change, n_epochs):
-    """Ten epochs, or more of fewer steps: all after the first are without improvement."""
+    """Patience is ten epochs, or more if they have few steps; no epoch after the first one improves here."""
     X, y = digits[0][:n_samples], digits[1][:n_samples]
     clf = ConvSigmoidClassifier(2, batch_size=batch_size, tol=1e9, n_iter_no_change=n_iter_no_change, random_state=0)
     assert clf.fit(X, y).n_iter_ == n_epochs
@@ -113,7 +113,7 @@ def test_patience(digits, n_samples, batch_size, n_iter_no_change, n_epochs):
 @pytest.mark.parametrize("infinity", [np.inf, np.float32(np.inf)])
 @pytest.mark.parametrize(("batch_size", "n_epochs"), [(40, 1000), (9, 200)])
 def test_epochs(digits, batch_size, n_epochs, infinity):
-    """200, or as many as make 1000 steps."""
+    """The largest number is 200, or as many epochs as make 1000 steps."""
     X, y = digits[0][:40], digits[1][:40]
     stop = {"tol": 0.0, "n_iter_no_change": infinity}
     clf = fit_unconverged(ConvSigmoidClassifier(2, batch_size=batch_size, **stop, random_state=0), X, y)
@@ -121,7 +121,7 @@ def test_epochs(digits, batch_size, n_epochs, infinity):
     assert clf.set_params(learning_rate="cosine").fit(X, y).n_iter_ == n_epochs
 
 
-# ---- what each array's rate is ----
+# ---- the rate of each array ----
 
 
 def narrow(n_layers):
@@ -165,7 +165,7 @@ def test_rates_of_filters_and_weights(options, expected):
     ("learning_rate", "expected"), [(0.001, 0.016), (0.005, 0.08), (0.01, 0.1), (0.1, 0.1), (0.3, 0.3)]
 )
 def test_no_rate_is_made_too_large(learning_rate, expected):
-    """The solver takes these, which test_batches and test_keras see."""
+    """The solver's use of these rates is tested in test_train_batches.py and test_keras.py."""
     parameter = Parameter("weights", (1, 10), rate=16.0)
     assert parameter.learning_rate(learning_rate) == pytest.approx(expected)
     scaled = replace(parameter, input_scale=4.0)
@@ -183,14 +183,14 @@ def test_the_scale_of_pixels(digits, dtype):
     assert measure_scale(X, weights, 1.0) == 16.0
     assert measure_scale(X, weights, -1 / 4) == 4.0
     assert measure_scale(np.zeros_like(X), weights, 1.0) == 1.0
-    # Those of no weight are not there.
+    # Samples of zero weight do not count.
     weights[150:] = 0
     assert measure_scale(np.vstack([X[:150], X[150:] * 0]), weights, 1.0) == 16.0
 
 
 @pytest.mark.parametrize("factor", [2.0**-60, 2.0**60])
 def test_scales_beyond_all_measure(digits, factor):
-    """Bounded, and computed where squares underflow or overflow in float32."""
+    """The scale is bounded, and correct even if squares underflow or overflow in float32."""
     X, weights = (digits[0] * factor).astype("float32"), np.ones(300, "float32")
     assert measure_scale(X, weights, 1.0) == (2.0**-30 if factor < 1 else 2.0**30)
 
@@ -201,7 +201,7 @@ def test_scales_beyond_all_measure(digits, factor):
 )
 @pytest.mark.parametrize("factor", [2.0**-12, 2.0**8])
 def test_pixels_of_any_scale_are_learnt_alike(quick, digits, stack, factor, dtype):
-    """Bit for bit, the penalty and epsilon included."""
+    """Training has the same bits at any scale of the pixels, including penalty and epsilon."""
     X, y = digits[0].astype(dtype), digits[1]
     factor = X.dtype.type(factor)
     plain, scaled = (quick(**stack, alpha=3.0, epsilon=1e-4).fit(some, y) for some in (X, X * factor))
@@ -211,6 +211,6 @@ def test_pixels_of_any_scale_are_learnt_alike(quick, digits, stack, factor, dtyp
 
 
 def test_an_epsilon_beyond_float32(quick, digits):
-    """Times the scale it would be 0, and the step of what has no gradient 0 / 0."""
+    """Multiplied by the scale, epsilon would be 0, and the step of a zero gradient 0 / 0."""
     X, y = (digits[0] * 2.0**-30).astype("float32"), digits[1]
     assert np.isfinite(quick(epsilon=1e-35, alpha=0.0).fit(X, y).coefs_[0]).all()

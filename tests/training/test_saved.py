@@ -1,4 +1,4 @@
-"""Saved models that were damaged, or made to do harm: an error that says what does not fit, and nothing else."""
+"""Damaged or malicious saved models cause an error that names the inconsistency, and nothing else."""
 
 import copy
 import pickle
@@ -71,7 +71,7 @@ def test_goes_on_where_it_was(way, every_clf, digits, tmp_path):
 
 @every_way
 def test_has_a_life_of_its_own(way, every_clf, digits, tmp_path):
-    """Training or overwriting one leaves the other as it was."""
+    """Training or overwriting one estimator does not change its copy."""
     again = way(every_clf, tmp_path / "model")
     curve, probabilities = list(again.loss_curve_), again.predict_proba(digits[0])
     every_clf.partial_fit(*digits)
@@ -117,7 +117,7 @@ def test_a_pickle_of_before_versions(state):
 
 
 def test_a_hyper_parameter_that_there_was_not_yet(state, digits, clf):
-    """A model of an earlier version of skcnn has its default."""
+    """A model of an earlier version of skcnn gets the default of a new hyper-parameter."""
     del state["random_shift"], state["epsilon"]
     again = loaded(state)
     assert again.random_shift == 0
@@ -126,7 +126,7 @@ def test_a_hyper_parameter_that_there_was_not_yet(state, digits, clf):
 
 
 class Needy(ConvSigmoidClassifier):
-    """A subclass that cannot be made of nothing."""
+    """A subclass whose constructor has a required argument."""
 
     def __init__(self, name, *, n_filters=3, max_iter=3, tol=1e9, n_iter_no_change=1):
         super().__init__(n_filters, max_iter=max_iter, tol=tol, n_iter_no_change=n_iter_no_change)
@@ -141,7 +141,7 @@ def test_a_subclass(digits):
     assert_array_equal(again.predict_proba(digits[0]), clf.predict_proba(digits[0]))
 
 
-# ---- damage, named ----
+# ---- specific damage ----
 
 MODEL, NETWORK, CHECKPOINT = ("_model",), ("_model", "network"), ("_checkpoint",)
 
@@ -243,7 +243,7 @@ def test_a_history_without_a_model(state):
 
 
 def test_a_damaged_skops_file(clf, tmp_path):
-    """Its loader trusts the one class, and so the class must not trust the file."""
+    """skops trusts the class, so the class must not trust the file."""
     parameters = clf._model.parameters
     object.__setattr__(clf._model, "parameters", parameters[:10])
     skops.io.dump(clf, tmp_path / "model.skops")
@@ -251,11 +251,11 @@ def test_a_damaged_skops_file(clf, tmp_path):
         skops.io.load(tmp_path / "model.skops", trusted=["skcnn.classifier.ConvSigmoidClassifier"])
 
 
-# ---- what is handed out ----
+# ---- public views ----
 
 
 def test_views_cannot_take_the_memory_away(clf, digits):
-    """Nothing that a user reaches from an attribute can be resized."""
+    """No array that is reachable from an attribute can be resized."""
     expected = clf.predict_proba(digits[0])
     for view in (*clf.coefs_, *clf.intercepts_, clf.filters_):
         base = view
@@ -276,7 +276,7 @@ def test_views_are_of_the_model(clf, digits):
 
 
 def test_parameters_that_fold_to_infinity(quick, digits):
-    """What predicts is checked, not only what it is made of."""
+    """The folded parameters are checked, not only the parameters."""
     clf = quick(**STACK, batch_norm=True).fit(digits[0].astype(np.float32), digits[1])
     state = clf.__getstate__()
     clf._network.views(state["_model"]["parameters"])["scales_0"][:] = 3e38
@@ -286,7 +286,7 @@ def test_parameters_that_fold_to_infinity(quick, digits):
 
 
 def test_views_of_what_is_folded_cannot_be_written_to(quick, digits):
-    """They would be lost when it is saved, and nothing would go on from them."""
+    """Changes of folded parameters would be lost in pickles and in further training."""
     clf = quick(**STACK, batch_norm=True).fit(*digits)
     for view in (*clf.coefs_, *clf.intercepts_, clf.filters_):
         with pytest.raises(ValueError, match="read-only"):
@@ -294,7 +294,7 @@ def test_views_of_what_is_folded_cannot_be_written_to(quick, digits):
 
 
 def test_views_of_another_type_are_refused(clf, digits):
-    """Its type can be changed in place; what comes of that is an error, not what lies behind."""
+    """The dtype of a view can be changed in place, which causes an error instead of reading out of bounds."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # from NumPy 2.5 on
         clf._parameters.dtype = np.float32

@@ -1,4 +1,4 @@
-"""What a fitted model carries: its size, and files of it."""
+"""The state of a fitted model: its size and its files."""
 
 import pickle
 from pathlib import Path
@@ -18,7 +18,7 @@ SNAPSHOT = Path(__file__).parent / "snapshot.pkl"
 
 @pytest.fixture(scope="module")
 def large():
-    """Some 230 kB of parameters."""
+    """A model with about 230 kB of parameters."""
     rng = np.random.RandomState(0)
     return rng.uniform(size=(64, 784)).astype(np.float32), np.arange(64) % 10
 
@@ -51,7 +51,7 @@ def test_a_pickle_for_other_threads_and_dtypes(large):
 
 
 def test_state_is_plain(large):
-    """Arrays, numbers, strings, and lists, tuples and dicts of them."""
+    """A state has arrays, numbers and strings, and lists, tuples and dicts of them."""
 
     def is_plain(value):
         if isinstance(value, dict):

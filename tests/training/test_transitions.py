@@ -1,4 +1,4 @@
-"""From one way of training to another: nothing learnt is lost, and the best score is that of the model."""
+"""Transitions between ways of training: nothing learnt is lost, and the best score is that of the model."""
 
 from itertools import product
 
@@ -12,9 +12,9 @@ from skcnn.training import Observer
 from tests.helpers.fits import fit_unconverged
 from tests.helpers.marks import every_normalization
 
-# Ways to train once more: plainly, with a validation set to look at, or to stop early by (the caller's own or a part).
+# Ways of training again: without a validation set, with one, and with early stopping (the caller's set or a part of X).
 WAYS = ["partial_fit", "fit", "watched", "stopped", "stopped by a part"]
-# Every epoch is run: each fit warns that it has not converged.
+# Fits run all epochs and warn that they have not converged.
 TO_THE_END = {"warm_start": True, "n_iter_no_change": np.inf}
 
 
@@ -45,7 +45,7 @@ def test_two_trainings(quick, digits, ways, solver, normalization):
 
 
 def test_early_stopping_again_after_chunks_that_spoil_the_model(quick, digits):
-    """What was best before them does not count any more."""
+    """A best score from before the chunks no longer counts."""
     X, y = digits
     validation = {"X_val": X[200:], "y_val": y[200:]}
     clf = quick(max_iter=30, early_stopping=True, learning_rate_init=0.02, **TO_THE_END)
@@ -66,7 +66,7 @@ def test_a_warm_start_with_another_validation_set_scores_anew(quick, digits):
 
 
 def test_a_warm_start_holds_the_same_samples_out(quick, digits, epochs):
-    """Whatever the generator says by then; those of another split have been learnt from."""
+    """The split does not depend on the generator's later state, as samples of another one were trained on."""
     clf = quick(max_iter=1, early_stopping=True, random_state=np.random.RandomState(0), **TO_THE_END)
     fit_unconverged(clf, *digits)
     fit_unconverged(clf, *digits)

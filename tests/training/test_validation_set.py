@@ -1,4 +1,4 @@
-"""Early stopping and the caller's own validation set: what is scored, on what, and what is kept."""
+"""Early stopping and the caller's validation set: scores, their data, and the model that is kept."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ losses = pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
 
 @pytest.fixture
 def split(digits):
-    """Training and validation set."""
+    """A training set and a validation set."""
     X, y = digits
     return X[:200], y[:200], {"X_val": X[200:], "y_val": y[200:]}
 
@@ -31,7 +31,7 @@ def one_hot(clf, y):
 @losses
 @pytest.mark.parametrize("n_classes", [2, 10])
 def test_curves_of_ones_own_validation_set(quick, split, rng, loss, n_classes):
-    """Without penalty and class weights, with the set's own weights; and learning is not changed by it."""
+    """Curves exclude penalty and class weights and use the set's own weights; the set does not affect training."""
     X, y, validation = split
     y, y_val = y % n_classes, validation["y_val"] % n_classes
     weights = rng.randint(0, 3, size=len(y_val)).astype(float)
@@ -79,7 +79,7 @@ def test_ones_own_set_takes_the_place_of_the_split(quick, split):
 
 
 def test_standardised_scores_are_those_of_the_kept_model(quick, split):
-    """Running statistics are recomputed before each score, so that the best one is what the model then reaches."""
+    """Statistics are recomputed before each score, so the kept model reaches the best one."""
     X, y, validation = split
     clf = quick(standardize=True, early_stopping=True, max_iter=8, n_iter_no_change=8, learning_rate_init=0.05)
     fit_unconverged(clf, X, y, **validation)
@@ -88,7 +88,7 @@ def test_standardised_scores_are_those_of_the_kept_model(quick, split):
 
 
 def test_warm_start_keeps_the_best_of_all_fits(quick, split):
-    """Epochs that make it worse do not count, even if they are all that a later fit has."""
+    """A later fit without an improvement leaves the best model in place."""
     X, y, validation = split
     clf = quick(max_iter=8, early_stopping=True, n_iter_no_change=np.inf, warm_start=True, learning_rate_init=0.02)
     fit_unconverged(clf, X, y, **validation)
@@ -115,7 +115,7 @@ def test_interrupted_early_stopping_keeps_the_best(quick, split):
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_interrupted_while_it_scores(quick, split, monkeypatch, early_stopping):
-    """An epoch whose score is not known is not in the history at all: there are as many scores as losses."""
+    """An epoch without a score is not recorded, so there are as many scores as losses."""
     X, y, validation = split
     scored = []
     evaluate = Holdout.evaluate
@@ -146,7 +146,7 @@ def test_verbose_prints_the_score(quick, split, capsys):
 
 
 def test_through_a_pipeline(quick, split):
-    """`transform_input` has the steps before transform X_val as they transform X."""
+    """With `transform_input`, the steps before the classifier transform X_val like X."""
     X, y, validation = split
     raw = {"X_val": validation["X_val"] * 255, "y_val": validation["y_val"]}
     with config_context(enable_metadata_routing=True):
