@@ -182,10 +182,10 @@ def make_labels(args, split):
     if args.classes == "all":
         return split.y_train, split.y_test
     if not np.issubdtype(split.y_train.dtype, np.number):
-        raise ValueError("--classes binary asks for label > 4, but the labels are no numbers; take --classes all")
+        raise ValueError("--classes binary asks for label > 4, but the labels are not numbers; use --classes all")
     labels = [np.where(y > 4, "> 4", "<= 4") for y in (split.y_train, split.y_test)]
     if len(np.unique(labels[0])) == 1:
-        raise ValueError(f"--classes binary asks for label > 4, but every label is {labels[0][0]}; take --classes all")
+        raise ValueError(f"--classes binary asks for label > 4, but every label is {labels[0][0]}; use --classes all")
     show_counts("class", labels[0])
     return labels
 

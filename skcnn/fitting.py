@@ -76,8 +76,8 @@ def partial_fit(estimator, X, y, sample_weight, classes):
         raise ValueError("partial_fit does not support early_stopping=True, as it never sees all the data.")
     if estimator.learning_rate == "cosine":
         raise ValueError(
-            "partial_fit does not support learning_rate='cosine', as it has no last epoch, at whose end the learning "
-            "rate would be 0; learning_rate='constant' with average=True does as much for a stream."
+            "partial_fit does not support learning_rate='cosine', because it has no last epoch; use "
+            "learning_rate='constant' with average=True."
         )
     if isinstance(estimator.class_weight, str):
         raise ValueError(
@@ -164,7 +164,7 @@ def weigh_classes(class_weight, labels, y, weights):
         return weights
     if labels.multilabel:
         raise ValueError(
-            f"class_weight={class_weight!r} is for one class a sample, and y has several labels; weigh the samples."
+            f"class_weight={class_weight!r} is for single-label targets, and y is multilabel; use sample_weight."
         )
     classes = labels.classes.tolist()
     codes = np.searchsorted(labels.classes, y)

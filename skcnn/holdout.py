@@ -58,7 +58,7 @@ def hold_out(fraction, seed, problem, weights):
     if len(held) < 2:
         raise ValueError(
             f"The validation set is too small: validation_fraction={fraction} of {n_samples} samples holds out "
-            f"{len(held)}, and two is the least."
+            f"{len(held)}, and at least two are needed."
         )
     for rows, name in ((learnt, "left to learn from"), (held, "held out to validate with")):
         if not (problem.sample_weight if rows is learnt else weights)[rows].any():

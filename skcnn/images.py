@@ -194,7 +194,7 @@ def check_image_shape(image_shape, n_features, given_shape=None):
     height, width, n_channels = (*shape, 1)[:3]
     if height * width * n_channels != n_features:
         raise ValueError(
-            f"image_shape={image_shape!r} means {height * width * n_channels} features a row, but X has {n_features}."
+            f"image_shape={image_shape!r} means {height * width * n_channels} features per row, but X has {n_features}."
         )
     check_given_shape(given_shape, (height, width, n_channels))
     return height, width, n_channels

@@ -109,8 +109,8 @@ def largest_shift(random_shift, image_shape):
         return tuple(min(int(random_shift), side) for side in most)
     if random_shift[0] > most[0] or random_shift[1] > most[1]:
         raise ValueError(
-            f"random_shift={random_shift!r} moves images out of sight: (rows, columns) may be {most} for images of "
-            f"{image_shape[0]} x {image_shape[1]}; image_shape says what a row is."
+            f"random_shift={random_shift!r} moves images out of view: (rows, columns) may be {most} for images of "
+            f"{image_shape[0]} x {image_shape[1]}; image_shape sets the shape of a row."
         )
     return tuple(int(shift) for shift in random_shift)
 

@@ -91,7 +91,7 @@ def layer_sizes(image_shape, n_filters, kernel_size, pool_size, padding, global_
         pool = choose_pool(shape, global_pool) if is_auto(pool_given) else fit_size(*pool, _POOL_SIDES, shape, layers)
         if prod(pool) > MAX_POOL:
             raise ValueError(
-                f"{pool_name}={pool_given!r} makes pools of {pool[0]} x {pool[1]} values; they may have {MAX_POOL}."
+                f"{pool_name}={pool_given!r} makes pools of {pool[0]} x {pool[1]} values; at most {MAX_POOL} fit."
             )
         if prod(pool) > 1:
             layers.append(MaxPooling(layers[-1].out_shape, number, pool))
@@ -136,9 +136,9 @@ def fit_size(name, size, sides, shape, layers):
     if not layers:
         raise ValueError(
             f"{name}={size!r} is larger than the image, whose (height, width) is {shape[:2]}; "
-            "image_shape says what a row is."
+            "image_shape sets the shape of a row."
         )
     raise ValueError(
-        f"{name}={size!r} is larger than what it is laid on, whose (height, width) is {shape[:2]}:\n"
+        f"{name}={size!r} is larger than its layer's input, whose (height, width) is {shape[:2]}:\n"
         + format_shapes(layers)
     )

@@ -31,11 +31,11 @@ class Labels:
     def encode(self, y, name="y"):
         """Boolean targets of shape (n_samples, n_outputs) for labels, which errors call `name`."""
         if is_multilabel(y) != self.multilabel:
-            wanted = f"an indicator of {len(self.classes)} labels" if self.multilabel else "one label a sample"
+            wanted = f"an indicator of {len(self.classes)} labels" if self.multilabel else "one label per sample"
             raise ValueError(f"{name} must be {wanted}, as the model was started with; got shape {y.shape}.")
         if self.multilabel:
             if y.shape[1] != len(self.classes):
-                raise ValueError(f"{name} must have {len(self.classes)} labels a sample; got {y.shape[1]}.")
+                raise ValueError(f"{name} must have {len(self.classes)} labels per sample; got {y.shape[1]}.")
             return y != 0
         try:
             codes = np.minimum(np.searchsorted(self.classes, y), len(self.classes) - 1)
@@ -79,8 +79,8 @@ def check_labels(y, *, has_classes=False):
     if is_multilabel(y):
         if y.ndim != 2 or not ((y == 0) | (y == 1)).all():
             raise ValueError(
-                "y must have one label a sample, or be an indicator of 0 and 1 with a column for each label; got other "
-                f"values in shape {y.shape}."
+                "y must have one label per sample, or be an indicator of 0 and 1 with a column for each label; got "
+                f"other values in shape {y.shape}."
             )
         return y
     if y.ndim == 2:
@@ -111,7 +111,7 @@ def find_partial_labels(fitted, y, classes):
     elif is_multilabel(y):
         labels = find_labels(y)
     elif classes is None:
-        raise ValueError("classes must be passed in the first call of partial_fit: all that there will be.")
+        raise ValueError("classes must be passed in the first call of partial_fit: all classes that will occur.")
     else:
         labels = make_labels(classes, "classes")
     if classes is not None and not np.array_equal(classes, labels.classes):
@@ -127,7 +127,7 @@ def check_classes(classes):
     try:
         array = np.unique(array)
     except TypeError as error:
-        raise ValueError(f"classes={classes!r} must be labels of one kind, that can be sorted.") from error
+        raise ValueError(f"classes={classes!r} must be labels of one type that can be sorted.") from error
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"classes={classes!r} must not hold NaN or infinity.")
     return array

@@ -96,7 +96,7 @@ def fit_loop(problem, state, plan, generator, holdout=None, observer=None):
         state.final_parameters = (
             state.best_parameters if stopped_early else interrupted_parameters(problem, state, plan)
         )
-        warn("Training interrupted by user; the model is what it was then.")
+        warn("Training interrupted by user; the model has the parameters of that moment.")
 
 
 def warn_if_nothing_was_learnt(problem, state, plan):

@@ -142,7 +142,7 @@ def check_n_jobs(n_jobs):
     check_integer("n_jobs", n_jobs, -inf, otherwise=" or None")
     if n_jobs == 0:
         raise ValueError(
-            "n_jobs=0 is no number of threads; it takes None, a positive integer, or -1 for all processors."
+            "n_jobs=0 is not a number of threads; it takes None, a positive integer, or -1 for all processors."
         )
 
 
@@ -156,8 +156,8 @@ def check_fits_dtype(estimator, rescale, dtype):
         if not tiny <= abs(value) <= largest:
             raise ValueError(
                 f"{name}={value!r} must be between {tiny:g} and {largest:g}"
-                f"{' (or the same below 0)' if name == 'rescale' else ''}, to survive in {np.dtype(dtype).name}, in "
-                "which this X is trained."
+                f"{' (or the same below 0)' if name == 'rescale' else ''}, to be representable in "
+                f"{np.dtype(dtype).name}, in which this X is trained."
             )
 
 
@@ -207,14 +207,14 @@ def check_sample_weight(sample_weight, n_samples, dtype, *, name="sample_weight"
 def fit_weights(weights, dtype, name):
     """Weights in `dtype`; a ValueError if their sum overflows or all of them vanish in it."""
     if not weights.any():
-        raise ValueError(f"{name} is zero for every sample: nothing is left.")
+        raise ValueError(f"{name} is zero for every sample.")
     # Each weight is divided by the sum of its batch's weights.
     limits = np.finfo(dtype)
     with np.errstate(over="ignore"):
         total = weights.sum()
     if not total <= limits.max or weights.max() < limits.tiny:
         raise ValueError(
-            f"{name} must sum to at most {limits.max} and have a value of {limits.tiny} or more, to survive in "
-            f"{np.dtype(dtype).name}, in which this X is trained; it sums to {total}."
+            f"{name} must sum to at most {limits.max} and have a value of {limits.tiny} or more, to be representable "
+            f"in {np.dtype(dtype).name}, in which this X is trained; it sums to {total}."
         )
     return weights.astype(dtype)

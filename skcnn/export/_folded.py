@@ -31,7 +31,8 @@ def dense_arrays(model):
             weights = (weights / deviations[:, np.newaxis]).astype(weights.dtype)
         if not (np.isfinite(weights).all() and np.isfinite(intercepts).all()):
             raise ValueError(
-                f"The dense layer's weights, over the logits' deviations {deviations}, are beyond {weights.dtype.name}."
+                f"The dense layer's weights, over the logits' deviations {deviations}, exceed the range of "
+                f"{weights.dtype.name}."
             )
     height, width, n_filters = network.hidden_shape
     return weights.reshape(network.n_outputs, n_filters, height, width), intercepts

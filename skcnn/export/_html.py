@@ -157,7 +157,9 @@ def _read(estimator, images):
         return np.empty((0, network.n_features), dtype=np.uint8)
     rows, _, _ = read_images(estimator, images, reset=False, image_shape=network.image_shape)
     if len(rows) > MOST_IMAGES:
-        raise ValueError(f"images has {len(rows)} images, and may have {MOST_IMAGES}: pass images[:{MOST_IMAGES}].")
+        raise ValueError(
+            f"images has {len(rows)} images, and the page takes at most {MOST_IMAGES}: pass images[:{MOST_IMAGES}]."
+        )
     return rows
 
 
@@ -169,7 +171,7 @@ def _label_texts(labels, n_images, known):
     if known.multilabel and labels.shape == (n_images, known.n_outputs):
         return [", ".join(map(str, np.flatnonzero(row))) or "none" for row in labels]
     if labels.shape != (n_images,):
-        raise ValueError(f"labels of shape {labels.shape} must be one for each of images; there are {n_images}.")
+        raise ValueError(f"labels of shape {labels.shape} must have one label for each of the {n_images} images.")
     return [str(label) for label in labels.tolist()]
 
 

@@ -38,7 +38,7 @@ class Graph:
             converted = np.asarray(values).astype(self.dtype)
         if not np.isfinite(converted).all():
             raise ValueError(
-                f"The network's {name} are too large for {self.dtype.name}; of float64, they can be exported in that."
+                f"The network's {name} are too large for {self.dtype.name}; export a float64 model in float64."
             )
         return self.constant(name, converted)
 
@@ -122,7 +122,7 @@ def add_images(graph, X, network, input_type):
     if network.rescale != 1:
         limits = np.finfo(graph.dtype)
         if not limits.tiny <= abs(network.rescale) <= limits.max:
-            raise ValueError(f"rescale={network.rescale!r} does not survive in {graph.dtype.name}.")
+            raise ValueError(f"rescale={network.rescale!r} is not representable in {graph.dtype.name}.")
         X = graph.node("Mul", X, graph.numbers("rescale", network.rescale))
     # 0 keeps the first axis.
     shape = (0, 1, height, width) if n_channels == 1 else (0, height, width, n_channels)

@@ -59,7 +59,7 @@ class SequentialReader:
             self.check(type(self.layer) in readers, f"there is nothing like it in skcnn, which takes {known}")
             readers[type(self.layer)]()
         if self.behind != "the outputs":
-            raise ValueError(f"model ends behind {self.behind}; its last layer must be a Dense layer with sigmoid.")
+            raise ValueError(f"model ends with {self.behind}; its last layer must be a Dense layer with sigmoid.")
 
     # ---- what was found ----
 
@@ -97,7 +97,7 @@ class SequentialReader:
             raise ValueError(f"{kind} {self.layer.name!r} (model.layers[{self.number}]) does not fit: {why}.")
 
     def expect(self, *places):
-        self.check(self.behind in places, f"it comes behind {self.behind}, and may come behind {' or '.join(places)}")
+        self.check(self.behind in places, f"it follows {self.behind}, and may follow {' or '.join(places)}")
 
     def expect_setting(self, name, *taken):
         value = getattr(self.layer, name)

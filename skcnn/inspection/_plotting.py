@@ -52,7 +52,7 @@ def make_axes(ax, used, title, *, cell, width_ratios=None, extra=0.0):
     n_rows, n_cols = used.shape
     n_used = int(used.sum())
     if n_used > _MOST_AXES:
-        raise ValueError(f"This needs {n_used} axes, of at most {_MOST_AXES}: draw less, a part of the images say.")
+        raise ValueError(f"This needs {n_used} axes, and at most {_MOST_AXES} can be drawn: pass fewer images.")
     axes = np.full(used.shape, None, dtype=object)
     if ax is not None and not isinstance(ax, plt.Axes):
         return use_axes(ax, used, axes)

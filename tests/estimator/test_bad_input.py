@@ -70,7 +70,7 @@ PARAMETERS = [
     ("pool_size", None, TypeError, f"pool_size {POOL}; got None"),
     ("pool_size", (2, 2, 2), ValueError, "pool_size=(2, 2, 2) has 3 sizes, but n_filters makes 1 layer: it takes"),
     ("pool_size", [(2, 0)], ValueError, "pool_size[0]'s pool_width=0 must be an integer of at least 1"),
-    ("pool_size", [(7, 1)], ValueError, "pool_size[0]=(7, 1) is larger than what it is laid on, whose (height, width)"),
+    ("pool_size", [(7, 1)], ValueError, "pool_size[0]=(7, 1) is larger than its layer's input, whose (height, width)"),
     ("pool_size", [2, 2], ValueError, "pool_size=[2, 2] has 2 sizes, but n_filters makes 1 layer: it takes an int"),
     ("padding", "full", ValueError, "padding='full' is not known; it takes one of 'auto', 'valid', 'same'"),
     ("padding", 1, ValueError, "padding=1 is not known; it takes one of 'auto', 'valid', 'same'"),
@@ -93,11 +93,11 @@ PARAMETERS = [
         "random_shift",
         (8, 0),
         ValueError,
-        "random_shift=(8, 0) moves images out of sight: (rows, columns) may be (7, 7)",
+        "random_shift=(8, 0) moves images out of view: (rows, columns) may be (7, 7)",
     ),
     ("random_shift", (1, -2), ValueError, "random_shift's columns=-2 must be an integer of at least 0"),
     ("random_shift", (1.5, 1), TypeError, "random_shift's rows must be an integer; got 1.5"),
-    ("image_shape", (7, 9), ValueError, "image_shape=(7, 9) means 63 features a row, but X has 64"),
+    ("image_shape", (7, 9), ValueError, "image_shape=(7, 9) means 63 features per row, but X has 64"),
     ("image_shape", 8, ValueError, "image_shape=8 must be None, (height, width) or (height, width, n_channels)"),
     ("image_shape", (64,), ValueError, "image_shape=(64,) must be None, (height, width)"),
     ("image_shape", (8.0, 8), TypeError, "image_shape's height must be an integer; got 8.0"),
@@ -135,7 +135,7 @@ PARAMETERS = [
     ("batch_size", "all", TypeError, "batch_size must be an integer or 'auto'; got 'all'"),
     ("n_iter_no_change", 0, ValueError, "n_iter_no_change=0 must be an integer of at least 1, infinity or 'auto'"),
     ("n_iter_no_change", 1.5, TypeError, "n_iter_no_change must be an integer, infinity or 'auto'; got 1.5"),
-    ("n_jobs", 0, ValueError, "n_jobs=0 is no number of threads; it takes None, a positive integer, or -1 for all"),
+    ("n_jobs", 0, ValueError, "n_jobs=0 is not a number of threads; it takes None, a positive integer, or -1 for all"),
     ("n_jobs", 1.5, TypeError, "n_jobs must be an integer or None; got 1.5"),
     ("n_jobs", True, TypeError, "n_jobs must be an integer or None; got True"),
     ("n_jobs", "all", TypeError, "n_jobs must be an integer or None; got 'all'"),
@@ -167,20 +167,20 @@ def test_parameter(quick, digits, name, value, error, message):
 IMPOSSIBLE_STACKS = [
     (
         {"kernel_size": [(3, 3)] * 2, "pool_size": [(5, 1)] * 2},
-        "kernel_size[1]=(3, 3) is larger than what it is laid on, whose (height, width) is (1, 6):\n"
+        "kernel_size[1]=(3, 3) is larger than its layer's input, whose (height, width) is (1, 6):\n"
         "  images                8 x 8 x 1\n"
         "  convolution 1, 3 x 3  6 x 6 x 4\n"
         "  max-pooling 1, 5 x 1  1 x 6 x 4",
     ),
     (
         {"kernel_size": [(7, 2), (3, 3)]},
-        "kernel_size[1]=(3, 3) is larger than what it is laid on, whose (height, width) is (2, 7):\n"
+        "kernel_size[1]=(3, 3) is larger than its layer's input, whose (height, width) is (2, 7):\n"
         "  images                8 x 8 x 1\n"
         "  convolution 1, 7 x 2  2 x 7 x 4",
     ),
     (
         {"kernel_size": 3, "pool_size": [2, (9, 1)]},
-        "pool_size[1]=(9, 1) is larger than what it is laid on, whose (height, width) is (1, 1):\n"
+        "pool_size[1]=(9, 1) is larger than its layer's input, whose (height, width) is (1, 1):\n"
         "  images                8 x 8 x 1\n"
         "  convolution 1, 3 x 3  6 x 6 x 4\n"
         "  max-pooling 1, 2 x 2  3 x 3 x 4\n"
@@ -209,7 +209,7 @@ DATA = [
     ("short y", lambda X, y: (X, y[:-1]), "inconsistent numbers of samples: [300, 299]"),
     ("no rows", lambda X, y: (X[:0], y[:0]), "0 sample(s)"),
     ("flat X", lambda X, y: (X[0], y), "Expected 2D array, got 1D array instead"),
-    ("2-D y", lambda X, y: (X, np.c_[y, y]), "y must have one label a sample, or be an indicator"),
+    ("2-D y", lambda X, y: (X, np.c_[y, y]), "y must have one label per sample, or be an indicator"),
 ]
 
 
@@ -225,8 +225,8 @@ WEIGHTS = [
     (np.ones(299), "sample_weight must be of shape (300,), a weight for each sample; got shape (299,)"),
     (np.ones((300, 1)), "sample_weight must be of shape (300,), a weight for each sample; got shape (300, 1)"),
     (2.0, "sample_weight must be of shape (300,), a weight for each sample; got shape ()"),
-    (np.full(300, 1e308), "to survive in float64, in which this X is trained; it sums to inf"),
-    (np.full(300, 1e-320), "to survive in float64"),
+    (np.full(300, 1e308), "to be representable in float64, in which this X is trained; it sums to inf"),
+    (np.full(300, 1e-320), "to be representable in float64"),
     (np.full(300, np.nan), "Input sample_weight contains NaN"),
     (np.full(300, "much"), "sample_weight must be finite numbers: could not convert string to float"),
 ]
@@ -243,7 +243,7 @@ def test_sample_weight(quick, digits, weights, message):
 @pytest.mark.parametrize("weight", [1e300, 1e-46])
 def test_weights_beyond_float32(quick, digits, weight):
     X, y = digits
-    with pytest.raises(ValueError, match="to survive in float32, in which this X is trained"):
+    with pytest.raises(ValueError, match="to be representable in float32, in which this X is trained"):
         quick().fit(X.astype(np.float32), y, np.full(300, weight))
 
 

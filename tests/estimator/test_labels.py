@@ -85,7 +85,7 @@ def test_several_labels_in_chunks(quick, labelled):
     for _ in range(5):
         clf.partial_fit(X, Y)
     assert_array_equal(clf._parameters, quick(shuffle=False).fit(X, Y)._parameters)
-    with pytest.raises(ValueError, match="y must have 3 labels a sample; got 2"):
+    with pytest.raises(ValueError, match="y must have 3 labels per sample; got 2"):
         clf.partial_fit(X, Y[:, :2])
     with pytest.raises(ValueError, match="y must be an indicator of 3 labels"):
         clf.partial_fit(X, Y[:, 0])
@@ -103,7 +103,7 @@ def test_a_column_of_labels_is_one_label(quick, digits):
 )
 def test_columns_that_are_no_indicator(quick, labelled, columns):
     X, Y = labelled
-    with pytest.raises(ValueError, match=r"y must have one label a sample, or be an indicator|Found array with dim 3"):
+    with pytest.raises(ValueError, match=r"y must have one label per sample, or be an|Found array with dim 3"):
         quick().fit(X, columns(Y))
 
 
@@ -113,7 +113,7 @@ def test_columns_that_are_no_indicator(quick, labelled, columns):
         ([], r"classes=\[\] must be a list or an array of labels"),
         (10, "classes=10 must be a list"),
         ({0, 1}, r"classes=\{0, 1\} must be a list"),
-        ([0, None], "must be labels of one kind"),
+        ([0, None], "must be labels of one type"),
         ([0, np.nan], "must not hold NaN"),
         ([3], "one class only: 3"),
     ],
@@ -211,7 +211,7 @@ def test_bad_class_weights(quick, digits, class_weight, error, message):
 
 
 def test_class_weights_of_several_labels(quick, labelled):
-    with pytest.raises(ValueError, match="class_weight='balanced' is for one class a sample"):
+    with pytest.raises(ValueError, match="class_weight='balanced' is for single-label targets"):
         quick(class_weight="balanced").fit(*labelled)
 
 

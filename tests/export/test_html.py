@@ -142,11 +142,11 @@ def test_errors(tmp_path, fitted, digits):
         to_html(clone(fitted), path)
     with pytest.raises(TypeError, match="must be a fitted ConvSigmoidClassifier; got Pipeline"):
         to_html(make_pipeline(fitted), path)
-    with pytest.raises(ValueError, match=r"images has 51 images, and may have 50: pass images\[:50\]"):
+    with pytest.raises(ValueError, match=r"images has 51 images, and the page takes at most 50: pass images\[:50\]"):
         to_html(fitted, path, images=X[:51])
     with pytest.raises(ValueError, match="expecting 64 features"):
         to_html(fitted, path, images=X[:5, :60])
-    with pytest.raises(ValueError, match=r"labels of shape \(3,\) must be one for each of images; there are 2"):
+    with pytest.raises(ValueError, match=r"labels of shape \(3,\) must have one label for each of the 2 images"):
         to_html(fitted, path, images=X[:2], labels=[1, 2, 3])
     with pytest.raises(ValueError, match="there are 0"):
         to_html(fitted, path, labels=[1])

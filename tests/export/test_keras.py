@@ -233,7 +233,7 @@ def test_logits_without_deviation(digits):
     clf.fit(X, np.arange(20) % 2)
     np.testing.assert_allclose(outputs_of(to_keras(clf), images_of(clf, X)), sigmoids(clf, X), rtol=0, atol=1e-6)
     clf.coefs_[-1][:] = 1e38
-    with pytest.raises(ValueError, match=r"dense layer's weights.* are beyond float32"):
+    with pytest.raises(ValueError, match=r"dense layer's weights.* exceed the range of float32"):
         to_keras(clf)
 
 

@@ -147,7 +147,7 @@ def test_parameters_that_float32_cannot_hold(images):
         to_onnx(clf)
     to_onnx(clf, dtype="float64")
     clf = make(rescale=1e-50).fit(X * 1e50, y)
-    with pytest.raises(ValueError, match=r"rescale=1e-50 does not survive in float32"):
+    with pytest.raises(ValueError, match=r"rescale=1e-50 is not representable in float32"):
         to_onnx(clf)
     onnx_model = to_onnx(clf, dtype=np.float64)
     assert_same(run_reference(onnx_model, X * 1e50), clf, X * 1e50, 1e-12)

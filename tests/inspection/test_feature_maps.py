@@ -150,7 +150,7 @@ def test_styles(stack):
 
 def test_too_many_images(stack):
     clf, X = stack
-    with pytest.raises(ValueError, match=r"needs 1200 axes, of at most 600: draw less"):
+    with pytest.raises(ValueError, match=r"needs 1200 axes, and at most 600 can be drawn"):
         FeatureMapsDisplay.from_estimator(clf, X.repeat(10, axis=0))
 
 

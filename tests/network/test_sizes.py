@@ -11,7 +11,7 @@ def test_pools_that_are_too_large_for_their_indices():
     assert layer_sizes((256, 300, 1), **choices, pool_size=256)[2] == ((256, 256),)
     assert layer_sizes((1, 70_000, 1), **choices, pool_size=[(1, 65_536)])[2] == ((1, 65_536),)
     for shape, pool_size in [((256, 257, 1), 257), ((1, 70_000, 1), [(1, 65_537)])]:
-        with pytest.raises(ValueError, match=r"pool_size.* makes pools of .* values; they may have 65536"):
+        with pytest.raises(ValueError, match=r"pool_size.* makes pools of .* values; at most 65536 fit"):
             layer_sizes(shape, **choices, pool_size=pool_size)
 
 

@@ -85,7 +85,7 @@ def test_standardised_batches_of_one(quick, digits):
         (lambda clf, X, y: clf.set_params(n_filters=4).partial_fit(X, y), "needs the network of the last fit"),
         (lambda clf, X, y: clf.set_params(rescale=2.0).partial_fit(X, y), "needs the network of the last fit"),
         (lambda clf, X, y: clf.set_params(class_weight="balanced").partial_fit(X, y), "class_weight='balanced'"),
-        (lambda clf, X, y: clf.partial_fit(X, np.eye(10, dtype=int)[y]), "y must be one label a sample"),
+        (lambda clf, X, y: clf.partial_fit(X, np.eye(10, dtype=int)[y]), "y must be one label per sample"),
         (lambda clf, X, y: clf.partial_fit(X, y, np.zeros(300)), "sample_weight is zero"),
         (lambda clf, X, y: clf.set_params(learning_rate_init=1e300).partial_fit(X, y), "learning_rate_init=1e[+]300"),
     ],

@@ -168,7 +168,7 @@ def test_through_a_pipeline(quick, split):
         ({"y_val": np.zeros(99)}, "inconsistent numbers of samples"),
         ({"y_val": np.full(100, 11)}, "y_val has labels that are not among the classes"),
         ({"y_val": np.full(100, "seven")}, "y_val has labels that are not among the classes"),
-        ({"y_val": np.ones((100, 10), int)}, "y_val must be one label a sample"),
+        ({"y_val": np.ones((100, 10), int)}, "y_val must be one label per sample"),
         ({"X_val": np.full((100, 64), np.nan)}, "NaN"),
         ({"sample_weight_val": -np.ones(100)}, "sample_weight_val must not be negative"),
         ({"sample_weight_val": np.zeros(100)}, "sample_weight_val is zero"),
