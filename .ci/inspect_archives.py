@@ -66,6 +66,7 @@ EXPECTED = {
     "skcnn/kernels/_buffers.abi3.so",
     "skcnn/kernels/_buffers.pyi",
     "skcnn/kernels/_cpu.abi3.so",
+    "skcnn/kernels/_cpu.pyi",
     "skcnn/kernels/_kernels.abi3.so",
     "skcnn/kernels/_kernels.pyi",
     "skcnn/kernels/_network.abi3.so",
