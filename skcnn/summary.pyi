@@ -1,0 +1,13 @@
+from typing import Any, TypeAlias
+
+_Row: TypeAlias = tuple[str, tuple[int, ...], int]
+
+class Summary:
+    rows: list[_Row]
+    n_parameters: int
+    def __init__(self, network: Any) -> None: ...
+    def _repr_html_(self) -> str: ...
+
+# Not public: for the package itself.
+def layer_rows(layers: Any) -> list[_Row]: ...
+def format_shapes(layers: Any) -> str: ...
