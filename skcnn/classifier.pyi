@@ -13,9 +13,13 @@ from skcnn.summary import Summary
 # Of float32 or float64, as the model was trained.
 _Floats: TypeAlias = NDArray[np.floating[Any]]
 
+# NumPy's scalars are taken too: loops over its arrays have them.
+_Int: TypeAlias = int | np.integer[Any]
+_Float: TypeAlias = float | np.floating[Any] | np.integer[Any]
+
 # Lists and tuples mean the same; the length of a list is not known to a type checker.
 _Pair: TypeAlias = tuple[int, int] | list[int]
-_Sizes: TypeAlias = Literal["auto"] | int | Sequence[int | _Pair]
+_Sizes: TypeAlias = Literal["auto"] | _Int | Sequence[_Int | _Pair]
 
 # Indicators of several labels may be sparse.
 @type_check_only
@@ -28,7 +32,7 @@ _Labels: TypeAlias = ArrayLike | _Sparse
 _Request: TypeAlias = bool | str | None
 
 class ConvSigmoidClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
-    n_filters: int | Sequence[int]
+    n_filters: _Int | Sequence[_Int]
     kernel_size: _Sizes
     image_shape: tuple[int, ...] | list[int] | None
     padding: Literal["auto", "valid", "same"]
@@ -36,41 +40,41 @@ class ConvSigmoidClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
     activation: Literal["auto", "sigmoid", "tanh", "relu"]
     batch_norm: bool
     global_pool: Literal["average", "max"] | None
-    random_shift: int | _Pair
+    random_shift: _Int | _Pair
     random_flip: bool
     loss: Literal["log_loss", "squared_error"]
     standardize: bool
     fit_intercept: bool
     init: Literal["auto", "glorot_uniform", "he_uniform", "uniform"]
-    rescale: float | Literal["auto"]
+    rescale: _Float | Literal["auto"]
     solver: Literal["adam", "sgd"]
-    alpha: float
-    label_smoothing: float
-    class_weight: Mapping[Any, float] | Literal["balanced"] | None
-    batch_size: int | Literal["auto"]
+    alpha: _Float
+    label_smoothing: _Float
+    class_weight: Mapping[Any, _Float] | Literal["balanced"] | None
+    batch_size: _Int | Literal["auto"]
     learning_rate: Literal["constant", "cosine", "invscaling", "adaptive"]
-    learning_rate_init: float
-    power_t: float
-    average: bool | int
-    max_iter: int | Literal["auto"]
+    learning_rate_init: _Float
+    power_t: _Float
+    average: bool | _Int
+    max_iter: _Int | Literal["auto"]
     shuffle: bool
-    random_state: int | np.random.RandomState | None
-    tol: float
-    n_iter_no_change: float | Literal["auto"]
+    random_state: _Int | np.random.RandomState | None
+    tol: _Float
+    n_iter_no_change: _Float | Literal["auto"]
     early_stopping: bool
-    validation_fraction: float
-    verbose: bool | int
+    validation_fraction: _Float
+    verbose: bool | _Int
     warm_start: bool
-    n_jobs: int | None
-    momentum: float
+    n_jobs: _Int | None
+    momentum: _Float
     nesterovs_momentum: bool
-    beta_1: float
-    beta_2: float
-    epsilon: float
+    beta_1: _Float
+    beta_2: _Float
+    epsilon: _Float
 
     def __init__(
         self,
-        n_filters: int | Sequence[int] = 16,
+        n_filters: _Int | Sequence[_Int] = 16,
         kernel_size: _Sizes = "auto",
         *,
         # Of any length for X.shape[1:], whose length a type checker does not know.
@@ -80,37 +84,37 @@ class ConvSigmoidClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
         activation: Literal["auto", "sigmoid", "tanh", "relu"] = "auto",
         batch_norm: bool = False,
         global_pool: Literal["average", "max"] | None = None,
-        random_shift: int | _Pair = 0,
+        random_shift: _Int | _Pair = 0,
         random_flip: bool = False,
         loss: Literal["log_loss", "squared_error"] = "log_loss",
         standardize: bool = False,
         fit_intercept: bool = True,
         init: Literal["auto", "glorot_uniform", "he_uniform", "uniform"] = "auto",
-        rescale: float | Literal["auto"] = "auto",
+        rescale: _Float | Literal["auto"] = "auto",
         solver: Literal["adam", "sgd"] = "adam",
-        alpha: float = 1e-3,
-        label_smoothing: float = 0.0,
-        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
-        batch_size: int | Literal["auto"] = "auto",
+        alpha: _Float = 1e-3,
+        label_smoothing: _Float = 0.0,
+        class_weight: Mapping[Any, _Float] | Literal["balanced"] | None = None,
+        batch_size: _Int | Literal["auto"] = "auto",
         learning_rate: Literal["constant", "cosine", "invscaling", "adaptive"] = "constant",
-        learning_rate_init: float = 5e-3,
-        power_t: float = 0.5,
-        average: bool | int = True,
-        max_iter: int | Literal["auto"] = "auto",
+        learning_rate_init: _Float = 5e-3,
+        power_t: _Float = 0.5,
+        average: bool | _Int = True,
+        max_iter: _Int | Literal["auto"] = "auto",
         shuffle: bool = True,
-        random_state: int | np.random.RandomState | None = None,
-        tol: float = 1e-3,
-        n_iter_no_change: float | Literal["auto"] = "auto",  # an int, or infinity, which is a float
+        random_state: _Int | np.random.RandomState | None = None,
+        tol: _Float = 1e-3,
+        n_iter_no_change: _Float | Literal["auto"] = "auto",  # an int, or infinity, which is a float
         early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        verbose: bool | int = False,
+        validation_fraction: _Float = 0.1,
+        verbose: bool | _Int = False,
         warm_start: bool = False,
-        n_jobs: int | None = None,
-        momentum: float = 0.9,
+        n_jobs: _Int | None = None,
+        momentum: _Float = 0.9,
         nesterovs_momentum: bool = True,
-        beta_1: float = 0.9,
-        beta_2: float = 0.99,
-        epsilon: float = 1e-8,
+        beta_1: _Float = 0.9,
+        beta_2: _Float = 0.99,
+        epsilon: _Float = 1e-8,
     ) -> None: ...
 
     # ---- fitted attributes ----

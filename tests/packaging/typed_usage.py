@@ -50,10 +50,10 @@ def construct() -> None:
         init="he_uniform",
         rescale=1 / 255,
         solver="sgd",
-        alpha=0,
+        alpha=np.float32(0),
         label_smoothing=0.1,
         class_weight={"cat": 1.0, "dog": 2},
-        batch_size=64,
+        batch_size=np.int64(64),
         learning_rate="invscaling",
         learning_rate_init=0.1,
         power_t=0.5,
@@ -163,7 +163,7 @@ def read(clf: ConvSigmoidClassifier) -> None:
     assert_type(clf.onnx_converter(), Callable[[Any, Any, Any], None])
     assert_type(clf.onnx_shape_calculator(), Callable[[Any], None])
     clf.classes_ = np.arange(10)  # type: ignore[misc]
-    assert_type(clf.batch_size, int | Literal["auto"])
+    assert_type(clf.batch_size, int | np.integer[Any] | Literal["auto"])
     clf.activation = "tanh"
     clf.activation = "foo"  # type: ignore[assignment]
 
