@@ -55,7 +55,8 @@ def to_html(estimator, path, *, images=None, labels=None):
     TypeError
         If `estimator` is of another kind.
     ValueError
-        If `images` do not match the network or are too many, or `labels` do not match `images`.
+        If `images` do not match the network or are too many, `labels` do not match `images`, or a parameter exceeds the
+        range of float32.
     OSError
         If the file cannot be written.
 

@@ -206,6 +206,13 @@ class ClassEvidenceDisplay:
         Returns
         -------
         self : ClassEvidenceDisplay
+
+        Raises
+        ------
+        TypeError
+            If `n_cols` is not an integer.
+        ValueError
+            If `n_cols` is less than 1, or `ax` has too few axes or cannot be subdivided.
         """
         evidence = np.asarray(self.evidence)
         logits = evidence.sum(axis=(1, 2)) + self.offset

@@ -163,6 +163,13 @@ class FeatureMapsDisplay:
         Returns
         -------
         self : FeatureMapsDisplay
+
+        Raises
+        ------
+        TypeError
+            If `n_cols` is not an integer.
+        ValueError
+            If `n_cols` is less than 1, or `ax` has too few axes or cannot be subdivided.
         """
         maps, images = np.asarray(self.maps), with_channels(self.images)
         signed = bool((maps < 0).any())

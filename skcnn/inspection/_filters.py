@@ -118,6 +118,13 @@ class FiltersDisplay:
         Returns
         -------
         self : FiltersDisplay
+
+        Raises
+        ------
+        TypeError
+            If `n_cols` is not an integer.
+        ValueError
+            If `n_cols` is less than 1, or `ax` has too few axes or cannot be subdivided.
         """
         filters = with_channels(self.filters)
         n_filters, height, width, n_channels = filters.shape

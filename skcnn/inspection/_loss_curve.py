@@ -108,6 +108,11 @@ class LossCurveDisplay:
         Returns
         -------
         self : LossCurveDisplay
+
+        Raises
+        ------
+        ValueError
+            If a list of `curve_kwargs` does not have an entry for each curve.
         """
         import matplotlib.pyplot as plt
         from matplotlib.lines import Line2D

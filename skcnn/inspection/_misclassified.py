@@ -325,6 +325,13 @@ class MisclassifiedDisplay:
         Returns
         -------
         self : MisclassifiedDisplay
+
+        Raises
+        ------
+        TypeError
+            If `n_cols` is not an integer.
+        ValueError
+            If `n_cols` is less than 1, or `ax` has too few axes or cannot be subdivided.
         """
         from matplotlib.text import Text
 

@@ -223,6 +223,13 @@ class OcclusionDisplay:
         Returns
         -------
         self : OcclusionDisplay
+
+        Raises
+        ------
+        TypeError
+            If `n_cols` is not an integer.
+        ValueError
+            If `n_cols` is less than 1, or `ax` has too few axes or cannot be subdivided.
         """
         titles = [str(one) for one in self.target]
         title = "Fall of the class's logit where a patch is covered"
