@@ -54,9 +54,9 @@ def load_mnist_sample(*, return_X_y=False, as_split=False):
     Returns
     -------
     sample : Bunch, tuple or Split
-        The Bunch has `data`, uint8 of shape (1000, 784) with the training images first; `target`, the digits, uint8 of shape
-        (1000,); `images`, a view of `data` of shape (1000, 28, 28); `n_train`, 200; and `DESCR`, with the authors and
-        the licence.
+        The Bunch has `data`, uint8 of shape (1000, 784) with the training images first; `target`, the digits, uint8 of
+        shape (1000,); `images`, a view of `data` of shape (1000, 28, 28); `n_train`, 200; and `DESCR`, with the authors
+        and the licence.
 
     Examples
     --------

@@ -62,6 +62,8 @@ def to_keras(estimator):
         If `estimator` is of another kind.
     NotFittedError
         If there has been no `fit`.
+    ValueError
+        If `standardize` divides weights by deviations so small that they overflow.
 
     Warns
     -----

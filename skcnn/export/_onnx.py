@@ -48,7 +48,7 @@ def to_onnx(estimator, *, dtype="float32", target_opset=17):
         If `estimator` is of another kind, or `target_opset` is not an integer.
     ValueError
         If `dtype` or `target_opset` is not supported; if the classes are neither integers nor strings, the types of
-        ONNX's labels; if float64 parameters are too large for float32.
+        ONNX's labels; if float64 parameters, or `rescale`, are out of range in float32.
 
     Examples
     --------

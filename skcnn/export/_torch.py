@@ -42,6 +42,8 @@ def to_torch(estimator):
         If `estimator` is of another kind.
     NotFittedError
         If there has been no `fit`.
+    ValueError
+        If `standardize` divides weights by deviations so small that they overflow.
 
     See Also
     --------
