@@ -2,17 +2,17 @@
 First fit
 =========
 
-A :class:`~skcnn.ConvSigmoidClassifier` is fitted, scored and used like any
-other classifier of scikit-learn. This example learns scikit-learn's
-handwritten digits, looks at probabilities and mistakes, and compares the
-accuracy with that of other classifiers.
+A :class:`~skcnn.ConvSigmoidClassifier` is fitted, scored and used like
+any other classifier of scikit-learn. This example learns scikit-learn's
+handwritten digits, looks at probabilities and mistakes, and compares
+the accuracy with that of other classifiers.
 """
 
 # %%
 # The data
 # --------
-# Each row of ``X`` has the 64 pixels of an image of 8 x 8, with values from
-# 0 to 16.
+# Each row of ``X`` has the 64 pixels of an image of 8 x 8, with values
+# from 0 to 16.
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
@@ -31,13 +31,17 @@ X_train, X_test, y_train, y_test = train_test_split(
 # %%
 # Fit and score
 # -------------
-# ``rescale`` brings the pixels to the range from 0 to 1. All other parameters
-# are at their defaults. A row of 64 values is taken for a square image. Images
-# of another shape need ``image_shape``, or an ``X`` of shape (n_samples,
-# height, width).
+# ``rescale`` brings the pixels to the range from 0 to 1. All other
+# parameters are at their defaults. A row of 64 values is taken for a
+# square image. Images of another shape need ``image_shape``, or an
+# ``X`` of shape (n_samples, height, width).
 
 clf = ConvSigmoidClassifier(rescale=1 / 16, random_state=0)
 clf.fit(X_train, y_train)
+
+# %%
+# The score is the accuracy, here on images that were not learnt:
+
 print(f"test accuracy: {clf.score(X_test, y_test):.3f}")
 
 # %%
@@ -54,8 +58,8 @@ print(f"{clf.n_iter_} epochs, loss {first:.2f} -> {last:.2f}")
 # %%
 # Probabilities
 # -------------
-# ``predict_proba`` has one column for each class. Here are some test images,
-# with the two most probable classes.
+# ``predict_proba`` has one column for each class. Here are some test
+# images, with the two most probable classes.
 
 proba = clf.predict_proba(X_test[:10])
 
@@ -94,8 +98,8 @@ print(f"logistic regression  {linear.score(X_test / 16, y_test):.3f}")
 print(f"SVC                  {svc.score(X_test / 16, y_test):.3f}")
 
 # %%
-# One image is 0.002 here, and another split or seed moves each accuracy by a
-# few images. On images of 8 x 8 pixels an :class:`~sklearn.svm.SVC` is as good
-# as the networks. :doc:`/guide/networks` has larger images and means over
-# several seeds, and :doc:`/guide/training` explains the parameters of
-# training.
+# One image is 0.002 here, and another split or seed moves each accuracy
+# by a few images. On images of 8 x 8 pixels an
+# :class:`~sklearn.svm.SVC` is as good as the networks.
+# :doc:`/guide/networks` has larger images and means over several seeds,
+# and :doc:`/guide/training` explains the parameters of training.

@@ -2,21 +2,22 @@
 Back-propagation put right
 ==========================
 
-This package grew out of a notebook that trained a small convolutional network
-by hand and never learnt, because its gradients were wrong. Here the network is
-written in NumPy, with each of the notebook's mistakes as a switch. A gradient
-check finds each of them, which a loss curve does not.
-:class:`~skcnn.ConvSigmoidClassifier` then takes the same steps as the right
-gradient. :doc:`/internals/notebook` has the mathematics.
+This package grew out of a notebook that trained a small convolutional
+network by hand and never learnt, because its gradients were wrong. Here
+the network is written in NumPy, with each of the notebook's mistakes as
+a switch. A gradient check finds each of them, which a loss curve does
+not. :class:`~skcnn.ConvSigmoidClassifier` then takes the same steps as
+the right gradient. :doc:`/internals/notebook` has the mathematics.
 """
 
 # %%
 # The network
 # -----------
-# Is a digit greater than four? The network has three filters of 5 x 5 pixels,
-# a sigmoid, and one dense unit, whose sums are standardised over all 200
-# images before the last sigmoid. The loss is half the squared error. All
-# weights are drawn uniformly from (0, 1), and there are no intercepts.
+# Is a digit greater than four? The network has three filters of 5 x 5
+# pixels, a sigmoid, and one dense unit, whose sums are standardised
+# over all 200 images before the last sigmoid. The loss is half the
+# squared error. All weights are drawn uniformly from (0, 1), and there
+# are no intercepts.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -51,28 +52,30 @@ def forward(filters, weights):
 # %%
 # The gradient, right and wrong
 # -----------------------------
-# ``mistakes`` says which lines are done as in the notebook. "averages" stands
-# for two of its mistakes: errors were averaged over the images before they met
-# the pixels, and the pixels were those of the first image. The seventh, a
-# learning rate under a name that did not exist, is left out.
+# ``mistakes`` says which lines are done as in the notebook. "averages"
+# stands for two of its mistakes: errors were averaged over the images
+# before they met the pixels, and the pixels were those of the first
+# image. The seventh, a learning rate under a name that did not exist,
+# is left out.
 
 MISTAKES = {
-    "dense": "the dense weights are not updated",
-    "standardisation": "the derivative of the standardisation is left out",
-    "averages": "the summed errors of all images meet the pixels of the first",
-    "resize": "positions and filters are mixed by a resize",
-    "one tap": "all taps of a filter get the value of one",
+    "dense": "dense weights not updated",
+    "standardisation": "standardisation without derivative",
+    "averages": "summed errors times one image's pixels",
+    "resize": "filters and positions mixed by resize",
+    "one tap": "one value for all taps of a filter",
 }
 
 
 def gradient(filters, weights, mistakes=()):
-    """Gradients with respect to filters and dense weights, and the loss."""
+    """Gradients of the filters and dense weights, and the loss."""
     a, zhat, deviation, loss = forward(filters, weights)
     p = sigmoid(zhat)
     d_zhat = (p - y) * p * (1 - p) / 200
     d_z = d_zhat / deviation
     if "standardisation" not in mistakes:
-        d_z -= (d_zhat.mean() + zhat * np.mean(d_zhat * zhat)) / deviation
+        shared = d_zhat.mean() + zhat * np.mean(d_zhat * zhat)
+        d_z -= shared / deviation
     d_weights = d_z @ a.reshape(200, 1728)
     if "dense" in mistakes:
         d_weights = np.zeros_like(weights)
@@ -91,9 +94,10 @@ def gradient(filters, weights, mistakes=()):
 # %%
 # A gradient check
 # ----------------
-# The initial weights are those of a :class:`~skcnn.ConvSigmoidClassifier` with
-# the notebook's choices. One call of ``partial_fit`` is one step on all 200
-# images, here with a learning rate of next to nothing.
+# The initial weights are those of a
+# :class:`~skcnn.ConvSigmoidClassifier` with the notebook's choices. One
+# call of ``partial_fit`` is one step on all 200 images, here with a
+# learning rate of next to nothing.
 
 clf = ConvSigmoidClassifier(
     n_filters=3,
@@ -116,9 +120,9 @@ filters = clf.coefs_[0].reshape(3, 25).copy()
 weights = clf.coefs_[1].ravel().copy()
 
 # %%
-# The reference is how much the loss changes when one weight is moved a little
-# up and down. It is computed for some taps of the filters and some dense
-# weights, and compared with what the formulas say.
+# The reference is how much the loss changes when one weight is moved a
+# little up and down. It is computed for some taps of the filters and
+# some dense weights, and compared with what the formulas say.
 
 theta = np.concatenate([filters.ravel(), weights])
 rng = np.random.default_rng(0)
@@ -134,7 +138,8 @@ reference = np.zeros_like(theta)
 for i in (*taps, *dense):
     step = np.zeros_like(theta)
     step[i] = 1e-4
-    reference[i] = (loss_at(theta + step) - loss_at(theta - step)) / 2e-4
+    difference = loss_at(theta + step) - loss_at(theta - step)
+    reference[i] = difference / 2e-4
 
 
 def report(name, d_filters, d_weights):
@@ -144,18 +149,18 @@ def report(name, d_filters, d_weights):
         / np.linalg.norm(reference[part])
         for part in (taps, dense)
     ]
-    print("{:60s} {:8.0e} {:8.0e}".format(name, *errors))
+    print("{:40s} {:8.0e} {:8.0e}".format(name, *errors))
 
 
-print(f"{'relative error of the gradient of':60s}  filters  weights")
+print(f"{'relative error of the gradient of':40s}  filters  weights")
 report("right", *gradient(filters, weights)[:2])
 for name, description in MISTAKES.items():
     report(description, *gradient(filters, weights, [name])[:2])
 report("all of these", *gradient(filters, weights, MISTAKES)[:2])
 
 # %%
-# Each mistake shows at once. The classifier's own gradient is the difference
-# that a step with a learning rate of 1 makes:
+# Each mistake shows at once. The classifier's own gradient is the
+# difference that a step with a learning rate of 1 makes:
 
 clf.set_params(learning_rate_init=1).partial_fit(X / 255, y)
 report(
@@ -167,8 +172,8 @@ report(
 # %%
 # The loss curves
 # ---------------
-# Thirty steps of gradient descent on all images. The loss is flat, because the
-# sums are standardised, so the learning rate is large.
+# Thirty steps of gradient descent on all images. The loss is flat,
+# because the sums are standardised, so the learning rate is large.
 
 
 def descend(mistakes=(), n_steps=30, learning_rate=150):
@@ -188,9 +193,10 @@ for _ in range(30):
 fig, ax = plt.subplots(layout="constrained")
 ax.plot(descend(MISTAKES), color="black", label="all mistakes")
 for i, name in enumerate(MISTAKES, start=1):
-    ax.plot(descend([name]), f"C{i}", linewidth=1, label=f"only “{name}”")
-ax.plot(descend(), color="C0", linewidth=5, alpha=0.4, label="right")
-ax.plot(clf.loss_curve_, "--", color="C0", label="skcnn")
+    label = f"only “{name}”"
+    ax.plot(descend([name]), f"C{i}", linewidth=1, label=label)
+ax.plot(descend(), "C0", linewidth=5, alpha=0.4, label="right")
+ax.plot(clf.loss_curve_, "C0--", label="skcnn")
 ax.set(
     xlabel="step",
     ylabel="loss",
@@ -201,12 +207,13 @@ ax.legend(ncols=2, fontsize="small", loc="lower left")
 plt.show()
 
 # %%
-# With all mistakes together the loss never falls. With a single one it falls,
-# because the rest of the gradient is right: a loss that falls is no proof of a
-# right gradient. The classifier's curve lies on that of the right gradient.
+# With all mistakes together the loss never falls. With a single one it
+# falls, because the rest of the gradient is right: a loss that falls is
+# no proof of a right gradient. The classifier's curve lies on that of
+# the right gradient.
 #
-# Seventy steps later the network has learnt its 200 images, and does well on
-# others:
+# Seventy steps later the network has learnt its 200 images, and does
+# well on others:
 
 for _ in range(70):
     clf.partial_fit(X / 255, y)

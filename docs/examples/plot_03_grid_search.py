@@ -2,18 +2,19 @@
 Tune a network with GridSearchCV
 ================================
 
-The hyper-parameters of :class:`~skcnn.ConvSigmoidClassifier` are searched like
-those of any other classifier: in a :class:`~sklearn.pipeline.Pipeline`, with
-:class:`~sklearn.model_selection.GridSearchCV`. A large ``tol`` makes the
-search quick, and the best network is then fitted to the end.
+The hyper-parameters of :class:`~skcnn.ConvSigmoidClassifier` are
+searched like those of any other classifier: in a
+:class:`~sklearn.pipeline.Pipeline`, with
+:class:`~sklearn.model_selection.GridSearchCV`. A large ``tol`` makes
+the search quick, and the best network is then fitted to the end.
 """
 
 # %%
 # A pipeline and a grid
 # ---------------------
-# The network does not need the scaler. It stands for any step of a pipeline.
-# ``tol=0.1`` ends a fit once the loss has not improved by that much for some
-# epochs.
+# The network does not need the scaler. It stands for any step of a
+# pipeline. ``tol=0.1`` ends a fit once the loss has not improved by
+# that much for some epochs.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -42,8 +43,8 @@ search = GridSearchCV(pipeline, grid, cv=3).fit(X_train, y_train)
 # %%
 # The scores
 # ----------
-# The 16 candidates were each fitted to three folds. ``n_jobs=-1`` would fit
-# several at a time.
+# The 16 candidates were each fitted to three folds. ``n_jobs=-1`` would
+# fit several at a time.
 
 sizes, numbers = grid.values()
 
@@ -65,30 +66,34 @@ def draw_heat_map(ax, key, title, digits, cmap):
 fig, (left, right) = plt.subplots(
     1, 2, figsize=(7.2, 3.6), layout="constrained"
 )
-draw_heat_map(left, "mean_test_score", "accuracy, three folds", 3, "viridis")
+draw_heat_map(left, "mean_test_score", "accuracy", 3, "viridis")
 draw_heat_map(right, "mean_fit_time", "seconds a fit", 2, "viridis_r")
 plt.show()
 
 # %%
-# More filters do better and take longer. A ``kernel_size`` of 3 does best on
-# these small images. With 2 and 4, what the filters return has an odd side, 7
-# or 5, and the pools of 2 x 2 drop its last row and column.
+# More filters do better and take longer. A ``kernel_size`` of 3 does
+# best on these small images. With 2 and 4, what the filters return has
+# an odd side, 7 or 5, and the pools of 2 x 2 drop its last row and
+# column.
 
 std = search.cv_results_["std_test_score"][search.best_index_]
-print(search.best_params_)
+for name, value in search.best_params_.items():
+    print(f"{name} = {value}")
 print(f"accuracy {search.best_score_:.3f}, over the folds ± {std:.3f}")
 
 # %%
 # The best network, fitted to the end
 # -----------------------------------
-# ``tol`` goes back to its default, and the test set is used for the first
-# time.
+# ``tol`` goes back to its default, and the test set is used for the
+# first time.
 
 final = clone(search.best_estimator_)
 final.set_params(convsigmoidclassifier__tol=1e-3).fit(X_train, y_train)
-print(f"test accuracy with tol=0.1    {search.score(X_test, y_test):.3f}")
-print(f"test accuracy with tol=0.001  {final.score(X_test, y_test):.3f}")
+print("test accuracy")
+print(f"tol=0.1    {search.score(X_test, y_test):.3f}")
+print(f"tol=0.001  {final.score(X_test, y_test):.3f}")
 
 # %%
-# A search over depths takes a list of grids, because ``kernel_size`` and
-# ``pool_size`` may have one entry for each layer: see :doc:`/guide/networks`.
+# A search over depths takes a list of grids, because ``kernel_size``
+# and ``pool_size`` may have one entry for each layer: see
+# :doc:`/guide/networks`.

@@ -2,8 +2,8 @@
 What the filters see
 ====================
 
-A convolutional network of two layers is fitted to 900 images of MNIST. Its
-filters are drawn, then what they make of an image, layer by layer.
+A convolutional network of two layers is fitted to 900 images of MNIST.
+Its filters are drawn, then what they make of an image, layer by layer.
 :doc:`/guide/inspection` describes all displays.
 """
 
@@ -16,7 +16,11 @@ import numpy as np
 
 from skcnn import ConvSigmoidClassifier
 from skcnn.datasets import load_mnist_sample
-from skcnn.inspection import FeatureMapsDisplay, FiltersDisplay, feature_maps
+from skcnn.inspection import (
+    FeatureMapsDisplay,
+    FiltersDisplay,
+    feature_maps,
+)
 
 X, y = load_mnist_sample(return_X_y=True)
 X_test, y_test = X[900:], y[900:]
@@ -32,9 +36,9 @@ clf.summary()
 # %%
 # Filters
 # -------
-# The filters of the first layer read the pixels. Red weights are positive and
-# blue ones negative, all on one scale. A filter that is red on one side and
-# blue on the other responds to an edge.
+# The filters of the first layer read the pixels. Red weights are
+# positive and blue ones negative, all on one scale. A filter that is
+# red on one side and blue on the other responds to an edge.
 
 FiltersDisplay.from_estimator(clf, n_cols=4)
 plt.show()
@@ -42,10 +46,11 @@ plt.show()
 # %%
 # What a filter responds to
 # -------------------------
-# ``feature_maps`` returns the values of a layer's maps. A value of the first
-# layer is the maximum over a pool of 2 x 2 positions, so 6 x 6 pixels have a
-# part in it. For each filter, the following takes the hundred largest values
-# of all test images, and draws the mean of the pixels around them.
+# ``feature_maps`` returns the values of a layer's maps. A value of the
+# first layer is the maximum over a pool of 2 x 2 positions, so 6 x 6
+# pixels have a part in it. For each filter, the following takes the
+# hundred largest values of all test images, and draws the mean of the
+# pixels around them.
 
 maps = feature_maps(clf, X_test, layer=0)
 padded = np.pad(X_test.reshape(-1, 28, 28), ((0, 0), (2, 2), (2, 2)))
@@ -57,7 +62,8 @@ fig, axes = plt.subplots(2, 4, figsize=(6.4, 3.6), layout="constrained")
 for i, ax in enumerate(axes.flat):
     largest = np.argsort(maps[..., i], axis=None)[-100:]
     places = np.unravel_index(largest, maps.shape[:3])
-    ax.imshow(surroundings[places].mean(axis=0), cmap="gray", vmin=0, vmax=255)
+    mean = surroundings[places].mean(axis=0)
+    ax.imshow(mean, cmap="gray", vmin=0, vmax=255)
     ax.set_axis_off()
 fig.suptitle("Mean of the pixels at which each filter responds most")
 plt.show()
@@ -65,8 +71,8 @@ plt.show()
 # %%
 # Feature maps
 # ------------
-# What the first layer hands on, for one image of each of three digits. Each
-# column belongs to a filter, in the order of the figures above.
+# What the first layer hands on, for one image of each of three digits.
+# Each column belongs to a filter, in the order of the figures above.
 
 shown = [np.flatnonzero(y_test == digit)[0] for digit in (0, 4, 7)]
 # sphinx_gallery_thumbnail_number = 3
@@ -76,8 +82,8 @@ plt.show()
 # %%
 # Further layers
 # --------------
-# The second layer has sixteen filters. Each of them reads all eight maps of
-# the first layer, so it is drawn with a tile for each of these.
+# The second layer has sixteen filters. Each of them reads all eight
+# maps of the first layer, so it is drawn with a tile for each of these.
 
 FiltersDisplay.from_estimator(clf, layer=1, n_cols=4)
 plt.show()

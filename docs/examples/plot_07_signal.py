@@ -2,18 +2,19 @@
 Classify signals
 ================
 
-A signal is an image of one row. What tells signals apart may be anywhere in
-them, so a network for signals should ask how much there is of a pattern, not
-where it is: its last layer is pooled over all positions. This example
-recognises bursts in noise by their frequency, and then shows where the network
-found them. :doc:`/guide/signals` has more.
+A signal is an image of one row. What tells signals apart may be
+anywhere in them, so a network for signals should ask how much there is
+of a pattern, not where it is: its last layer is pooled over all
+positions. This example recognises bursts in noise by their frequency,
+and then shows where the network found them. :doc:`/guide/signals` has
+more.
 """
 
 # %%
 # Bursts in noise
 # ---------------
-# Each signal has 200 samples of noise, with a burst of 60 somewhere. Its
-# frequency is the class.
+# Each signal has 200 samples of noise, with a burst of 60 somewhere.
+# Its frequency is the class.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -44,7 +45,12 @@ X, y, _ = make_bursts(90, rng)
 X_test, y_test, starts = make_bursts(600, rng)
 
 fig, axes = plt.subplots(
-    3, 1, figsize=(6.4, 4), layout="constrained", sharex=True, sharey=True
+    3,
+    1,
+    figsize=(6.4, 4),
+    layout="constrained",
+    sharex=True,
+    sharey=True,
 )
 for ax, signal, label, start in zip(
     axes, X_test, y_test, starts, strict=False
@@ -59,10 +65,10 @@ plt.show()
 # %%
 # Three classifiers
 # -----------------
-# A linear model and the default network weigh each position by itself. The
-# third classifier is a network whose output layer reads the average of each
-# feature map. ``image_shape`` says that rows are signals; rows whose length is
-# no square number are taken for signals anyway.
+# A linear model and the default network weigh each position by itself.
+# The third classifier is a network whose output layer reads the average
+# of each feature map. ``image_shape`` says that rows are signals; rows
+# whose length is no square number are taken for signals anyway.
 
 pooled = ConvSigmoidClassifier(
     (8, 16),
@@ -86,25 +92,25 @@ for name, clf in classifiers.items():
     print(f"{name:20s}  training {training:.3f}  test {test:.3f}")
 
 # %%
-# The first two learn ninety signals by heart, and are hardly better than
-# chance (0.333) on others. The layers are:
+# The first two learn ninety signals by heart, and are hardly better
+# than chance (0.333) on others. The layers are:
 
 pooled.summary()
 
 # %%
 # Where the evidence is
 # ---------------------
-# The logit of a class is a sum over positions here as well. These are the
-# three signals of the first figure: red is evidence for the predicted class,
-# blue evidence against it.
+# The logit of a class is a sum over positions here as well. These are
+# the three signals of the first figure: red is evidence for the
+# predicted class, blue evidence against it.
 
 # sphinx_gallery_thumbnail_number = 2
 display = ClassEvidenceDisplay.from_estimator(pooled, X_test[:3])
 plt.show()
 
 # %%
-# The network was never told where the bursts are. For all test signals, is the
-# position of most evidence within the burst?
+# The network was never told where the bursts are. For all test signals,
+# is the position of most evidence within the burst?
 
 evidence = class_evidence(pooled, X_test).evidence[:, 0]
 left, right, *_ = display.extent
@@ -117,9 +123,9 @@ print(f"by chance it would be:          {60 / 200:.1%}")
 # %%
 # Filters
 # -------
-# Those of the first layer, drawn as curves. Their length, a tenth of the
-# signal but at most 9 samples in a stack, is what ``kernel_size="auto"``
-# chose.
+# Those of the first layer, drawn as curves. Their length, a tenth of
+# the signal but at most 9 samples in a stack, is what
+# ``kernel_size="auto"`` chose.
 
 FiltersDisplay.from_estimator(pooled, n_cols=4)
 plt.show()

@@ -2,18 +2,18 @@
 Early stopping and callbacks
 ============================
 
-When some training labels are wrong, a network learns them by heart in the end,
-and its predictions get worse. This example watches that on a validation set,
-and ends training in time: by ``early_stopping``, which goes by accuracy, and
-by a callback of one's own, which goes by the loss. Callbacks need scikit-learn
-1.9 or later.
+When some training labels are wrong, a network learns them by heart in
+the end, and its predictions get worse. This example watches that on a
+validation set, and ends training in time: by ``early_stopping``, which
+goes by accuracy, and by a callback of one's own, which goes by the
+loss. Callbacks need scikit-learn 1.9 or later.
 """
 
 # %%
 # Digits with wrong labels
 # ------------------------
-# 30 % of the training labels are replaced by random digits. The labels of the
-# validation and test sets are right.
+# 30 % of the training labels are replaced by random digits. The labels
+# of the validation and test sets are right.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -41,9 +41,10 @@ validation = {"X_val": X_val, "y_val": y_val}
 # %%
 # Train to the end, and watch
 # ---------------------------
-# A validation set that is passed to ``fit`` is scored after each epoch. By
-# itself it changes nothing. A :class:`~sklearn.callback.ScoringMonitor` scores
-# each epoch on the training set, wrong labels included.
+# A validation set that is passed to ``fit`` is scored after each epoch.
+# By itself it changes nothing. A
+# :class:`~sklearn.callback.ScoringMonitor` scores each epoch on the
+# training set, wrong labels included.
 
 monitor = ScoringMonitor(scoring="accuracy")
 clf = ConvSigmoidClassifier(
@@ -53,44 +54,45 @@ to_the_end = clone(clf).set_callbacks(monitor)
 to_the_end.fit(X_train, labels, **validation)
 
 logs = monitor.get_logs().data
-scores = [row["accuracy"] for row in logs if row["task_name"] == "epoch"]
+epochs = [row for row in logs if row["task_name"] == "epoch"]
+training_scores = [epoch["accuracy"] for epoch in epochs]
 validation_scores = to_the_end.validation_scores_
-epochs = np.arange(1, to_the_end.n_iter_ + 1)
+numbers = np.arange(1, to_the_end.n_iter_ + 1)
 
 fig, (top, bottom) = plt.subplots(
     2, 1, figsize=(6.4, 5.6), layout="constrained", sharex=True
 )
 LossCurveDisplay.from_estimator(to_the_end, name="network", ax=top)
 top.set(xlabel="", ylim=(0, None))
-bottom.plot(epochs, scores, "C0", label="training, wrong labels included")
-bottom.plot(epochs, validation_scores, "C0--", label="validation")
+bottom.plot(numbers, training_scores, "C0", label="training")
+bottom.plot(numbers, validation_scores, "C0--", label="validation")
 right = np.mean(labels == y_train)
-bottom.axhline(right, color="gray", label="training labels that are right")
+bottom.axhline(right, color="gray", label="right training labels")
 bottom.set(xlabel="Epoch", ylabel="Accuracy", ylim=(0, 1))
 bottom.legend()
 plt.show()
 
 # %%
-# The training accuracy rises above the share of labels that are right: wrong
-# ones are being learnt. Meanwhile the validation accuracy falls, and the
-# validation loss rises.
+# The training accuracy rises above the share of labels that are right:
+# wrong ones are being learnt. Meanwhile the validation accuracy falls,
+# and the validation loss rises.
 #
 # Early stopping
 # --------------
-# With ``early_stopping=True`` the accuracy on the validation set decides:
-# training ends once it has not improved for some epochs, and the parameters of
-# the best epoch are kept. Without a set of one's own, ``fit`` would hold out a
-# part of the training set, with its wrong labels.
+# With ``early_stopping=True`` the accuracy on the validation set
+# decides: training ends once it has not improved for some epochs, and
+# the parameters of the best epoch are kept. Without a set of one's own,
+# ``fit`` would hold out a part of the training set, with its wrong
+# labels.
 
 early = clone(clf).set_params(early_stopping=True)
-early.fit(X_train, labels, **validation)
 
 # %%
 # A callback of one's own
 # -----------------------
-# A callback has four methods. The last one is called after each epoch, and
-# once more for the whole fit. Training ends when it returns true. This one
-# goes by the validation loss.
+# A callback has four methods. The last one is called after each epoch,
+# and once more for the whole fit. Training ends when it returns true.
+# This one goes by the validation loss.
 
 
 class StopOnValidationLoss:
@@ -110,16 +112,16 @@ class StopOnValidationLoss:
 
 
 by_loss = clone(clf).set_callbacks(StopOnValidationLoss())
-by_loss.fit(X_train, labels, **validation)
 
 # %%
 # What helps?
 # -----------
-# Two ways to stop in time, and a larger L2 penalty, ``alpha``, which needs no
-# validation set while it trains.
+# Two ways to stop in time, and a larger L2 penalty, ``alpha``, which
+# needs no validation set while it trains.
 
 penalised = clone(clf).set_params(alpha=0.01)
-penalised.fit(X_train, labels, **validation)
+for other in (early, by_loss, penalised):
+    other.fit(X_train, labels, **validation)
 
 results = {
     "to the end": to_the_end,
@@ -133,16 +135,12 @@ for name, fitted in results.items():
     print(f"{name:18s} {fitted.n_iter_:7d} {score:14.3f}")
 
 fig, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
-for name, fitted in [
-    ("default penalty", to_the_end),
-    ("alpha=0.01", penalised),
-]:
+curves = {"default penalty": to_the_end, "alpha=0.01": penalised}
+ends = {"early_stopping ends": early, "callback ends": by_loss}
+for name, fitted in curves.items():
     losses = fitted.validation_loss_curve_
     ax.plot(np.arange(1, len(losses) + 1), losses, label=name)
-for name, fitted in [
-    ("early_stopping ends", early),
-    ("callback ends", by_loss),
-]:
+for name, fitted in ends.items():
     losses = fitted.validation_loss_curve_
     ax.plot(len(losses), losses[-1], "o", label=name)
 ax.set(xlabel="Epoch", ylabel="Validation loss", ylim=(0, None))
@@ -151,6 +149,7 @@ plt.show()
 
 # %%
 # Stopping in time gives most of the accuracy back. So does the stronger
-# penalty, with which the loss hardly rises. ``early_stopping`` keeps the
-# parameters of its best epoch; the callback only ends training, so its network
-# is that of the last epoch. :doc:`/guide/training` has means over ten seeds.
+# penalty, with which the loss hardly rises. ``early_stopping`` keeps
+# the parameters of its best epoch; the callback only ends training, so
+# its network is that of the last epoch. :doc:`/guide/training` has
+# means over ten seeds.

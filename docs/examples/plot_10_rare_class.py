@@ -3,10 +3,10 @@ A rare class
 ============
 
 Is it an 8? Only ten eights are left among some 800 training images. The
-example compares the network as it comes with ``class_weight="balanced"``, and
-with a decision threshold chosen by
-:class:`~sklearn.model_selection.TunedThresholdClassifierCV`, and shows what
-each of them changes.
+example compares the network as it comes with
+``class_weight="balanced"``, and with a decision threshold chosen by
+:class:`~sklearn.model_selection.TunedThresholdClassifierCV`, and shows
+what each of them changes.
 """
 
 # %%
@@ -43,10 +43,10 @@ print(f"        {y_test.sum()} of {len(y_test)} test images")
 # %%
 # Three classifiers
 # -----------------
-# ``class_weight`` multiplies the weight of each sample in the loss. "balanced"
-# makes both classes weigh the same. The tuned classifier is the unweighted
-# network with another threshold of its probability, chosen in cross-validation
-# for the best balanced accuracy.
+# ``class_weight`` multiplies the weight of each sample in the loss.
+# "balanced" makes both classes weigh the same. The tuned classifier is
+# the unweighted network with another threshold of its probability,
+# chosen in cross-validation for the best balanced accuracy.
 
 plain = ConvSigmoidClassifier(rescale=1 / 16, random_state=0)
 classifiers = {
@@ -77,35 +77,34 @@ plt.show()
 # Precision and recall
 # --------------------
 # A curve has a point for each threshold. The dots are where the three
-# classifiers decide. The one with the tuned threshold was fitted like the
-# first, so it lies on the same curve.
+# classifiers decide. The one with the tuned threshold was fitted like
+# the first, so it lies on the same curve.
 
 # sphinx_gallery_thumbnail_number = 2
 fig, ax = plt.subplots(figsize=(6, 5), layout="constrained")
-for name, color in [("as it comes", "tab:blue"), ("balanced", "tab:orange")]:
+for i, (name, clf) in enumerate(classifiers.items()):
+    predicted = clf.predict(X_test)
+    recall = recall_score(y_test, predicted)
+    precision = precision_score(y_test, predicted)
+    label = f"{name}: recall {recall:.2f}, precision {precision:.2f}"
+    ax.plot(recall, precision, f"C{i}o", label=label)
+for i, name in enumerate(["as it comes", "balanced"]):
     PrecisionRecallDisplay.from_estimator(
         classifiers[name],
         X_test,
         y_test,
         name=name,
         ax=ax,
-        curve_kwargs={"color": color},
+        curve_kwargs={"color": f"C{i}"},
     )
-for (name, clf), color in zip(
-    classifiers.items(), ["tab:blue", "tab:orange", "tab:green"], strict=True
-):
-    predicted = clf.predict(X_test)
-    recall = recall_score(y_test, predicted)
-    precision = precision_score(y_test, predicted)
-    label = f"{name}: recall {recall:.2f}, precision {precision:.2f}"
-    ax.plot(recall, precision, "o", color=color, label=label)
 ax.legend(loc="lower left", fontsize="small")
 plt.show()
 
 # %%
-# The two curves are nearly the same: the class weights hardly change which
-# images look most like an 8. They change where the network decides, and so
-# does a threshold. The threshold goes further here, at the price of more false
-# alarms and of five more fits. Weights are the simpler way; a threshold can be
-# chosen for what a mistake costs. :doc:`/guide/training` has means over ten
-# seeds, and what early stopping does to a rare class.
+# The two curves are nearly the same: the class weights hardly change
+# which images look most like an 8. They change where the network
+# decides, and so does a threshold. The threshold goes further here, at
+# the price of more false alarms and of five more fits. Weights are the
+# simpler way; a threshold can be chosen for what a mistake costs.
+# :doc:`/guide/training` has means over ten seeds, and what early
+# stopping does to a rare class.

@@ -3,9 +3,9 @@ Features for an SVM
 ===================
 
 The hidden activations of a network are features for other classifiers:
-``transform`` returns them. Here a network learns the digits 0 to 4, and an
-:class:`~sklearn.svm.SVC` on its features learns the digits 5 to 9, which the
-network has never seen, from a few images of each.
+``transform`` returns them. Here a network learns the digits 0 to 4, and
+an :class:`~sklearn.svm.SVC` on its features learns the digits 5 to 9,
+which the network has never seen, from a few images of each.
 """
 
 # %%
@@ -15,7 +15,10 @@ network has never seen, from a few images of each.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.decomposition import PCA
-from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.model_selection import (
+    StratifiedShuffleSplit,
+    cross_val_score,
+)
 from sklearn.svm import SVC
 
 from skcnn import ConvSigmoidClassifier
@@ -33,10 +36,11 @@ network = ConvSigmoidClassifier(
     random_state=0,
 )
 network.fit(X[known], y[known])
+print(f"training accuracy: {network.score(X[known], y[known]):.3f}")
 
 # %%
-# The features are what the last convolution hands to the output layer, in the
-# order (filter, row, column):
+# The features are what the last convolution hands to the output layer,
+# in the order (filter, row, column):
 
 features = network.transform(X_new)
 print(features.shape, features.dtype)
@@ -44,32 +48,27 @@ print(features.shape, features.dtype)
 # %%
 # Learn new digits from few images
 # --------------------------------
-# An SVM with the same parameters on pixels and on features, from one to forty
-# images of each new digit, tested on two hundred others. Each point is a mean
-# over ten draws, with its standard deviation.
+# An SVM with the same parameters on pixels and on features, from one to
+# forty images of each new digit, tested on two hundred others. Each
+# point is a mean over ten draws, with its standard deviation.
 
 N_IMAGES = [1, 2, 5, 10, 20, 40]
 inputs = {"pixels": X_new / 255, "features of the network": features}
-scores = {name: [] for name in inputs}
-for n_images in N_IMAGES:
-    splitter = StratifiedShuffleSplit(
+
+
+def mean_and_std(values, n_images):
+    splits = StratifiedShuffleSplit(
         10, train_size=5 * n_images, test_size=200, random_state=0
     )
-    splits = list(splitter.split(X_new, y_new))
-    for name, values in inputs.items():
-        svc = SVC(C=10)
-        accuracies = [
-            svc.fit(values[train], y_new[train]).score(
-                values[test], y_new[test]
-            )
-            for train, test in splits
-        ]
-        scores[name].append(accuracies)
+    scores = cross_val_score(SVC(C=10), values, y_new, cv=splits)
+    return scores.mean(), scores.std()
+
 
 fig, ax = plt.subplots(figsize=(6.4, 4), layout="constrained")
-for name, marker in zip(inputs, "so", strict=True):
-    mean, std = np.mean(scores[name], axis=1), np.std(scores[name], axis=1)
-    ax.errorbar(N_IMAGES, mean, std, marker=marker, capsize=3, label=name)
+for name, values in inputs.items():
+    scores = [mean_and_std(values, n_images) for n_images in N_IMAGES]
+    mean, std = np.transpose(scores)
+    ax.errorbar(N_IMAGES, mean, std, marker="o", capsize=3, label=name)
 ax.set(
     xscale="log",
     xlabel="training images of each digit",
@@ -82,18 +81,18 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %%
-# The features help most where images are few. What the network has learnt of
-# five digits serves for five others.
+# The features help most where images are few. What the network has
+# learnt of five digits serves for five others.
 #
 # Two dimensions
 # --------------
-# The first two principal components of pixels and of features, coloured by
-# digit.
+# The first two principal components of pixels and of features, coloured
+# by digit.
 
 fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.6), layout="constrained")
 for ax, (name, values) in zip(axes, inputs.items(), strict=True):
     components = PCA(2).fit_transform(values)
     points = ax.scatter(*components.T, c=y_new, cmap="Set1", s=8)
     ax.set(title=name, xticks=[], yticks=[])
-axes[1].legend(*points.legend_elements(), title="digit", fontsize="small")
+axes[1].legend(*points.legend_elements(), title="digit")
 plt.show()

@@ -3,10 +3,10 @@ Export to ONNX
 ==============
 
 A fitted network is written to an ONNX file and run by `onnxruntime
-<https://onnxruntime.ai>`_, which needs neither skcnn nor scikit-learn. The
-example checks that labels and probabilities are the same, for the network
-alone and for a whole pipeline. It needs ``pip install "skcnn[onnx]"
-onnxruntime``.
+<https://onnxruntime.ai>`_, which needs neither skcnn nor scikit-learn.
+The example checks that labels and probabilities are the same, for the
+network alone and for a whole pipeline. It needs ``pip install
+"skcnn[onnx]" onnxruntime``.
 """
 
 # %%
@@ -53,8 +53,8 @@ for value in [*session.get_inputs(), *session.get_outputs()]:
 label, probabilities = session.run(None, {"X": X_test})
 expected = clf.predict_proba(X_test)
 differences = probabilities - expected
-print("labels agree:", bool((label == clf.predict(X_test)).all()))
-print(f"probabilities differ by at most {np.abs(differences).max():.0e}")
+print("same labels:", np.array_equal(label, clf.predict(X_test)))
+print(f"largest difference: {np.abs(differences).max():.0e}")
 
 # %%
 # What is left is rounding: both compute in float32, in another order.
@@ -91,21 +91,21 @@ plt.show()
 # %%
 # A pipeline
 # ----------
-# skl2onnx converts pipelines, and asks the classifier in them for its part. It
-# takes the type of the input from the X that it is given. That must be
-# float32, because onnxruntime has no convolution of float64.
+# skl2onnx converts pipelines, and asks the classifier in them for its
+# part. It takes the type of the input from the X that it is given. That
+# must be float32, because onnxruntime has no convolution of float64.
 
-X32 = X.astype(np.float32)
-pipeline = make_pipeline(MinMaxScaler(), clf).fit(
-    X32[:900], y[:900].astype(int)
-)
-onnx_model = skl2onnx.to_onnx(pipeline, X32[:1])
+X = X.astype(np.float32)
+X_test, y = X[900:], y.astype(int)
+pipeline = make_pipeline(MinMaxScaler(), clf).fit(X[:900], y[:900])
+onnx_model = skl2onnx.to_onnx(pipeline, X[:1])
+
 session = onnxruntime.InferenceSession(onnx_model.SerializeToString())
-label, probabilities = session.run(None, {"X": X32[900:]})
-differences = probabilities - pipeline.predict_proba(X32[900:])
-print("labels agree:", bool((label == pipeline.predict(X32[900:])).all()))
-print(f"probabilities differ by at most {np.abs(differences).max():.0e}")
+label, probabilities = session.run(None, {"X": X_test})
+differences = probabilities - pipeline.predict_proba(X_test)
+print("same labels:", np.array_equal(label, pipeline.predict(X_test)))
+print(f"largest difference: {np.abs(differences).max():.0e}")
 
 # %%
-# :doc:`/guide/export` has more: ensembles, labels, versions, and how to go on
-# in Keras or PyTorch.
+# :doc:`/guide/export` has more: ensembles, labels, versions, and how to
+# go on in Keras or PyTorch.

@@ -2,10 +2,10 @@
 A page to draw on
 =================
 
-:func:`~skcnn.export.to_html` writes a fitted network as one web page. One
-draws a digit, and sees at every stroke the probabilities and the feature maps
-of each layer. The page computes the network itself and needs no server. It is
-shown below.
+:func:`~skcnn.export.to_html` writes a fitted network as one web page.
+One draws a digit, and sees at every stroke the probabilities and the
+feature maps of each layer. The page computes the network itself and
+needs no server. It is shown below.
 """
 
 # %%
@@ -36,8 +36,8 @@ clf.fit(X[:900], y[:900])
 print(f"test accuracy: {clf.score(X[900:], y[900:]):.2f}")
 
 # %%
-# It is as good at drawn digits as these are like the ones that it has learnt:
-# centred, some 20 pixels high, with strokes of 2 to 3 pixels.
+# It is as good at drawn digits as these are like the ones that it has
+# learnt: centred, some 20 pixels high, with strokes of 2 to 3 pixels.
 
 fig, axes = plt.subplots(4, 8, figsize=(6.4, 3.3), layout="compressed")
 for ax, image in zip(axes.flat, X, strict=False):
@@ -49,21 +49,20 @@ plt.show()
 # %%
 # Write the page
 # --------------
-# ``images`` are some to choose from, and tell the page how bright the pen is.
-# The file contains them.
+# ``images`` are some to choose from, and tell the page how bright the
+# pen is. The file contains them.
 
 with TemporaryDirectory() as folder:
-    path = to_html(
-        clf, Path(folder, "digits.html"), images=X[900:920], labels=y[900:920]
-    )
+    path = Path(folder, "digits.html")
+    to_html(clf, path, images=X[900:920], labels=y[900:920])
     page = path.read_text(encoding="utf-8")
 print(f"{len(page) / 1000:.0f} kB")
 
 # %%
 # The page
 # --------
-# The file is there to be opened in a browser. Here the page is in a frame;
-# scroll down in it to see the feature maps and the filters.
+# The file is there to be opened in a browser. Here the page is in a
+# frame; scroll down in it to see the feature maps and the filters.
 
 
 class Frame:
@@ -77,4 +76,5 @@ class Frame:
 Frame()
 
 # %%
-# :doc:`/guide/export` describes what the page shows and what it can be told.
+# :doc:`/guide/export` describes what the page shows and what it can be
+# told.
