@@ -87,7 +87,7 @@ for i, (name, clf) in enumerate(classifiers.items()):
     recall = recall_score(y_test, predicted)
     precision = precision_score(y_test, predicted)
     label = f"{name}: recall {recall:.2f}, precision {precision:.2f}"
-    ax.plot(recall, precision, f"C{i}o", label=label)
+    ax.plot(recall, precision, f"C{i}o", label=label, zorder=3)
 for i, name in enumerate(["as it comes", "balanced"]):
     PrecisionRecallDisplay.from_estimator(
         classifiers[name],

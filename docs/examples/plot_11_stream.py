@@ -82,7 +82,7 @@ for name, accuracy in accuracies.items():
     before, after = accuracy[: N_CHUNKS // 2 - 1][-20:], accuracy[-20:]
     print(f"{name:14s} {np.mean(before):11.3f} {np.mean(after):12.3f}")
 ax.axvline(change, color="gray", linestyle="--", linewidth=1)
-ax.text(change, 0.98, "  from here on negatives", va="top")
+ax.text(change, 0.98, "  negatives from here on", va="top")
 ax.set(xlabel="images seen", ylabel="accuracy", ylim=(0, 1))
 ax.legend(loc="upper left", fontsize="small")
 plt.show()
