@@ -126,8 +126,8 @@ weights = clf.coefs_[1].ravel().copy()
 
 theta = np.concatenate([filters.ravel(), weights])
 rng = np.random.default_rng(0)
-taps = rng.choice(75, 15, replace=False)
-dense = 75 + rng.choice(1728, 15, replace=False)
+taps = rng.choice(75, 10, replace=False)
+dense = 75 + rng.choice(1728, 10, replace=False)
 
 
 def loss_at(theta):
@@ -172,11 +172,11 @@ report(
 # %%
 # The loss curves
 # ---------------
-# Thirty steps of gradient descent on all images. The loss is flat,
+# Twenty-five steps of gradient descent on all images. The loss is flat,
 # because the sums are standardised, so the learning rate is large.
 
 
-def descend(mistakes=(), n_steps=30, learning_rate=150):
+def descend(mistakes=(), n_steps=25, learning_rate=150):
     f, w, losses = filters.copy(), weights.copy(), []
     for _ in range(n_steps):
         d_filters, d_weights, loss = gradient(f, w, mistakes)
@@ -187,7 +187,7 @@ def descend(mistakes=(), n_steps=30, learning_rate=150):
 
 
 clf = clone(clf).set_params(learning_rate_init=150)
-for _ in range(30):
+for _ in range(25):
     clf.partial_fit(X / 255, y, classes=[False, True])
 
 fig, ax = plt.subplots(layout="constrained")
@@ -212,10 +212,10 @@ plt.show()
 # no proof of a right gradient. The classifier's curve lies on that of
 # the right gradient.
 #
-# Seventy steps later the network has learnt its 200 images, and does
-# well on others:
+# Seventy-five steps later the network has learnt its 200 images, and
+# does well on others:
 
-for _ in range(70):
+for _ in range(75):
     clf.partial_fit(X / 255, y)
 print(f"training accuracy  {clf.score(X / 255, y):.3f}")
 X_test, y_test = digits.X_test / 255, digits.y_test > 4
