@@ -208,9 +208,9 @@ plt.show()
 
 # %%
 # With all mistakes together the loss never falls. With a single one it
-# falls, because the rest of the gradient is right: a loss that falls is
-# no proof of a right gradient. The classifier's curve lies on that of
-# the right gradient.
+# falls, if not steadily, because the rest of the gradient is right: a
+# loss that falls is no proof of a right gradient. The classifier's
+# curve lies on that of the right gradient.
 #
 # Seventy-five steps later the network has learnt its 200 images, and
 # does well on others:
