@@ -216,7 +216,7 @@ class ClassEvidenceDisplay:
         """
         evidence = np.asarray(self.evidence)
         logits = evidence.sum(axis=(1, 2)) + self.offset
-        titles = [f"{one}: logit {logit:.1f}" for one, logit in zip(self.target, logits, strict=True)]
+        titles = [f"{one}: logit {round(logit, 1) + 0.0:.1f}" for one, logit in zip(self.target, logits, strict=True)]
         return draw_overlays(
             self,
             evidence,

@@ -141,7 +141,7 @@ class LossCurveDisplay:
         self.best_line_ = None
         if self.validation_scores is not None and len(self.validation_scores):
             best = int(np.argmax(self.validation_scores))
-            label = f"best validation score {self.validation_scores[best]:.3f}, epoch {best + 1}"
+            label = f"best score {self.validation_scores[best]:.3f}, epoch {best + 1}"
             label = f"{name}, {label}" if name else label
             self.best_line_ = ax.axvline(best + 1, color=color, linestyle=":", linewidth=1, label=label)
         ax.set(xlabel="Epoch", ylabel="Loss")

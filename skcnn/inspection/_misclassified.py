@@ -363,7 +363,7 @@ class MisclassifiedDisplay:
         of_samples = "" if self.n_samples is None else f" of {self.n_samples}"
         title = f"{self.n_mistakes}{of_samples} misclassified"
         if n_images < self.n_mistakes:
-            title += f", the {'first' if self.confidence is None else 'surest'} {n_images}"
+            title += f", the first {n_images}" if self.confidence is None else f", the {n_images} most confident"
         return title
 
 

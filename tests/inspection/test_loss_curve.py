@@ -36,7 +36,7 @@ def test_validation(validated):
     epoch = validated.validation_scores_.index(best) + 1
     assert_array_equal(display.best_line_.get_xdata(), [epoch, epoch])
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert labels == ["net, training", "net, validation", f"net, best validation score {best:.3f}, epoch {epoch}"]
+    assert labels == ["net, training", "net, validation", f"net, best score {best:.3f}, epoch {epoch}"]
 
 
 def test_several_on_the_same_axes(pyplot, fitted, validated):
@@ -64,9 +64,7 @@ def test_a_perceptron(digits):
     display = LossCurveDisplay.from_estimator(mlp)
     assert_array_equal(display.line_.get_ydata(), mlp.loss_curve_)
     assert display.validation_line_ is None
-    assert display.best_line_.get_label().startswith(
-        f"MLPClassifier, best validation score {mlp.best_validation_score_:.3f}"
-    )
+    assert display.best_line_.get_label().startswith(f"MLPClassifier, best score {mlp.best_validation_score_:.3f}")
 
 
 def test_errors(digits):

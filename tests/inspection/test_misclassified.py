@@ -121,7 +121,7 @@ def test_display_of_an_estimator(kind):
     expected = f"{y[last]}\ntaken for {clf.predict(X[[last]])[0]} ({p[last].max():.2f})"
     assert display.text_[1, 2] is display.axes_[1, 2].title
     assert display.text_[1, 2].get_text() == expected
-    assert display.figure_.get_suptitle() == f"{len(wrong)} of 24 misclassified, the surest 7"
+    assert display.figure_.get_suptitle() == f"{len(wrong)} of 24 misclassified, the 7 most confident"
 
 
 def test_display_of_labels():
