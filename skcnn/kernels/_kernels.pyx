@@ -23,6 +23,7 @@ from skcnn.kernels cimport (
     losses,
     normalization,
     pooling,
+    portable,
     solvers,
     standardization,
     team,
@@ -45,6 +46,7 @@ from skcnn.kernels.chunks cimport Step, add, count_averaged, finish_gradient, st
 from skcnn.kernels.convolution cimport Taps
 from skcnn.kernels.lanes cimport CACHE_LINE, LANES, floating, pixel
 from skcnn.kernels.normalization cimport Norm
+from skcnn.kernels.portable cimport Mode, flush_subnormals, restore_subnormals
 from skcnn.kernels.scratch cimport (
     PARAMETER_CHUNK,
     Scratch,
@@ -61,27 +63,8 @@ from skcnn.kernels.scratch cimport (
     whole_lanes,
 )
 from skcnn.kernels.stages cimport GLOBAL_AVERAGE, MAX_POOL, Network, Stage, Strip
-from skcnn.kernels.subnormals cimport Mode, flush_subnormals, restore_subnormals
 from skcnn.kernels.team cimport History, Team
 from skcnn.kernels.winograd cimport Tiles, Transform
-
-cdef extern from *:
-    """
-    #ifdef _OPENMP
-      #include <omp.h>
-    #else
-      #define omp_get_max_threads() 1
-    #endif
-    #if defined(_OPENMP) && defined(__ELF__)
-      /* OpenMP 5.0; weak, and under another name than the header's, for older runtimes and headers lack it. */
-      extern int skcnn_pause(int) __asm__("omp_pause_resource_all") __attribute__((weak));
-      static int skcnn_end_threads(void) { return skcnn_pause && skcnn_pause(1 /* softly */) == 0; }
-    #else
-      static int skcnn_end_threads(void) { return 0; }
-    #endif
-    """
-    int omp_get_max_threads() nogil
-    bint skcnn_end_threads()
 
 cdef enum:
     # Rows of a filter that go forward together, after pooling.
@@ -220,12 +203,12 @@ cdef Py_ssize_t count_bytes(const Scratch* at, Py_ssize_t itemsize) except -1:
 
 def max_threads():
     """Threads that OpenMP would use now, limits of its environment and of threadpoolctl included; 1 without OpenMP."""
-    return omp_get_max_threads()
+    return portable.omp_get_max_threads()
 
 
 def end_threads():
     """End the threads that OpenMP keeps for the calling one; whether there are none now."""
-    return skcnn_end_threads()
+    return portable.end_threads()
 
 
 def make_workspace(CompiledNetwork network not None, Py_ssize_t n_rows, Py_ssize_t n_threads, Py_ssize_t itemsize):

@@ -24,15 +24,7 @@ prints, raises or checks: arguments are checked once a call, where they come in 
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy, memset
 
-cdef extern from *:
-    """
-    #if defined(__GNUC__)
-      #define skcnn_prefetch(address) __builtin_prefetch(address, 0, 2)
-    #else
-      #define skcnn_prefetch(address) ((void) (address))
-    #endif
-    """
-    void prefetch "skcnn_prefetch"(const void* address) noexcept nogil
+from skcnn.kernels.portable cimport prefetch
 
 cdef enum:
     LANES = 16

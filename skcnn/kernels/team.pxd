@@ -7,31 +7,12 @@ only for chunks that others have begun, and all waits spin for a moment and then
 whom it is waited for.
 """
 
+from skcnn.kernels.portable cimport Atomic, add, compare_exchange, load, relax, store
+
 cdef extern from *:
     """
-    #if defined(_MSC_VER) && !defined(__clang__)
-      #include <windows.h>
-      #define skcnn_load(at) InterlockedOr64(at, 0)
-      #define skcnn_store(at, value) ((void) InterlockedExchange64(at, value))
-      #define skcnn_add(at, value) (InterlockedExchangeAdd64(at, value) + (value))
-      #define skcnn_compare_exchange(at, old, new) (InterlockedCompareExchange64(at, new, old) == (old))
-    #else
-      #define skcnn_load(at) __atomic_load_n(at, __ATOMIC_SEQ_CST)
-      #define skcnn_store(at, value) __atomic_store_n(at, value, __ATOMIC_SEQ_CST)
-      #define skcnn_add(at, value) __atomic_add_fetch(at, value, __ATOMIC_SEQ_CST)
-      #define skcnn_compare_exchange(at, old, new) __sync_bool_compare_and_swap(at, old, new)
-    #endif
-
-    #if defined(__SSE2__) || defined(_M_X64)
-      #include <emmintrin.h>
-      #define skcnn_relax() _mm_pause()
-    #elif defined(__aarch64__) && defined(__GNUC__)
-      #define skcnn_relax() __asm__ volatile("isb")
-    #else
-      #define skcnn_relax() ((void) 0)
-    #endif
-
     #ifdef _WIN32
+      #define WIN32_LEAN_AND_MEAN  /* names that nothing here has */
       #include <windows.h>
       static double skcnn_seconds(void) {
         LARGE_INTEGER count, frequency;
@@ -70,11 +51,6 @@ cdef extern from *:
     double busy_seconds "skcnn_busy_seconds"() noexcept nogil  # of this thread alone, where the system counts them
     ctypedef struct Monitor "skcnn_monitor":
         pass
-    long long load "skcnn_load"(long long* at) noexcept nogil
-    void store "skcnn_store"(long long* at, long long value) noexcept nogil
-    long long add "skcnn_add"(long long* at, long long value) noexcept nogil
-    bint compare_exchange "skcnn_compare_exchange"(long long* at, long long expected, long long desired) noexcept nogil
-    void relax "skcnn_relax"() noexcept nogil
     void init_monitor "skcnn_init"(Monitor* monitor) noexcept nogil
     void destroy_monitor "skcnn_destroy"(Monitor* monitor) noexcept nogil
     void lock "skcnn_lock"(Monitor* monitor) noexcept nogil
@@ -110,14 +86,13 @@ cdef enum:
     N_SPINS = 4096
     COUNT_BITS = 32
 
-# All numbers but n_chunks are atomic.
 cdef struct Team:
     # In the low bits, how many chunks nobody has taken yet; above, the number of the offer, so that a chunk of one is
     # never taken for that of another.
-    long long offer
-    long long n_done
-    long long dismissed
-    long long n_sleeping
+    Atomic offer
+    Atomic n_done
+    Atomic dismissed
+    Atomic n_sleeping
     long long n_chunks  # of the offer: written before it, and read only by who has a chunk that is not done
     Monitor monitor
 

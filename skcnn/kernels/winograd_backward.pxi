@@ -27,7 +27,7 @@ cdef void swap_channels(const Stage* stage, const floating* x, floating* out) no
             for j in range(readable_columns(stage)):
                 for c in range(n):
                     pixel = x + ((ch + c) * stage.plane + i * stage.row + j) * LANES
-                    lanes.prefetch(pixel + PREFETCH_COLUMNS * LANES)
+                    portable.prefetch(pixel + PREFETCH_COLUMNS * LANES)
                     for lane in range(LANES):
                         square[c * LANES + lane] = pixel[lane]
                 lanes.transpose(square, exchanged)
