@@ -3,8 +3,18 @@
 cdef extern from *:
     """
     #ifdef SKCNN_X86_LEVELS
-      static int skcnn_has_v3(void) { return __builtin_cpu_supports("x86-64-v3") != 0; }
-      static int skcnn_has_v4(void) { return __builtin_cpu_supports("x86-64-v4") != 0; }
+      /* Single features, for clang before version 17 knows no levels. Those left out are implied (AVX, SSE), or known
+         to GCC alone and of no use to the kernels: MOVBE, LZCNT and F16C are for byte swaps, leading zeros and half
+         floats. */
+      static int skcnn_has_v3(void) {
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi")
+               && __builtin_cpu_supports("bmi2");
+      }
+      static int skcnn_has_v4(void) {
+        return skcnn_has_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+               && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq")
+               && __builtin_cpu_supports("avx512vl");
+      }
     #else
       #define SKCNN_X86_LEVELS 0
       static int skcnn_has_v3(void) { return 0; }
