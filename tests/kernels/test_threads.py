@@ -169,5 +169,6 @@ def test_thousands_of_batches(n_threads, batch_size):
 def test_fewer_threads_than_asked_for():
     """The leading thread does not need the others."""
     alone = run_script(FIT, 1)
-    assert run_script(FIT, 3, OMP_NUM_THREADS="3", OMP_THREAD_LIMIT="2") == alone
-    assert run_script(FIT, 3, OMP_NUM_THREADS="3", OMP_THREAD_LIMIT="1") == alone
+    for most in "2", "1":
+        # Without the last one, LLVM's OpenMP warns of the limit.
+        assert run_script(FIT, 3, OMP_NUM_THREADS="3", OMP_THREAD_LIMIT=most, KMP_WARNINGS="0") == alone
