@@ -54,15 +54,21 @@ cdef inline void pool_backward(
     const floating* d_out, const uint16_t* indices, Py_ssize_t row, Py_ssize_t pool_height, Py_ssize_t pool_width,
     Py_ssize_t n_lanes, floating* d_values_out,
 ) noexcept nogil:
-    """One pool's gradients; n_lanes is a constant."""
+    """One pool's gradients; n_lanes is a constant.
+
+    d_out is copied first: loaded on a condition, between stores that might change it, it would keep clang from vectors.
+    """
+    cdef floating d[LANES]
     cdef Py_ssize_t u, v, lane
     cdef int index = 0
     cdef floating* d_pixel
+    for lane in range(n_lanes):
+        d[lane] = d_out[lane]
     for u in range(pool_height):
         for v in range(pool_width):
             d_pixel = d_values_out + u * row + v * n_lanes
             for lane in range(n_lanes):
-                d_pixel[lane] = d_out[lane] if indices[lane] == index else <floating> 0
+                d_pixel[lane] = d[lane] if indices[lane] == index else <floating> 0
             index += 1
 
 
