@@ -84,8 +84,9 @@ cdef extern from *:
     #else
       #define omp_get_max_threads() 1
     #endif
-    #if defined(_OPENMP) && defined(__GNUC__) && defined(__ELF__) && !defined(SKCNN_PLAIN_C)
-      /* OpenMP 5.0; weak, and under another name than the header's, for older runtimes and headers lack it. */
+    #if defined(_OPENMP) && defined(__GNUC__) && !defined(__clang__) && defined(__ELF__) && !defined(SKCNN_PLAIN_C)
+      /* OpenMP 5.0; weak, and under another name than the header's, for older runtimes and headers lack it. Not with
+         clang: LLVM's runtime keeps its threads, and a forked child waits for them. */
       extern int skcnn_pause(int) __asm__("omp_pause_resource_all") __attribute__((weak));
       static int skcnn_end_threads(void) { return skcnn_pause && skcnn_pause(1 /* softly */) == 0; }
     #else
