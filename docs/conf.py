@@ -27,6 +27,7 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "examples"]
 default_role = "literal"
+toc_object_entries_show_parents = "hide"
 nitpicky = True
 nitpick_ignore_regex = [("py:obj", "[a-z_]+_")]  # numpydoc links fitted attributes that are properties to themselves
 

@@ -15,7 +15,7 @@ class ConvSigmoidClassifier(FittedNetwork, Predictions, OnnxMethods, CallbackSup
     X holds small images or short signals, flattened to rows or as they are. A convolutional layer correlates its input
     with `n_filters` small filters, applies an activation and, if asked, max-pooling. The dense output layer weighs the
     last layer's feature maps, and a sigmoid per class turns the sums into probabilities. With one layer, the default
-    activation and no pooling:
+    activation and no pooling::
 
         c[f, i, j] = b[f] + sum over u, v, ch of x[i + u, j + v, ch] * w[f, ch, u, v]
         a = 1 / (1 + exp(-c));  z = a . W + b_out;  p = 1 / (1 + exp(-z))

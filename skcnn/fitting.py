@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from skcnn.callbacks import EpochCallbacks
 from skcnn.holdout import hold_out, read_validation_set
-from skcnn.images import measure_scale, read_images, warn_if_channels_are_first
+from skcnn.images import measure_scale, read_images, warn_about_shape
 from skcnn.kernels import LOSSES
 from skcnn.network import make_network
 from skcnn.plan import make_plan
@@ -105,8 +105,8 @@ def partial_fit(estimator, X, y, sample_weight, classes):
 
 def network_for(estimator, X, weights, labels, given_shape, resuming):
     """The network to train on X; a resumed call keeps the earlier shape and scale of the pixels."""
-    if given_shape is not None and estimator.image_shape is None and not resuming:
-        warn_if_channels_are_first(given_shape)
+    if estimator.image_shape is None and not resuming:
+        warn_about_shape(X, given_shape)
     shape = resumed_shape(estimator, given_shape, resuming)
     scale = scale_pixels(estimator, X, weights, resuming)
     return make_network(estimator, X.shape[1], labels.n_outputs, shape, scale)

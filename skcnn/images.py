@@ -147,8 +147,26 @@ def check_objects(X, error):
         ) from error
 
 
-def warn_if_channels_are_first(shape):
-    """Warn if the channels of images or signals seem to come first."""
+def warn_about_shape(X, given_shape):
+    """Warn if X, whose shape is taken as it is or guessed, seems to mean something else."""
+    if given_shape is None:
+        _warn_if_colours_are_flattened(X)
+    else:
+        _warn_if_channels_are_first(given_shape)
+
+
+def _warn_if_colours_are_flattened(X):
+    """Warn if rows of bytes, which would be signals, have the length of square images of three colours."""
+    n_features = X.shape[1]
+    side = isqrt(n_features // 3)
+    if X.dtype == np.uint8 and 3 * side**2 == n_features and side >= 8:
+        warn(
+            f"X has rows of {n_features} bytes, taken as signals. If they are flattened colour images, pass "
+            f"image_shape=({side}, {side}, 3); otherwise image_shape=(1, {n_features}) says so, and ends this warning."
+        )
+
+
+def _warn_if_channels_are_first(shape):
     if len(shape) == 3 and shape[0] in (1, 3) and shape[2] > shape[0] and 2 * shape[2] >= shape[1]:
         better = "np.moveaxis(X, 1, -1)"
     elif len(shape) == 2 and shape[0] == 3 and shape[1] > 3:

@@ -5,9 +5,9 @@ from math import prod
 import numpy as np
 
 from skcnn.classifier import ConvSigmoidClassifier
-from skcnn.export._extras import import_extra
 from skcnn.export._folded import dense_arrays, fitted_model, has_bias
 from skcnn.export._sequential import SequentialReader
+from skcnn.extras import import_extra
 from skcnn.layers import Convolution, Dense, GlobalPooling, MaxPooling
 from skcnn.network import make_network
 from skcnn.notices import warn

@@ -3,10 +3,10 @@
 import numpy as np
 
 from skcnn.classifier import ConvSigmoidClassifier
-from skcnn.export._extras import import_extra
 from skcnn.export._folded import fitted_model
 from skcnn.export._onnx_converter import OPTIONS, calculate_shapes, convert
 from skcnn.export._onnx_graph import build_onnx
+from skcnn.extras import import_extra
 from skcnn.validation import check_integer
 
 # Dtype of the input: dtype of the computation. Bytes are computed in float32, as in training.

@@ -5,8 +5,8 @@ skl2onnx checks the names of their arguments.
 
 from sklearn.utils.validation import check_is_fitted
 
-from skcnn.export._extras import import_extra
 from skcnn.export._onnx_graph import build_onnx, label_values
+from skcnn.extras import import_extra
 
 # The options of skl2onnx's own classifiers that have a decision_function.
 OPTIONS = {

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skcnn.export._extras import import_extra
+from skcnn.extras import import_extra
 from skcnn.layers import Activation, Convolution, Dense, GlobalPooling, MaxPooling, Standardization
 
 _ACTIVATIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}

@@ -1,7 +1,7 @@
 """Conversion of a fitted network to a `torch.nn.Sequential`."""
 
-from skcnn.export._extras import import_extra
 from skcnn.export._folded import dense_arrays, fitted_model, has_bias
+from skcnn.extras import import_extra
 from skcnn.layers import Activation, Convolution, Dense, GlobalPooling, MaxPooling
 
 _ACTIVATIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "ReLU"}

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skcnn.extras import import_extra
 from skcnn.inspection._inputs import unwrap
 from skcnn.inspection._plotting import style
 
@@ -114,7 +115,7 @@ class LossCurveDisplay:
         ValueError
             If a list of `curve_kwargs` does not have an entry for each curve.
         """
-        import matplotlib.pyplot as plt
+        plt = import_extra("matplotlib.pyplot", "plot")
         from matplotlib.lines import Line2D
 
         curves = {"training": self.loss_curve, "validation": self.validation_loss_curve}

@@ -4,6 +4,7 @@ from math import ceil
 
 import numpy as np
 
+from skcnn.extras import import_extra
 from skcnn.validation import check_integer
 
 # More axes would take minutes to draw and be too small to read.
@@ -46,7 +47,7 @@ def make_axes(ax, used, title, *, cell, width_ratios=None, extra=0.0):
     axes : ndarray of object of shape (n_rows, n_cols)
         None where unused.
     """
-    import matplotlib.pyplot as plt
+    plt = import_extra("matplotlib.pyplot", "plot")
     from matplotlib.gridspec import GridSpecFromSubplotSpec
 
     n_rows, n_cols = used.shape

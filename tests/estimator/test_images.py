@@ -145,6 +145,16 @@ def test_channels_first(quick, shape, better):
     assert quick().fit(moved if len(shape) == 3 else moved[:, np.newaxis], y).image_shape_[2] == shape[0]
 
 
+@pytest.mark.parametrize("kind", [np.array, pd.DataFrame])
+def test_flattened_colours(quick, kind):
+    X, y = np.random.default_rng(0).integers(256, size=(20, 192), dtype=np.uint8), np.arange(20) % 2
+    with pytest.warns(UserWarning, match=re.escape("flattened colour images, pass image_shape=(8, 8, 3)")):
+        assert quick().fit(kind(X), y).image_shape_ == (1, 192, 1)
+    for shape in (8, 8, 3), (1, 192):
+        quick(image_shape=shape).fit(kind(X), y)  # no warning with an explicit shape
+    quick().fit(X / 1.0, y)  # signals are rarely bytes
+
+
 def test_a_stream_is_warned_once(quick):
     X, y = np.random.default_rng(0).random((20, 3, 8, 8)), np.arange(20) % 2
     with pytest.warns(UserWarning, match="If channels come first"):

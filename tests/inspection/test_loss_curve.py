@@ -1,5 +1,7 @@
 """The display of loss curves."""
 
+import sys
+
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import NotFittedError
@@ -8,7 +10,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 
 from skcnn import ConvSigmoidClassifier
-from skcnn.inspection import LossCurveDisplay
+from skcnn.inspection import FiltersDisplay, LossCurveDisplay
 
 
 @pytest.fixture
@@ -86,3 +88,10 @@ def test_nothing_to_draw_and_one_epoch(digits):
     clf.loss_curve_ = []
     with pytest.raises(ValueError, match="empty loss_curve_"):
         LossCurveDisplay.from_estimator(clf)
+
+
+@pytest.mark.parametrize("display", [LossCurveDisplay, FiltersDisplay])
+def test_without_matplotlib(monkeypatch, fitted, display):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"this needs matplotlib: pip install 'skcnn\[plot\]'"):
+        display.from_estimator(fitted)

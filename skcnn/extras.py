@@ -9,12 +9,13 @@ def import_extra(module, extra):
     Parameters
     ----------
     module : str
-    extra : {"keras", "onnx", "torch"}
+    extra : {"keras", "onnx", "plot", "torch"}
         The extra of skcnn that installs the module.
     """
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:  # the module is installed, but a dependency of it is not
+        package = module.partition(".")[0]
+        if error.name != package:  # it is installed, but a dependency of it is not
             raise
-        raise ImportError(f"this needs {module}: pip install 'skcnn[{extra}]'") from error
+        raise ImportError(f"this needs {package}: pip install 'skcnn[{extra}]'") from error
