@@ -93,5 +93,6 @@ def test_nothing_to_draw_and_one_epoch(digits):
 @pytest.mark.parametrize("display", [LossCurveDisplay, FiltersDisplay])
 def test_without_matplotlib(monkeypatch, fitted, display):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
     with pytest.raises(ImportError, match=r"this needs matplotlib: pip install 'skcnn\[plot\]'"):
         display.from_estimator(fitted)
