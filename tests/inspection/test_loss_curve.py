@@ -1,7 +1,5 @@
 """The display of loss curves."""
 
-import sys
-
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import NotFittedError
@@ -9,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 
-from skcnn import ConvSigmoidClassifier
+from skcnn import ConvSigmoidClassifier, extras
 from skcnn.inspection import FiltersDisplay, LossCurveDisplay
 
 
@@ -92,7 +90,9 @@ def test_nothing_to_draw_and_one_epoch(digits):
 
 @pytest.mark.parametrize("display", [LossCurveDisplay, FiltersDisplay])
 def test_without_matplotlib(monkeypatch, fitted, display):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
+    def find_nothing(module):
+        raise ModuleNotFoundError(name=module.partition(".")[0])
+
+    monkeypatch.setattr(extras, "import_module", find_nothing)
     with pytest.raises(ImportError, match=r"this needs matplotlib: pip install 'skcnn\[plot\]'"):
         display.from_estimator(fitted)
