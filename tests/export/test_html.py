@@ -148,7 +148,7 @@ def test_errors(tmp_path, fitted, digits):
         to_html(fitted, path, images=X[:5, :60])
     with pytest.raises(ValueError, match=r"labels of shape \(3,\) must have one label for each of the 2 images"):
         to_html(fitted, path, images=X[:2], labels=[1, 2, 3])
-    with pytest.raises(ValueError, match="there are 0"):
+    with pytest.raises(ValueError, match="for each of the 0 images"):
         to_html(fitted, path, labels=[1])
     with pytest.raises(ValueError, match="images must hold no values too large for float32"):
         to_html(fitted, path, images=X[:2] * 1e300)

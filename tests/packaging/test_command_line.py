@@ -140,7 +140,7 @@ WRONG = [
     ("--plot a.png --save a.png", "--plot and --save both name a.png"),
     ("--html a.html --save a.html", "--html and --save both name a.html"),
     ("--html nowhere/a.html", "nowhere/a.html: there is no such folder"),
-    ("--n-train 1", "asks for label > 4, but every label is > 4; take --classes all"),
+    ("--n-train 1", "asks for label > 4, but every label is > 4; use --classes all"),
     ("--notebook --learning-rate 1e300", "Training diverged"),
 ]
 
@@ -158,7 +158,7 @@ def test_plot_without_matplotlib(capsys, monkeypatch):
 def test_labels_that_are_no_numbers(capsys, rng):
     x, y = rng.rand(10, 8, 8), np.array(["cat", "dog"] * 5)
     np.savez("images.npz", x_train=x, y_train=y, x_test=x, y_test=y)
-    assert "take --classes all" in wrong_use(capsys, "--dataset", "images.npz")
+    assert "use --classes all" in wrong_use(capsys, "--dataset", "images.npz")
     run("--dataset", "images.npz", "--classes", "all", "--epochs", 2)
     assert re.search(r"label +cat +dog\n +images +5 +5", capsys.readouterr().out)
 

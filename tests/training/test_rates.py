@@ -90,7 +90,7 @@ def test_a_warm_start_anneals_anew(quick, digits, rates):
 def test_a_stream_has_no_end_to_anneal_to(quick, digits):
     X, y = digits
     clf = quick(learning_rate="cosine").fit(X, y)
-    with pytest.raises(ValueError, match="learning_rate='cosine', as it has no last epoch"):
+    with pytest.raises(ValueError, match="learning_rate='cosine', because it has no last epoch"):
         clf.partial_fit(X, y)
 
 
