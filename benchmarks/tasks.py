@@ -14,11 +14,11 @@ from skcnn import ConvSigmoidClassifier
 from skcnn.kernels import LOSSES
 from skcnn.model import Model
 from skcnn.network import Network, own
+from skcnn.passes import LocalPasses, Problem
 from skcnn.plan import make_plan
 from skcnn.state import State, zero_moments
 from skcnn.targets import Labels
 from skcnn.threads import count_threads
-from skcnn.training import Problem, run_epoch
 
 LEARNING_RATE = 2e-3
 N_NEW = 10_000
@@ -237,11 +237,11 @@ class Skcnn:
             network=network,
             objective={"loss": LOSSES["log_loss"], "alpha": 0.0},
         )
-        self._plan = make_plan(self._classifier, network, len(task.X), threads, incremental=False)
+        plan = make_plan(self._classifier, network, len(task.X), threads, incremental=False)
+        self._passes = LocalPasses(self._problem, plan, generator=None)
         parameters = own(task.parameters, dtype)
         averages = parameters[: network.n_trainable].copy()
         self._state = State(parameters, zero_moments(network, "adam", dtype), averages=averages)
-        self._workspace = network.workspace(self._plan.batch_size, self._plan.n_threads, dtype)
         n_classes = max(2, network.n_outputs)
         with warnings.catch_warnings():  # any fit will do, as _load replaces its model
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -255,10 +255,10 @@ class Skcnn:
         vars(self._classifier)["_model"] = model
 
     def arrange(self, rows):
-        self._order = GivenOrder(rows)
+        self._passes.generator = GivenOrder(rows)
 
     def epoch(self):
-        loss = run_epoch(self._problem, self._state, self._plan, self._order, self._workspace)
+        loss = self._passes.train_epoch(self._state)
         self._load()
         return loss
 

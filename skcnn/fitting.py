@@ -13,11 +13,12 @@ from skcnn.holdout import hold_out, read_validation_set
 from skcnn.images import measure_scale, read_images, warn_about_shape
 from skcnn.kernels import LOSSES
 from skcnn.network import make_network
+from skcnn.passes import LocalPasses, Problem
 from skcnn.plan import make_plan
 from skcnn.state import fitted_attributes, initial_state, resumed_state
 from skcnn.targets import check_labels, find_labels, find_partial_labels
 from skcnn.threads import count_threads
-from skcnn.training import Problem, final_parameters, fit_loop
+from skcnn.training import final_parameters, fit_loop
 from skcnn.validation import check_fits_dtype, check_parameters, check_sample_weight, fit_weights
 
 # Weights with at most this sum, 1 up to rounding, are taken for a distribution over the samples.
@@ -54,16 +55,17 @@ def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), obse
             state.split_seed = int(generator.randint(np.iinfo(np.int32).max))
         problem, holdout = hold_out(float(estimator.validation_fraction), state.split_seed, problem, weights)
     plan = make_plan(estimator, network, len(problem.rows), count_threads(estimator.n_jobs), incremental=False)
+    passes = LocalPasses(problem, plan, generator, holdout)
 
     def attributes_of(state):
-        parameters = final_parameters(problem, state, plan)
+        parameters = final_parameters(passes, state, plan)
         state = replace(state, final_parameters=parameters).with_own_lists()
         return noted(probe) | fitted_attributes(labels, plan, state, network)
 
     callbacks = EpochCallbacks.of(estimator, plan.max_iter) if observer is None else None
     if callbacks is not None:
         observer = callbacks.begin_fit(X, y, sample_weight, attributes_of)
-    fit_loop(problem, state, plan, generator, holdout, observer)
+    fit_loop(passes, state, plan, observer)
     store(estimator, probe, fitted_attributes(labels, plan, state, network, keep_moments=bool(estimator.warm_start)))
     if callbacks is not None:
         callbacks.end_fit()
@@ -99,7 +101,7 @@ def partial_fit(estimator, X, y, sample_weight, classes):
         state = initial_state(estimator, network, generator, dtype)
     problem = make_problem(estimator, X, y, weights, labels, network)
     plan = make_plan(estimator, network, X.shape[0], count_threads(estimator.n_jobs), incremental=True)
-    fit_loop(problem, state, plan, generator)
+    fit_loop(LocalPasses(problem, plan, generator), state, plan)
     store(estimator, probe, fitted_attributes(labels, plan, state, network, keep_moments=True))
 
 

@@ -1,6 +1,7 @@
 """The network: its list of layers, and the layout of all their parameters in one vector."""
 
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from itertools import pairwise
 from math import prod
 
@@ -125,6 +126,9 @@ class Network:
     @property
     def n_hidden(self):
         return prod(self.hidden_shape)
+
+    def __reduce__(self):
+        return partial(type(self), **self.to_state()), ()  # the compiled part is made anew
 
     # ---- the parameter vector ----
 

@@ -23,34 +23,30 @@ def has_statistics(network):
     return network.standardize or network.batch_norm
 
 
-def recompute_statistics(problem, parameters, n_threads, *, promptly=False):
+def recompute_statistics(passes, parameters, *, promptly=False):
     """Replace the statistics in a parameter vector by those of the training set with exactly these parameters.
 
     Running statistics lag behind the parameters, and averaged parameters have none.
 
     Parameters
     ----------
-    problem : Problem
+    passes : LocalPasses
     parameters : ndarray of shape (n_parameters,)
         Its statistics are overwritten; in float32 they may overflow.
-    n_threads : int
     promptly : bool, default=False
         Whether to measure on fewer rows.
     """
-    network = problem.network
+    network = passes.network
     views = network.views(parameters)
     with np.errstate(over="ignore"):
         # Filters first, as the logits depend on the normalised maps.
         if network.batch_norm:
-            rows = some_rows(problem, _FEW_ROWS if promptly else _MOST_ROWS)
             for number in range(len(network.stages)):
-                norms = measure_filters(problem, number, rows, parameters, n_threads)
+                norms = passes.measure_filters(number, parameters, _FEW_ROWS if promptly else _MOST_ROWS)
                 views[f"means_{number}"][:], views[f"variances_{number}"][:] = norms.T
         if network.standardize:
-            rows = some_rows(problem, _FEW_ROWS) if promptly else problem.rows
-            views["running_means"][:], views["running_variances"][:] = measure_logits(
-                problem, rows, parameters, n_threads
-            ).T
+            norms = passes.measure_logits(parameters, _FEW_ROWS if promptly else None)
+            views["running_means"][:], views["running_variances"][:] = norms.T
 
 
 def some_rows(problem, n_rows):
@@ -101,17 +97,17 @@ def merge_norms(norms_out, norms, part):
     norms_out[:, 1] += part * (1 - part) * differences**2
 
 
-def update_running(problem, state, plan, *, promptly=False):
+def update_running(passes, state, plan, *, promptly=False):
     """Merge the statistics of a stream's chunk into the running ones.
 
     They are measured with the model's present parameters (or averages), layer by layer, each with the merged statistics
     of the layers before. A chunk counts once for each of its batches.
     """
-    network = problem.network
-    n_batches = -(-len(problem.rows) // plan.batch_size)
+    network = passes.network
+    n_batches = -(-passes.n_samples // plan.batch_size)
     n_seen = max(n_batches, -(-state.t // plan.batch_size))
     part = max(n_batches / n_seen, 1 - _MOMENTUM**n_batches)
-    rows = some_rows(problem, _FEW_ROWS if promptly else _MOST_ROWS)
+    n_rows = _FEW_ROWS if promptly else _MOST_ROWS
     learnt = own(state.learnt_parameters(), state.parameters.dtype)
     learnt[network.n_trainable :] = state.statistics
     views = network.views(learnt)
@@ -123,9 +119,8 @@ def update_running(problem, state, plan, *, promptly=False):
 
     with np.errstate(over="ignore"):
         for number in range(len(network.stages)):
-            measured = measure_filters(problem, number, rows, learnt, plan.n_scoring_threads)
+            measured = passes.measure_filters(number, learnt, n_rows)
             put_together(views[f"means_{number}"], views[f"variances_{number}"], measured)
         if network.standardize:
-            measured = measure_logits(problem, rows, learnt, plan.n_scoring_threads)
-            put_together(views["running_means"], views["running_variances"], measured)
+            put_together(views["running_means"], views["running_variances"], passes.measure_logits(learnt, n_rows))
     state.parameters[network.n_trainable :] = learnt[network.n_trainable :]

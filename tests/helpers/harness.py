@@ -9,9 +9,9 @@ whose "kind" is its name.
 
 import numpy as np
 
-from skcnn import kernels, training
+from skcnn import kernels, passes
+from skcnn.passes import Order, Problem
 from skcnn.state import State
-from skcnn.training import Order, Problem
 from tests.helpers import reference
 
 # Names of the parameters that fit_intercept concerns, or their beginnings.
@@ -311,11 +311,11 @@ def expected_train_batches(
 def watch_train_batches(monkeypatch):
     """A list to which each call of `train_batches` in the package will add its rows and moves."""
     runs = []
-    original = training.train_batches
+    original = passes.train_batches
 
     def watched(problem, order, *rest):
         runs.append((order.rows.copy(), None if order.moves is None else order.moves.copy()))
         return original(problem, order, *rest)
 
-    monkeypatch.setattr(training, "train_batches", watched)
+    monkeypatch.setattr(passes, "train_batches", watched)
     return runs

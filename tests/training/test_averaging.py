@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skcnn import training
+from skcnn import passes
 from tests.helpers import reference
 
 every_solver = pytest.mark.parametrize("solver", ["adam", "sgd"])
@@ -16,14 +16,14 @@ every_solver = pytest.mark.parametrize("solver", ["adam", "sgd"])
 def steps(monkeypatch):
     """A list to which each call of `train_batches` will add the trained parameters."""
     seen = []
-    original = training.train_batches
+    original = passes.train_batches
 
     def watched(problem, order, solver, state, *rest):
         result = original(problem, order, solver, state, *rest)
         seen.append(state.parameters[: problem.network.n_trainable].copy())
         return result
 
-    monkeypatch.setattr(training, "train_batches", watched)
+    monkeypatch.setattr(passes, "train_batches", watched)
     return seen
 
 
@@ -53,7 +53,7 @@ def test_late_ones_weigh_more(quick, digits, steps):
 @pytest.mark.parametrize(("average", "first"), [(320, 10), (321, 11), (330, 11), (351, 12), (640, 21), (641, 22)])
 def test_batches_are_counted_by_their_ends(quick, digits, steps, monkeypatch, average, first):
     """The last batch of an epoch is smaller: 320 samples make 11 batches of at most 30."""
-    monkeypatch.setattr(training, "count_until_signals", lambda n_multiply_adds: 1)
+    monkeypatch.setattr(passes, "count_until_signals", lambda n_multiply_adds: 1)
     X, y = (np.concatenate([values, values[:20]]) for values in digits)
     clf = quick(max_iter=2, batch_size=30, average=average, learning_rate="cosine").fit(X, y)
     assert len(steps) == 22
@@ -68,7 +68,7 @@ def test_batches_without_weight_are_no_steps(quick, digits, monkeypatch, average
     weights[60:180] = 0
     options = {"max_iter": 3, "batch_size": 20, "shuffle": False, "average": average}
     whole = quick(**options).fit(X, y, sample_weight=weights)
-    monkeypatch.setattr(training, "count_until_signals", lambda n_multiply_adds: 2)
+    monkeypatch.setattr(passes, "count_until_signals", lambda n_multiply_adds: 2)
     parts = quick(**options).fit(X, y, sample_weight=weights)
     assert_array_equal(parts._parameters, whole._parameters)
 

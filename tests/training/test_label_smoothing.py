@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skcnn import training
+from skcnn import passes
 from skcnn.targets import Labels
 
 
@@ -28,13 +28,13 @@ def test_targets(classes, multilabel, expected):
 def targets(monkeypatch):
     """A list to which each call of `train_batches` will add its targets."""
     seen = []
-    original = training.train_batches
+    original = passes.train_batches
 
     def watched(problem, *rest):
         seen.append(problem.targets)
         return original(problem, *rest)
 
-    monkeypatch.setattr(training, "train_batches", watched)
+    monkeypatch.setattr(passes, "train_batches", watched)
     return seen
 
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 
-from skcnn import ConvSigmoidClassifier, training
+from skcnn import ConvSigmoidClassifier, passes
 from skcnn.kernels import LOSSES
 from skcnn.losses import constant_loss, mean_loss
 
@@ -126,7 +126,7 @@ def test_an_interrupt_while_the_loss_is_looked_at(digits, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "mean_loss", interrupted)
+    monkeypatch.setattr(passes, "mean_loss", interrupted)
     clf = ConvSigmoidClassifier(3, tol=1e9, n_iter_no_change=1, learning_rate_init=1e-6, random_state=0)
     with pytest.warns(UserWarning, match="interrupted by user"):
         clf.fit(*digits)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skcnn import ConvSigmoidClassifier, training
+from skcnn import ConvSigmoidClassifier, passes
 from skcnn.images import measure_scale
 from skcnn.layers import Parameter
 from skcnn.network import Network
@@ -20,13 +20,13 @@ every_solver = pytest.mark.parametrize("solver", ["adam", "sgd"])
 def rates(monkeypatch):
     """A list to which each call of `train_batches` will add its learning rates."""
     seen = []
-    original = training.train_batches
+    original = passes.train_batches
 
     def watched(problem, order, *rest):
         seen.append(order.learning_rates.copy())
         return original(problem, order, *rest)
 
-    monkeypatch.setattr(training, "train_batches", watched)
+    monkeypatch.setattr(passes, "train_batches", watched)
     return seen
 
 
@@ -48,7 +48,7 @@ def test_the_rate_falls_across_the_runs_of_an_epoch(quick, digits, rates, monkey
     whole = quick(max_iter=3, learning_rate="cosine", batch_size=16).fit(X, y)
     expected = np.concatenate(rates)
     rates.clear()
-    monkeypatch.setattr(training, "count_until_signals", lambda n_multiply_adds: 2)
+    monkeypatch.setattr(passes, "count_until_signals", lambda n_multiply_adds: 2)
     parts = quick(max_iter=3, learning_rate="cosine", batch_size=16).fit(X, y)
     assert len(rates) == 30
     assert_array_equal(np.concatenate(rates), expected)
