@@ -39,7 +39,7 @@ def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), obse
     pixels, y_read, given_shape = read_images(probe, X, y, reset=not resuming)
     y_read = check_labels(y_read)
     labels = find_labels(y_read)
-    dtype = training_dtype(pixels)
+    dtype = training_dtype(pixels.dtype)
     weights = check_sample_weight(sample_weight, len(pixels), dtype)
     network = network_for(probe, pixels, weights, labels, given_shape, resuming)
     generator = check_random_state(estimator.random_state)
@@ -48,7 +48,9 @@ def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), obse
     else:
         state = initial_state(estimator, network, generator, dtype)
     holdout = read_validation_set(probe, network, labels, dtype, *validation)
-    problem = make_problem(estimator, pixels, y_read, weights, labels, network)
+    problem = make_problem(
+        estimator, pixels, y_read, final_weights(estimator, labels, y_read, weights), labels, network
+    )
     if estimator.early_stopping and holdout is None:
         # A warm start keeps the split: samples of another one would have been trained on.
         if state.split_seed is None:
@@ -56,17 +58,23 @@ def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), obse
         problem, holdout = hold_out(float(estimator.validation_fraction), state.split_seed, problem, weights)
     plan = make_plan(estimator, network, len(problem.rows), count_threads(estimator.n_jobs), incremental=False)
     passes = LocalPasses(problem, plan, generator, holdout)
+    run(estimator, probe, labels, passes, state, plan, (X, y, sample_weight), observer)
+
+
+def run(estimator, probe, labels, passes, state, plan, given, observer=None):
+    """Train and store the result; `given` is (X, y, sample_weight), which callbacks see."""
 
     def attributes_of(state):
         parameters = final_parameters(passes, state, plan)
         state = replace(state, final_parameters=parameters).with_own_lists()
-        return noted(probe) | fitted_attributes(labels, plan, state, network)
+        return noted(probe) | fitted_attributes(labels, plan, state, passes.network)
 
     callbacks = EpochCallbacks.of(estimator, plan.max_iter) if observer is None else None
     if callbacks is not None:
-        observer = callbacks.begin_fit(X, y, sample_weight, attributes_of)
+        observer = callbacks.begin_fit(*given, attributes_of)
     fit_loop(passes, state, plan, observer)
-    store(estimator, probe, fitted_attributes(labels, plan, state, network, keep_moments=bool(estimator.warm_start)))
+    keep_moments = bool(estimator.warm_start)
+    store(estimator, probe, fitted_attributes(labels, plan, state, passes.network, keep_moments=keep_moments))
     if callbacks is not None:
         callbacks.end_fit()
 
@@ -91,7 +99,7 @@ def partial_fit(estimator, X, y, sample_weight, classes):
     X, y, given_shape = read_images(probe, X, y, reset=not resuming)
     y = check_labels(y, has_classes=resuming or classes is not None)
     labels = find_partial_labels(estimator if resuming else None, y, classes)
-    dtype = estimator._model.parameters.dtype if resuming else training_dtype(X)
+    dtype = estimator._model.parameters.dtype if resuming else training_dtype(X.dtype)
     weights = check_sample_weight(sample_weight, len(X), dtype)
     network = network_for(probe, X, weights, labels, given_shape, resuming)
     generator = check_random_state(estimator.random_state)
@@ -99,7 +107,7 @@ def partial_fit(estimator, X, y, sample_weight, classes):
         state = resumed_state(estimator, network, labels, dtype, "partial_fit")
     else:
         state = initial_state(estimator, network, generator, dtype)
-    problem = make_problem(estimator, X, y, weights, labels, network)
+    problem = make_problem(estimator, X, y, final_weights(estimator, labels, y, weights), labels, network)
     plan = make_plan(estimator, network, X.shape[0], count_threads(estimator.n_jobs), incremental=True)
     fit_loop(LocalPasses(problem, plan, generator), state, plan)
     store(estimator, probe, fitted_attributes(labels, plan, state, network, keep_moments=True))
@@ -108,10 +116,11 @@ def partial_fit(estimator, X, y, sample_weight, classes):
 def network_for(estimator, X, weights, labels, given_shape, resuming):
     """The network to train on X; a resumed call keeps the earlier shape and scale of the pixels."""
     if estimator.image_shape is None and not resuming:
-        warn_about_shape(X, given_shape)
+        warn_about_shape(X.dtype, X.shape[1], given_shape)
     shape = resumed_shape(estimator, given_shape, resuming)
-    scale = scale_pixels(estimator, X, weights, resuming)
-    return make_network(estimator, X.shape[1], labels.n_outputs, shape, scale)
+    rescale = pixel_factor(estimator, X.dtype, resuming)
+    scale = estimator._model.network.input_scale if resuming else measure_scale(X, weights, rescale)
+    return make_network(estimator, X.shape[1], labels.n_outputs, shape, (rescale, scale))
 
 
 def resumed_shape(estimator, given_shape, resuming):
@@ -120,27 +129,26 @@ def resumed_shape(estimator, given_shape, resuming):
     return estimator.image_shape_ if goes_on else given_shape
 
 
-def scale_pixels(estimator, X, weights, resuming):
-    """The factor and the scale of the pixels; a resumed call keeps the scale and what "auto" was in the earlier one."""
-    last = estimator._model.network if resuming else None
+def pixel_factor(estimator, dtype, resuming):
+    """The factor of pixels of a dtype; a resumed call keeps what "auto" was in the earlier one."""
     rescale = estimator.rescale
     if isinstance(rescale, str):
-        rescale = last.rescale if resuming else _BYTES_RESCALE if X.dtype == np.uint8 else 1.0
-    check_fits_dtype(estimator, rescale, weights.dtype)
-    return float(rescale), last.input_scale if resuming else measure_scale(X, weights, rescale)
+        rescale = estimator._model.network.rescale if resuming else _BYTES_RESCALE if dtype == np.uint8 else 1.0
+    check_fits_dtype(estimator, rescale, training_dtype(dtype))
+    return float(rescale)
 
 
-def training_dtype(X):
-    return np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
+def training_dtype(dtype):
+    """The dtype of parameters for pixels of one of skcnn.images.DTYPES."""
+    return np.dtype(np.float64 if dtype == np.float64 else np.float32)
 
 
 def make_problem(estimator, X, y, weights, labels, network):
-    """The problem of learning all rows of X; `weights` do not include class weights."""
-    dtype = weights.dtype
+    """The problem of learning all rows of X with their `final_weights`."""
     return Problem(
         X=X,
-        targets=labels.smooth(labels.encode(y), float(estimator.label_smoothing)).astype(dtype, order="C"),
-        sample_weight=raise_weights(weigh_classes(estimator.class_weight, labels, y, weights)),
+        targets=labels.smooth(labels.encode(y), float(estimator.label_smoothing)).astype(weights.dtype, order="C"),
+        sample_weight=weights,
         rows=np.arange(X.shape[0], dtype=np.intp),
         labels=labels,
         network=network,
@@ -148,38 +156,54 @@ def make_problem(estimator, X, y, weights, labels, network):
     )
 
 
+def final_weights(estimator, labels, y, weights):
+    """Sample weights times class weights, raised if they sum to 1 or less."""
+    return raise_weights(weigh_classes(estimator.class_weight, labels, y, weights))
+
+
 def raise_weights(weights):
-    """Scale weights that sum to 1 or less, as a distribution over the samples does, to mean 1 without the zeros.
+    """Weights times their `raising_factor`."""
+    factor = raising_factor(weights.sum(dtype=np.float64), np.count_nonzero(weights))
+    return weights if factor == 1 else (weights * factor).astype(weights.dtype)
+
+
+def raising_factor(total, n_positive):
+    """Factor that scales weights which sum to 1 or less, as a distribution does, to mean 1 without the zeros.
 
     The penalty is divided by a batch's summed weight, so such weights would make it stronger by the number of samples.
     Integer weights, which stand for copies, sum to more, or are a single 1 and stay as they are.
     """
-    total = weights.sum(dtype=np.float64)
-    if total > _DISTRIBUTION:
-        return weights
-    return (weights * (np.count_nonzero(weights) / total)).astype(weights.dtype)
+    return 1.0 if total > _DISTRIBUTION else n_positive / total
 
 
 def weigh_classes(class_weight, labels, y, weights):
     """Sample weights times class weights; "balanced" gives all classes the same total weight."""
     if class_weight is None:
         return weights
+    check_takes_class_weight(class_weight, labels)
+    codes = np.searchsorted(labels.classes, y)
+    totals = np.bincount(codes, weights, minlength=len(labels.classes)) if isinstance(class_weight, str) else None
+    with np.errstate(over="ignore"):
+        weighed = weights * class_factors(class_weight, labels, totals)[codes]
+        return fit_weights(weighed, weights.dtype, "sample_weight times class_weight")
+
+
+def check_takes_class_weight(class_weight, labels):
     if labels.multilabel:
         raise ValueError(
             f"class_weight={class_weight!r} is for single-label targets, and y is multilabel; use sample_weight."
         )
+
+
+def class_factors(class_weight, labels, totals):
+    """Factor of each class; `totals`, the summed sample weights of each, are for "balanced"."""
     classes = labels.classes.tolist()
-    codes = np.searchsorted(labels.classes, y)
     if isinstance(class_weight, str):
-        totals = np.bincount(codes, weights, minlength=len(classes))
-        factors = np.divide(totals.sum(), len(classes) * totals, out=np.zeros(len(classes)), where=totals > 0)
-    else:
-        unknown = [label for label in class_weight if label not in classes]
-        if unknown:
-            raise ValueError(f"class_weight has weights of {unknown}, but the classes are {classes}.")
-        factors = np.array([float(class_weight.get(label, 1.0)) for label in classes])
-    with np.errstate(over="ignore"):
-        return fit_weights(weights * factors[codes], weights.dtype, "sample_weight times class_weight")
+        return np.divide(totals.sum(), len(classes) * totals, out=np.zeros(len(classes)), where=totals > 0)
+    unknown = [label for label in class_weight if label not in classes]
+    if unknown:
+        raise ValueError(f"class_weight has weights of {unknown}, but the classes are {classes}.")
+    return np.array([float(class_weight.get(label, 1.0)) for label in classes])
 
 
 def metadata_probe(estimator):

@@ -35,10 +35,10 @@ class Holdout:
         return loss, float(np.average(correct, weights=weights))
 
 
-def hold_out(fraction, seed, problem, weights):
+def hold_out(fraction, seed, problem, weights, *, stratified=True):
     """The problem without the held-out rows, and these as a `Holdout`; `weights` do not include class weights.
 
-    The split is stratified by class, except with multilabel targets.
+    The split is stratified by class, if wanted, except with multilabel targets.
 
     Raises
     ------
@@ -47,7 +47,13 @@ def hold_out(fraction, seed, problem, weights):
     """
     labels, targets = problem.labels, problem.targets
     n_samples = len(problem.rows)
-    classes = None if labels.multilabel else targets[:, 0] if labels.n_outputs == 1 else targets.argmax(axis=1)
+    classes = (
+        None
+        if labels.multilabel or not stratified
+        else targets[:, 0]
+        if labels.n_outputs == 1
+        else targets.argmax(axis=1)
+    )
     try:
         learnt, held = train_test_split(problem.rows, test_size=fraction, stratify=classes, random_state=seed)
     except ValueError as error:

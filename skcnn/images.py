@@ -85,14 +85,22 @@ def measure_scale(X, sample_weight, rescale):
 
     It is the weighted root mean square over the usual one, rounded to be the same for weights and repeated samples.
     """
-    total = weigh_squares(X, sample_weight, np.float64 if X.dtype == np.float64 else np.float32)
-    if not 0 < total < np.inf:
-        total = weigh_squares(X, sample_weight, np.float64)
-    mean = total / (sample_weight.sum(dtype=np.float64) * X.shape[1])
+    total = sum_squares(X, sample_weight)
+    return choose_scale(total / (sample_weight.sum(dtype=np.float64) * X.shape[1]), rescale)
+
+
+def choose_scale(mean, rescale):
+    """The scale of rescaled pixels, as in `measure_scale`, from the mean of the squares of X."""
     if not 0 < mean < np.inf:
         return 1.0
     exponent = round(log2(mean) / 2 + log2(abs(rescale) / _USUAL_PIXEL))
     return 2.0 ** max(-log2(MOST_SCALE), min(log2(MOST_SCALE), exponent))
+
+
+def sum_squares(X, sample_weight):
+    """Weighted sum of the squares of X, in float32 unless X is in float64 or that would overflow or vanish."""
+    total = weigh_squares(X, sample_weight, np.float64 if X.dtype == np.float64 else np.float32)
+    return total if 0 < total < np.inf else weigh_squares(X, sample_weight, np.float64)
 
 
 def weigh_squares(X, sample_weight, dtype):
@@ -147,19 +155,18 @@ def check_objects(X, error):
         ) from error
 
 
-def warn_about_shape(X, given_shape):
+def warn_about_shape(dtype, n_features, given_shape):
     """Warn if X, whose shape is taken as it is or guessed, seems to mean something else."""
     if given_shape is None:
-        _warn_if_colours_are_flattened(X)
+        _warn_if_colours_are_flattened(dtype, n_features)
     else:
         _warn_if_channels_are_first(given_shape)
 
 
-def _warn_if_colours_are_flattened(X):
+def _warn_if_colours_are_flattened(dtype, n_features):
     """Warn if rows of bytes, which would be signals, have the length of square images of three colours."""
-    n_features = X.shape[1]
     side = isqrt(n_features // 3)
-    if X.dtype == np.uint8 and 3 * side**2 == n_features and side >= 8:
+    if dtype == np.uint8 and 3 * side**2 == n_features and side >= 8:
         warn(
             f"X has rows of {n_features} bytes, taken as signals. If they are flattened colour images, pass "
             f"image_shape=({side}, {side}, 3); otherwise image_shape=(1, {n_features}) says so, and ends this warning."

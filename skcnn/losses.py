@@ -23,8 +23,12 @@ def mean_loss(logits, targets, sample_weight, loss):
 def constant_loss(targets, sample_weight, loss):
     """The `mean_loss` of the best constant prediction, the mean targets."""
     targets = targets.astype(np.float64)
-    shares = np.average(targets, axis=0, weights=sample_weight).clip(0, 1)
+    return loss_of_means(*(np.average(values, axis=0, weights=sample_weight) for values in (targets, targets**2)), loss)
+
+
+def loss_of_means(means, mean_squares, loss):
+    """`constant_loss` for targets with these means, and means of squares, of each output: (n_outputs,)."""
     if loss != LOSSES["log_loss"]:
-        return float(np.average(((shares - targets) ** 2 / 2).sum(axis=1), weights=sample_weight))
-    both = np.stack([shares, 1 - shares])
+        return float((mean_squares - means**2).sum() / 2)
+    both = np.stack([means, 1 - means]).clip(0, 1)
     return float(-(both * np.log(both, where=both > 0, out=np.zeros_like(both))).sum())

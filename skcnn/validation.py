@@ -190,6 +190,11 @@ def check_sample_weight(sample_weight, n_samples, dtype, *, name="sample_weight"
     """Checked weights of shape (n_samples,) in `dtype`; ones for None."""
     if sample_weight is None:
         return np.ones(n_samples, dtype=dtype)
+    return fit_weights(read_weights(sample_weight, n_samples, name), dtype, name)
+
+
+def read_weights(sample_weight, n_samples, name):
+    """Weights in float64, which may all be zero."""
     sample_weight = np.asarray(sample_weight)  # once, as an object might convert differently the next time
     if sample_weight.shape != (n_samples,):
         raise ValueError(
@@ -201,20 +206,24 @@ def check_sample_weight(sample_weight, n_samples, dtype, *, name="sample_weight"
         raise ValueError(f"{name} must be finite numbers: {error}") from error
     if (weights < 0).any():
         raise ValueError(f"{name} must not be negative; its least value is {weights.min()}.")
-    return fit_weights(weights, dtype, name)
+    return weights
 
 
 def fit_weights(weights, dtype, name):
     """Weights in `dtype`; a ValueError if their sum overflows or all of them vanish in it."""
-    if not weights.any():
+    with np.errstate(over="ignore"):
+        check_total_weight(weights.sum(), weights.max(), dtype, name)
+    return weights.astype(dtype)
+
+
+def check_total_weight(total, largest, dtype, name):
+    """Check the sum of all weights and the largest of them."""
+    if largest == 0:
         raise ValueError(f"{name} is zero for every sample.")
     # Each weight is divided by the sum of its batch's weights.
     limits = np.finfo(dtype)
-    with np.errstate(over="ignore"):
-        total = weights.sum()
-    if not total <= limits.max or weights.max() < limits.tiny:
+    if not total <= limits.max or largest < limits.tiny:
         raise ValueError(
             f"{name} must sum to at most {limits.max} and have a value of {limits.tiny} or more, to be representable "
             f"in {np.dtype(dtype).name}, in which this X is trained; it sums to {total}."
         )
-    return weights.astype(dtype)

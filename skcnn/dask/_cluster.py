@@ -1,0 +1,222 @@
+"""Work on a Dask cluster: tasks of one fit, waiting for them, and errors that say which data was at fault."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+from weakref import WeakSet
+
+import dask
+from distributed import get_worker, wait, worker_client
+from distributed.client import default_client
+from distributed.scheduler import KilledWorker
+from joblib import cpu_count
+
+from skcnn.notices import warn
+
+# Seconds after which a warning says that there are no workers.
+_PATIENCE = 30.0
+
+# Results that one task merges.
+FAN_IN = 16
+
+
+@contextmanager
+def open_client(client):
+    """The client to use: the given one; within a task, that of its worker; or the default one."""
+    if client is None and _is_task():
+        # The task gives up its place, so that others, for which it will wait, can use it.
+        with worker_client() as client:
+            yield client
+    else:
+        yield find_client(client)
+
+
+def _is_task():
+    try:
+        get_worker()
+    except ValueError:
+        return False
+    return True
+
+
+def find_client(client):
+    """The given client or the default one.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if client is not None:
+        return client
+    try:
+        return default_client()
+    except ValueError as error:
+        raise ValueError(
+            "DaskConvSigmoidClassifier needs a cluster: start a client, as with `client = distributed.Client()`, or "
+            "pass one as `client`."
+        ) from error
+
+
+def is_asynchronous(client):
+    """Whether the client, or the default one, is called from within its own event loop, which must not wait."""
+    try:
+        return bool((client or default_client()).asynchronous)
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class Threads:
+    """The number of threads of a task: `n_jobs` or, if it is None, its part of the worker's threads."""
+
+    n_jobs: int | None
+    n_sharing: int  # tasks of one kind that a worker has at a time
+
+    def here(self):
+        """The number for a task on this worker, whatever OMP_NUM_THREADS, which Dask sets to 1 for its workers."""
+        if self.n_jobs is None:
+            return max(1, get_worker().state.nthreads // self.n_sharing)
+        return self.n_jobs if self.n_jobs > 0 else max(1, cpu_count() + 1 + self.n_jobs)
+
+
+class Cluster:
+    """The tasks of one fit. When it is closed nothing of them is left on the cluster.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    n_jobs : int or None
+        Threads of each task.
+    """
+
+    def __init__(self, client, n_jobs=None):
+        self.client = client
+        self.n_jobs = n_jobs
+        self.token = uuid4().hex
+        self.n_calls = 0
+        self.futures = WeakSet()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        self.cancel(self.futures)
+
+    # ---- tasks ----
+
+    def map(self, name, function, /, *iterables, **keywords):
+        """Futures of a function's values, one for each element of the iterables."""
+        with self._sending():
+            futures = self.client.map(
+                function, *iterables, key=self.keys(name, len(iterables[0])), pure=False, **keywords
+            )
+        return self._noted(futures)
+
+    def submit(self, name, function, *arguments, workers=None):
+        """Future of a function's value; `workers` are where it should run rather than elsewhere."""
+        placed = {"workers": workers, "allow_other_workers": True} if workers else {}
+        with self._sending():
+            future = self.client.submit(function, *arguments, key=self.keys(name, 1)[0], pure=False, **placed)
+        return self._noted([future])[0]
+
+    def compute(self, name, function, *iterables):
+        """As `map`, of collections' blocks: Delayed objects or plain values."""
+        keys = self.keys(name, len(iterables[0]))
+        call = dask.delayed(function, pure=False)
+        tasks = [call(*values, dask_key_name=key) for key, *values in zip(keys, *iterables, strict=True)]
+        with self._sending():
+            return self._noted(self.client.compute(tasks))
+
+    def keys(self, name, n):
+        """Unused keys, of which the dashboard shows the name."""
+        self.n_calls += 1
+        return [(f"skcnn-{name}-{self.token}-{self.n_calls}", i) for i in range(n)]
+
+    def merge(self, name, function, futures):
+        """Future of a function of the list of all values, by a tree of tasks: the function must be associative."""
+        while len(futures) > 1:
+            groups = [futures[i : i + FAN_IN] for i in range(0, len(futures), FAN_IN)]
+            futures = [self.submit(name, function, group) for group in groups]
+        return futures[0]
+
+    def _noted(self, futures):
+        self.futures.update(futures)
+        return futures
+
+    def _sending(self):
+        # Arrays of the caller and large networks are sent on purpose.
+        return dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"})
+
+    def cancel(self, futures):
+        """Forget futures, and end those that are not done."""
+        futures = list(futures)
+        if any(not future.done() for future in futures):
+            self.client.cancel(futures, force=True)
+        for future in futures:
+            future.release()
+            self.futures.discard(future)
+
+    # ---- results ----
+
+    def result(self, future):
+        """The value of a future. A warning says if there are no workers."""
+        while True:
+            try:
+                return future.result(timeout=_PATIENCE)
+            except TimeoutError:
+                if future.done():  # it is the task's own error
+                    raise
+                self._warn_without_workers()
+
+    def results(self, futures):
+        return [self.result(future) for future in futures]
+
+    def results_of_chunks(self, futures, name, *, wanted=True):
+        """The values of futures by number of chunk, of which errors name the first that failed; `name` is the data's.
+
+        Unless they are `wanted`, values remain on the cluster.
+        """
+        by_chunk = dict(enumerate(futures)) if isinstance(futures, list) else futures
+        for number, future in by_chunk.items():
+            while not future.done():
+                try:
+                    wait(future, timeout=_PATIENCE)
+                except TimeoutError:
+                    self._warn_without_workers()
+            if future.status == "error":
+                error = future.exception()
+                raise explained(error, f"Chunk {number} of {name}") from error
+        return self.results(by_chunk.values()) if wanted else None
+
+    def _warn_without_workers(self):
+        if not self.client.nthreads():
+            warn(f"The cluster has had no workers for {_PATIENCE:.0f} seconds; skcnn waits for one.")
+
+    def workers(self):
+        """Addresses of the workers, of which there is at least one."""
+        while not (workers := self.client.nthreads()):
+            try:
+                self.client.wait_for_workers(1, timeout=_PATIENCE)
+            except TimeoutError:
+                self._warn_without_workers()
+        return sorted(workers)
+
+    def threads(self, n_tasks):
+        """The `Threads` of each of several tasks at once."""
+        return Threads(self.n_jobs, -(-n_tasks // len(self.workers())))
+
+
+def explained(error, what):
+    """The error to raise for one of a task, which says what data the task had: `what`.
+
+    Errors that this package raises of a chunk say so themselves.
+    """
+    if isinstance(error, KilledWorker):
+        return RuntimeError(
+            f"{what} killed {error.allowed_failures + 1} workers one after the other, for lack of memory perhaps: see "
+            "the workers' logs."
+        )
+    if isinstance(error, ValueError | TypeError | RuntimeError) and str(error).startswith("Chunk "):
+        return error
+    return RuntimeError(f"{what} could not be computed: {error!r}")

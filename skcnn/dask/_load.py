@@ -1,0 +1,150 @@
+"""Shards on the cluster: loaded before training, and again after a restart."""
+
+from skcnn.dask._chunks import join_pieces, lazy_chunks
+from skcnn.dask._shards import MemoryShard, StreamShard, count_rows, make_holdout, make_shard, survey, survey_chunk
+
+# Chunks that show the scale of pixels which are not kept in memory.
+_SHOWN = 16
+
+
+def identity(value):
+    return value
+
+
+def is_made(shard):
+    return True
+
+
+class MemoryShards:
+    """Shards in the workers' memory. They are made of the collections, so that any worker can make them again.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    chunks : Chunks
+    reader : Reader
+    parts : list of list of Piece
+        The pieces of each shard.
+
+    Attributes
+    ----------
+    futures : list of distributed.Future
+        The shards, once they are loaded.
+    """
+
+    def __init__(self, cluster, chunks, reader, parts):
+        self.cluster = cluster
+        self.chunks = chunks
+        self.reader = reader
+        self.parts = parts
+        self.futures = []
+
+    def survey(self):
+        """Read the chunks and return what `skcnn.dask._shards.survey` says of each shard's samples."""
+        cluster, chunks = self.cluster, self.chunks
+        numbers = sorted({piece.chunk for part in self.parts for piece in part})
+        blocks = ([values[number] for number in numbers] for values in (chunks.X, chunks.y, chunks.weights))
+        reads = dict(zip(numbers, cluster.compute("read-chunk", self.reader.read, numbers, *blocks), strict=True))
+        workers = cluster.workers()
+        # Evenly to begin with; work may move.
+        self.samples = [
+            cluster.submit(
+                "join-chunks",
+                join_pieces,
+                [reads[piece.chunk] for piece in part],
+                [(piece.start, piece.stop) for piece in part],
+                workers=[workers[i % len(workers)]],
+            )
+            for i, part in enumerate(self.parts)
+        ]
+        surveys = cluster.map("survey", survey, self.samples)
+        cluster.results_of_chunks(reads, self.reader.names[0], wanted=False)
+        return cluster.results(surveys)
+
+    def make(self, recipe, split_seed=None):
+        """Make shards to train on of the samples that the survey has read; with a seed, a part is held out."""
+        seeds = [None if split_seed is None else split_seed + i for i in range(len(self.parts))]
+        self._make_again = lambda: self.make(recipe, split_seed)
+        self._finish(self.cluster.map("make-shard", make_shard, self.samples, seeds, recipe=recipe))
+
+    def make_holdout(self, recipe):
+        """As `make`, of a validation set."""
+        self._make_again = lambda: self.make_holdout(recipe)
+        name = self.reader.names[1]
+        self._finish(self.cluster.map("make-shard", make_holdout, self.samples, recipe=recipe, name=name))
+
+    def _finish(self, futures):
+        self.futures = futures
+        self.cluster.results(self.cluster.map("made", is_made, futures))
+        self.samples = []  # a shard has all that is needed of them
+
+    def load(self):
+        """Make the shards again."""
+        self.survey()
+        self._make_again()
+
+    def count_rows(self):
+        """Samples to train on of each shard."""
+        return self.cluster.results(self.cluster.map("count-rows", count_rows, self.futures))
+
+    def describe(self, key):
+        """What data the task of this key had, for errors."""
+        return _describe(self.cluster, key, self.parts, self.reader.names[0])
+
+
+class StreamShards:
+    """Shards of which only a description is on the cluster: tasks read their chunks, one at a time.
+
+    Parameters and attributes are as in MemoryShards.
+    """
+
+    def __init__(self, cluster, chunks, reader, parts):
+        self.cluster = cluster
+        self.reader = reader
+        self.parts = parts
+        self.lazy = lazy_chunks(chunks, reader)
+        self.futures = []
+
+    def survey(self):
+        """As in MemoryShards, of some of the chunks."""
+        numbers = sorted({piece.chunk for part in self.parts for piece in part})
+        some = numbers[:: -(-len(numbers) // _SHOWN)]
+        return self.cluster.results(self.cluster.map("survey", survey_chunk, [self.lazy[number] for number in some]))
+
+    def make(self, recipe, split_seed=None):
+        pieces = [tuple((self.lazy[chunk], start, stop) for chunk, start, stop in part) for part in self.parts]
+        self.shards = [StreamShard(of_part, recipe) for of_part in pieces]
+        self.load()
+
+    make_holdout = make
+
+    def load(self):
+        self.futures = self.cluster.map("shard", identity, self.shards)
+
+    def count_rows(self):
+        return [sum(piece.stop - piece.start for piece in part) for part in self.parts]
+
+    def describe(self, key):
+        """What data the task of this key had, for errors."""
+        return _describe(self.cluster, key, self.parts, self.reader.names[0])
+
+
+class GivenHoldout:
+    """The validation set that the caller passed as arrays, as a shard."""
+
+    def __init__(self, cluster, holdout):
+        self.cluster = cluster
+        self.holdout = holdout
+        self.load()
+
+    def load(self):
+        self.futures = [self.cluster.submit("validation-set", identity, MemoryShard(None, self.holdout))]
+
+
+def _describe(cluster, key, parts, name):
+    is_own = isinstance(key, tuple) and len(key) == 2 and cluster.token in str(key[0])
+    if is_own and key[1] < len(parts):
+        parts = [parts[key[1]]]  # tasks over shards are numbered like these
+    chunks = sorted({piece.chunk for part in parts for piece in part})
+    listed = ", ".join(map(str, chunks[:10])) + (" and others" if len(chunks) > 10 else "")
+    return f"A task ({key!r}) with chunk{'s' if len(chunks) > 1 else ''} {listed} of {name}"

@@ -1,0 +1,170 @@
+"""Passes over data on a cluster, with the interface of skcnn.passes.LocalPasses."""
+
+from concurrent.futures import CancelledError
+
+import numpy as np
+from distributed.scheduler import KilledWorker
+
+from skcnn.dask._cluster import explained
+from skcnn.dask._rounds import Base, OuterStep, merge_outcomes, train_round
+from skcnn.dask._shards import loss_of_shard, measure, merge_means, merge_measured, validate
+from skcnn.losses import loss_of_means
+
+# A replica's rows for statistics, at least.
+_LEAST_ROWS = 1024
+
+
+def identity(value):
+    return value
+
+
+class DistributedPasses:
+    """Passes over shards by tasks.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    recipe : Recipe
+    plan : Plan
+    generator : numpy.random.RandomState
+        Draws the order, shifts and flips of the samples in each epoch, or the seeds of the replicas' generators.
+    shards : Shards
+    n_samples : int
+        Samples in an epoch.
+    n_rounds : int
+        Rounds of an epoch.
+    shares : ndarray of shape (n_replicas,)
+        Each shard's part of the sample weight.
+    class_shares : ndarray of shape (n_classes,)
+        Each class's or label's.
+    validation : Shards, optional
+        Those of the validation set.
+    progress : Progress
+    """
+
+    def __init__(
+        self, cluster, recipe, plan, generator, shards, n_samples, n_rounds, shares, class_shares, validation, progress
+    ):
+        self.cluster = cluster
+        self.recipe = recipe
+        self.network = recipe.network
+        self.plan = plan
+        self.generator = generator
+        self.shards = shards
+        self.n_samples = n_samples
+        self.n_rounds = n_rounds
+        self.shares = shares
+        self.class_shares = class_shares
+        self.validation = validation
+        self.progress = progress
+        self.outer = OuterStep(len(shares))
+
+    @property
+    def n_replicas(self):
+        return len(self.shares)
+
+    @property
+    def validates(self):
+        return self.validation is not None
+
+    # ---- training ----
+
+    def train_epoch(self, state):
+        """Run the rounds of an epoch; returns the weighted mean of the batches' losses, including the L2 penalty."""
+        generators = [self.generator]
+        if self.n_replicas > 1:
+            seeds = self.generator.randint(2**31, size=self.n_replicas, dtype=np.int64)
+            generators = [np.random.RandomState(seed) for seed in seeds]
+        total_loss = total_weight = 0.0
+        for number in range(self.n_rounds):
+            outcome = self._attempt(lambda number=number: self._round(state, generators, number))
+            self.outer.apply(state, outcome, self.network.n_trainable)
+            total_loss += outcome.loss
+            total_weight += outcome.weight
+            self.progress.update(state.n_iter, number, self.n_rounds, self.n_samples)
+        if self.n_replicas == 1:
+            self.generator.set_state(outcome.generator.get_state())
+        return total_loss / total_weight
+
+    def _round(self, state, generators, number):
+        cluster = self.cluster
+        base = cluster.submit("base", identity, Base.of(state, self.plan, self.network, self.n_replicas))
+        outcomes = cluster.map(
+            "train-round",
+            train_round,
+            [base] * self.n_replicas,
+            self.shards.futures,
+            self.shares.tolist(),
+            generators,
+            number=number,
+            n_rounds=self.n_rounds,
+            threads=cluster.threads(self.n_replicas),
+        )
+        return cluster.result(cluster.merge("merge-round", merge_outcomes, outcomes))
+
+    # ---- validation and statistics ----
+
+    def validate(self, parameters):
+        """Loss and score on the validation set."""
+        results = self._gather("validate", validate, self.validation, parameters, recipe=self.recipe)
+        return merge_means([result for result in results if result[0]] or results)[1:]
+
+    def measure_filters(self, number, parameters, n_rows):
+        """Mean and variance of each filter of a layer on about `n_rows` of the rows: (n_filters, 2)."""
+        n_rows = max(min(n_rows, _LEAST_ROWS), n_rows // self.n_replicas)
+        return self._measure(parameters, what=number, n_rows=n_rows)
+
+    def measure_logits(self, parameters, n_rows=None):
+        """Mean and variance of each logit on about `n_rows` of the rows, or on all: (n_outputs, 2)."""
+        return self._measure(parameters, what="logits", n_rows=n_rows)
+
+    def _measure(self, parameters, **keywords):
+        return merge_measured(self._gather("measure", measure, self.shards, parameters, **keywords))[1]
+
+    def constant_loss(self):
+        """The loss of the best constant prediction, and how to compute that of the model."""
+        labels, loss = self.recipe.labels, self.recipe.objective["loss"]
+        shares = self.class_shares[1:] if labels.n_outputs == 1 else self.class_shares
+        low, high = labels.smooth(np.array([0.0, 1.0]), float(self.recipe.estimator.label_smoothing))
+        means, mean_squares = (shares * high**power + (1 - shares) * low**power for power in (1, 2))
+
+        def loss_of(parameters):
+            return merge_means(self._gather("loss", loss_of_shard, self.shards, parameters))[1]
+
+        return loss_of_means(means, mean_squares, loss), loss_of
+
+    # ---- tasks ----
+
+    def _gather(self, name, function, shards, parameters, **keywords):
+        """The values of a function of each shard, the parameters and the threads of a task."""
+
+        def attempt():
+            futures = shards.futures
+            there = self.cluster.submit("parameters", identity, np.array(parameters))
+            threads = self.cluster.threads(len(futures))
+            tasks = self.cluster.map(name, function, futures, [there] * len(futures), threads=threads, **keywords)
+            return self.cluster.results(tasks)
+
+        return self._attempt(attempt)
+
+    def _attempt(self, function):
+        """A function's value. If the cluster was restarted, the shards are made again and the function runs once more.
+
+        What it has on the cluster is cancelled if it is interrupted.
+        """
+        for again in (True, False):
+            before = set(self.cluster.futures)
+            try:
+                return function()
+            except CancelledError as error:
+                if not again:
+                    raise RuntimeError("The cluster was restarted again while data was loaded anew.") from error
+                self.shards.load()
+                if self.validation not in (None, self.shards):
+                    self.validation.load()
+            except BaseException as error:
+                self.cluster.cancel(set(self.cluster.futures) - before)
+                if not isinstance(error, KilledWorker):
+                    raise
+                raise explained(error, self.shards.describe(error.task)) from error
+        return None

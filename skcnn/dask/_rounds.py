@@ -1,0 +1,162 @@
+"""Rounds of training: what a replica does in one, how their results are merged, and the outer step.
+
+All of it is pure: a round is a function of the state before it, a shard and a generator, so that it can be computed
+again, anywhere, with the same bits.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skcnn.network import Network, own
+from skcnn.plan import Plan, useful_threads
+from skcnn.state import State
+
+# Learning rates of replicas grow with the square root of their number, but not above this.
+_MOST_RATE = 1e-2
+
+# Nesterov's momentum of the outer step.
+_MOMENTUM = 0.5
+
+
+@dataclass(frozen=True)
+class Base:
+    """What all replicas start a round from."""
+
+    state: State  # without history
+    plan: Plan
+    network: Network
+
+    @classmethod
+    def of(cls, state, plan, network, n_replicas):
+        """The base of the next round, with the learning rate of several replicas."""
+        rate = plan.solver["learning_rate"]
+        rate = max(rate, min(rate * n_replicas**0.5, _MOST_RATE))
+        average = plan.average
+        if average is not None:  # a replica sees one of `n_replicas` samples
+            average = (state.t + (average[0] - state.t) / n_replicas, average[1])
+        light = State(
+            parameters=np.array(state.parameters),
+            moments=state.moments.copy(),
+            n_steps=state.n_steps,
+            n_batches=state.n_batches,
+            n_reductions=state.n_reductions,
+            t=state.t,
+            n_iter=state.n_iter,
+            averages=None if state.averages is None else state.averages.copy(),
+            n_averaged=state.n_averaged,
+        )
+        return cls(light, replace(plan, solver=plan.solver | {"learning_rate": rate}, average=average), network)
+
+    def own_state(self):
+        """A copy of the state to train: other tasks in this process may have the same base."""
+        state = self.state
+        return replace(
+            state,
+            parameters=own(state.parameters, state.parameters.dtype),
+            moments=state.moments.copy(),
+            averages=None if state.averages is None else state.averages.copy(),
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a replica returns of a round, or the mean of several.
+
+    Parameters
+    ----------
+    share : float
+        Part of all replicas' sample weight.
+    vector : ndarray
+        Parameters, moments and averages.
+    loss, weight : float
+        Sums of the batches' losses times weights, and of their weights.
+    counts : tuple of int
+        n_steps, n_batches and n_averaged of the state.
+    generator : numpy.random.RandomState
+        After the round.
+    """
+
+    share: float
+    vector: np.ndarray
+    loss: float
+    weight: float
+    counts: tuple
+    generator: np.random.RandomState
+
+
+def train_round(base, shard, share, generator, number, n_rounds, threads):
+    """Train a replica on part `number` of `n_rounds` of its shard's next epoch.
+
+    Parameters
+    ----------
+    base : Base
+    shard : Shard
+    share : float
+        The shard's part of the sample weight.
+    generator : numpy.random.RandomState
+        As it was before the epoch; it is copied.
+    number, n_rounds : int
+    threads : Threads
+
+    Returns
+    -------
+    outcome : Outcome
+    """
+    state, generator = base.own_state(), deepcopy(generator)
+    plan = replace(base.plan, n_threads=useful_threads(threads.here(), base.network, base.plan.batch_size))
+    loss, weight = shard.train(state, plan, generator, number, n_rounds)
+    arrays = state.parameters, state.moments.ravel(), *([] if state.averages is None else [state.averages])
+    counts = state.n_steps, state.n_batches, state.n_averaged
+    return Outcome(share, np.concatenate(arrays), loss, weight, counts, generator)
+
+
+def merge_outcomes(outcomes):
+    """The mean of replicas' arrays by their shares, in float64 and in this order, and the sums of their losses.
+
+    With a single outcome the arrays keep their values. Counts are the largest: shards differ by a batch.
+    """
+    total = sum(outcome.share for outcome in outcomes)
+    vector = np.zeros(len(outcomes[0].vector))
+    for outcome in outcomes:
+        vector += outcome.share / total * outcome.vector
+    return Outcome(
+        share=total,
+        vector=vector,
+        loss=sum(outcome.loss for outcome in outcomes),
+        weight=sum(outcome.weight for outcome in outcomes),
+        counts=tuple(map(max, zip(*(outcome.counts for outcome in outcomes), strict=True))),
+        generator=outcomes[0].generator,
+    )
+
+
+class OuterStep:
+    """The step from the parameters before a round to those of the next, with Nesterov's momentum.
+
+    With d the mean of the replicas' differences::
+
+        v = momentum * v + d;  parameters += d + momentum * v
+
+    Douillard et al. (2023), "DiLoCo: distributed low-communication training of language models", algorithm 1, with an
+    outer learning rate of 1. With one replica, the momentum is 0, and the parameters become the replica's.
+    """
+
+    def __init__(self, n_replicas):
+        self.momentum = _MOMENTUM if n_replicas > 1 else 0.0
+        self.velocity = None
+
+    def apply(self, state, outcome, n_trainable):
+        """Take the step: `state` becomes that after the round."""
+        n_parameters, n_moments = len(state.parameters), state.moments.size
+        parameters, moments, averages = np.split(outcome.vector, [n_parameters, n_parameters + n_moments])
+        if self.momentum:
+            before = state.parameters[:n_trainable].astype(np.float64)
+            d = parameters[:n_trainable] - before
+            self.velocity = d if self.velocity is None else self.momentum * self.velocity + d
+            parameters[:n_trainable] = before + d + self.momentum * self.velocity
+        state.parameters[:] = parameters
+        state.moments[:] = moments.reshape(state.moments.shape)
+        if state.averages is not None:
+            state.averages[:] = averages
+        state.n_steps, state.n_batches, state.n_averaged = outcome.counts

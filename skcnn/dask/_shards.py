@@ -1,0 +1,244 @@
+"""A replica's samples, in memory or read chunk by chunk, and the tasks over them but for training."""
+
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import numpy as np
+
+from skcnn.fitting import final_weights, make_problem
+from skcnn.holdout import Holdout, hold_out
+from skcnn.images import sum_squares
+from skcnn.kernels import LOSSES
+from skcnn.network import Network
+from skcnn.passes import LocalPasses, draw_order, make_workspace, run_batches
+from skcnn.statistics import merge_norms
+from skcnn.targets import Labels
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Makes problems and validation sets of samples, as the whole of the data requires."""
+
+    estimator: object  # a ConvSigmoidClassifier with the hyper-parameters
+    labels: Labels
+    network: Network
+    dtype: np.dtype
+    factors: np.ndarray | None  # of the weights, by class
+    whole: bool  # whether the samples are all of the data, so that the estimator's class weights hold for them
+
+    @property
+    def objective(self):
+        return {"loss": LOSSES[self.estimator.loss], "alpha": float(self.estimator.alpha)}
+
+    def problem(self, samples):
+        weights = self._weights(samples)
+        if self.whole:
+            weighed = final_weights(self.estimator, self.labels, samples.y, weights)
+        elif self.factors is None:
+            weighed = weights
+        elif self.labels.multilabel:
+            weighed = (weights * self.factors[0]).astype(self.dtype)
+        else:
+            weighed = (weights * self.factors[np.searchsorted(self.labels.classes, samples.y)]).astype(self.dtype)
+        return make_problem(self.estimator, samples.X, samples.y, weighed, self.labels, self.network)
+
+    def split(self, samples, seed):
+        """The problem without held-out rows, and these; a part of the data may have too few of a class to stratify."""
+        fraction = float(self.estimator.validation_fraction)
+        problem, weights = self.problem(samples), self._weights(samples)
+        try:
+            return hold_out(fraction, seed, problem, weights)
+        except ValueError:
+            if self.whole:
+                raise
+            return hold_out(fraction, seed, problem, weights, stratified=False)
+
+    def holdout(self, samples, name="y_val"):
+        return Holdout(samples.X, self.labels.encode(samples.y, name), self._weights(samples), None)
+
+    def _weights(self, samples):
+        if samples.weights is None:
+            return np.ones(len(samples.X), self.dtype)
+        return samples.weights.astype(self.dtype)
+
+
+@dataclass(frozen=True)
+class MemoryShard:
+    """A replica's samples in memory."""
+
+    problem: object | None
+    holdout: Holdout | None = None
+
+    def __setstate__(self, state):
+        # Arrays that came from another process need not be where kernels can read them.
+        for name, data in state.items():
+            object.__setattr__(self, name, None if data is None else _aligned(data))
+
+    def problems(self):
+        return [self.problem]
+
+    def holdouts(self):
+        return [self.holdout]
+
+    def train(self, state, plan, generator, number, n_rounds):
+        """Train on part `number` of the next epoch; returns the sums of losses times weights, and of weights."""
+        order = draw_order(self.problem, state, plan, generator)
+        bounds = [len(order.learning_rates) * part // n_rounds for part in (number, number + 1)]
+        workspace = make_workspace(self.problem.network, plan, state)
+        return run_batches(self.problem, order.part(*bounds), plan, state, workspace)
+
+
+def _aligned(data):
+    """A Problem or Holdout with aligned arrays."""
+    arrays = {name: value for name, value in vars(data).items() if isinstance(value, np.ndarray)}
+    moved = {name: value.copy() for name, value in arrays.items() if not value.flags.aligned}
+    return replace(data, **moved) if moved else data
+
+
+@dataclass(frozen=True)
+class StreamShard:
+    """A replica's samples as pieces of chunks, each read when it is its turn."""
+
+    pieces: tuple  # of (LazyChunk, start, stop)
+    recipe: Recipe
+
+    def problems(self):
+        return (self.recipe.problem(self._read(piece)) for piece in self.pieces)
+
+    def holdouts(self):
+        return (self.recipe.holdout(self._read(piece)) for piece in self.pieces)
+
+    def _read(self, piece):
+        chunk, start, stop = piece
+        samples = chunk.load()
+        if stop > len(samples.X):
+            raise ValueError(f"Chunk {chunk.number} of X has {len(samples.X)} samples, and fewer than before.")
+        return type(samples)(*(None if values is None else values[start:stop] for values in samples))
+
+    def train(self, state, plan, generator, number, n_rounds):
+        """As in MemoryShard, but the order is one of chunks and then of the samples in each."""
+        n_pieces = len(self.pieces)
+        order, generators = range(n_pieces), [generator]
+        if n_pieces > 1:
+            seeds = generator.randint(2**31, size=n_pieces, dtype=np.int64)
+            generators = [np.random.RandomState(seed) for seed in seeds]
+            order = generator.permutation(n_pieces) if plan.shuffle else order
+        n_batches = [-(-(stop - start) // plan.batch_size) for _, start, stop in (self.pieces[i] for i in order)]
+        ends = np.cumsum([0, *n_batches])
+        rates = plan.learning_rates(state, ends[-1])
+        averaging = plan.averaging_weights(state, ends[-1] * plan.batch_size)
+        workspace, sums = make_workspace(self.recipe.network, plan, state), np.zeros(2)
+        for turn in range(n_pieces * number // n_rounds, n_pieces * (number + 1) // n_rounds):
+            problem = self.recipe.problem(self._read(self.pieces[order[turn]]))
+            batches = slice(ends[turn], ends[turn + 1])
+            series = draw_order(problem, state, plan, generators[order[turn]])._replace(
+                learning_rates=rates[batches],
+                averaging_weights=None if averaging is None else averaging[batches],
+            )
+            sums += run_batches(problem, series, plan, state, workspace)
+        return tuple(sums.tolist())
+
+
+# ---- tasks ----
+
+
+def survey(samples):
+    """Weighted sum of the squares of the pixels, the number of pixels times weights, and the dtype of samples."""
+    weights = np.ones(len(samples.X)) if samples.weights is None else samples.weights
+    return sum_squares(samples.X, weights), weights.sum() * samples.X.shape[1], samples.X.dtype
+
+
+def survey_chunk(chunk):
+    return survey(chunk.load())
+
+
+def make_shard(samples, split_seed, recipe):
+    """A MemoryShard to train on; a part of it is held out, unless the seed is None."""
+    if split_seed is None:
+        return MemoryShard(recipe.problem(samples))
+    return MemoryShard(*recipe.split(samples, split_seed))
+
+
+def make_holdout(samples, recipe, name):
+    return MemoryShard(None, recipe.holdout(samples, name))
+
+
+def count_rows(shard):
+    return len(shard.problem.rows)
+
+
+def validate(shard, parameters, recipe, threads):
+    """Weight, loss and score of a shard's validation samples."""
+    return merge_means(
+        [
+            (float(weight), *holdout.evaluate(recipe, np.array(parameters), threads.here()))
+            for holdout in shard.holdouts()
+            if (weight := _weight(holdout))
+        ]
+    )
+
+
+def _weight(data):
+    weights = data.sample_weight if data.rows is None else data.sample_weight[data.rows]
+    return weights.sum(dtype=np.float64)
+
+
+def merge_means(results):
+    """Weighted means of (weight, value, ...), with the sum of the weights first; zeros for none.
+
+    A single result keeps its values.
+    """
+    if len(results) == 1:
+        return results[0]
+    total = sum(result[0] for result in results)
+    if not results or total == 0:
+        return (0.0, 0.0, 0.0)
+    return total, *(sum(row[0] / total * row[i] for row in results) for i in range(1, len(results[0])))
+
+
+def measure(shard, parameters, what, n_rows, threads):
+    """Weight, and mean and variance of each filter of layer `what`, or of each logit if it is "logits".
+
+    `n_rows`, unless None, is the number of rows after which no more are read.
+    """
+    results, n_read, parameters = [], 0, np.array(parameters)  # aligned
+    for problem in shard.problems():
+        if (weight := _weight(problem)) > 0:
+            passes = LocalPasses(problem, _plan_of(threads), None)
+            if what == "logits":
+                norms = passes.measure_logits(parameters, n_rows)
+            else:
+                norms = passes.measure_filters(what, parameters, n_rows)
+            results.append((weight, norms))
+            n_read += len(problem.rows)
+        if n_rows is not None and n_read >= n_rows:
+            break
+    return merge_measured(results)
+
+
+def merge_measured(results):
+    """Merged (weight, means and variances) of several sets of samples; zero weight for none."""
+    total, norms = 0.0, None
+    for weight, measured in results:
+        if weight > 0:
+            total += weight
+            if norms is None:
+                norms = np.array(measured)
+            else:
+                merge_norms(norms, measured, weight / total)
+    return total, norms
+
+
+def loss_of_shard(shard, parameters, threads):
+    """Weight and mean loss of a shard's training samples."""
+    results = []
+    for problem in shard.problems():
+        if (weight := _weight(problem)) > 0:
+            _, loss_of = LocalPasses(problem, _plan_of(threads), None).constant_loss()
+            results.append((float(weight), loss_of(np.array(parameters))))
+    return merge_means(results)
+
+
+def _plan_of(threads):
+    """What passes without training need of a plan."""
+    return SimpleNamespace(n_scoring_threads=threads.here())
