@@ -134,11 +134,11 @@ class Cluster:
         return [(f"skcnn-{name}-{self.token}-{self.n_calls}", i) for i in range(n)]
 
     def merge(self, name, function, futures):
-        """Future of a function of the list of all values, by a tree of tasks: the function must be associative."""
-        while len(futures) > 1:
+        """At most `FAN_IN` futures, of a function of the values of as many each, as often as it takes."""
+        while len(futures) > FAN_IN:
             groups = [futures[i : i + FAN_IN] for i in range(0, len(futures), FAN_IN)]
             futures = [self.submit(name, function, group) for group in groups]
-        return futures[0]
+        return futures
 
     def _noted(self, futures):
         self.futures.update(futures)
@@ -159,15 +159,17 @@ class Cluster:
 
     # ---- results ----
 
-    def result(self, future):
-        """The value of a future. A warning says if there are no workers."""
-        while True:
+    def wait(self, future):
+        """Wait until a future is done. A warning says if there are no workers."""
+        while not future.done():
             try:
-                return future.result(timeout=_PATIENCE)
+                wait(future, timeout=_PATIENCE)
             except TimeoutError:
-                if future.done():  # it is the task's own error
-                    raise
                 self._warn_without_workers()
+
+    def result(self, future):
+        self.wait(future)
+        return future.result()
 
     def results(self, futures):
         return [self.result(future) for future in futures]
@@ -179,11 +181,7 @@ class Cluster:
         """
         by_chunk = dict(enumerate(futures)) if isinstance(futures, list) else futures
         for number, future in by_chunk.items():
-            while not future.done():
-                try:
-                    wait(future, timeout=_PATIENCE)
-                except TimeoutError:
-                    self._warn_without_workers()
+            self.wait(future)
             if future.status == "error":
                 error = future.exception()
                 raise explained(error, f"Chunk {number} of {name}") from error

@@ -6,7 +6,7 @@ import numpy as np
 from distributed.scheduler import KilledWorker
 
 from skcnn.dask._cluster import explained
-from skcnn.dask._rounds import Base, OuterStep, merge_outcomes, train_round
+from skcnn.dask._rounds import Base, merge_outcomes, next_base, train_round
 from skcnn.dask._shards import loss_of_shard, measure, merge_means, merge_measured, validate
 from skcnn.losses import loss_of_means
 
@@ -57,7 +57,7 @@ class DistributedPasses:
         self.class_shares = class_shares
         self.validation = validation
         self.progress = progress
-        self.outer = OuterStep(len(shares))
+        self.velocity = np.zeros(self.network.n_trainable)
 
     @property
     def n_replicas(self):
@@ -75,32 +75,43 @@ class DistributedPasses:
         if self.n_replicas > 1:
             seeds = self.generator.randint(2**31, size=self.n_replicas, dtype=np.int64)
             generators = [np.random.RandomState(seed) for seed in seeds]
-        total_loss = total_weight = 0.0
-        for number in range(self.n_rounds):
-            outcome = self._attempt(lambda number=number: self._round(state, generators, number))
-            self.outer.apply(state, outcome, self.network.n_trainable)
-            total_loss += outcome.loss
-            total_weight += outcome.weight
-            self.progress.update(state.n_iter, number, self.n_rounds, self.n_samples)
+        base = self._attempt(lambda: self._run_rounds(state, generators))
+        base.write_to(state)
+        self.velocity = base.velocity
         if self.n_replicas == 1:
-            self.generator.set_state(outcome.generator.get_state())
-        return total_loss / total_weight
+            self.generator.set_state(base.generator.get_state())
+        return base.loss / base.weight
 
-    def _round(self, state, generators, number):
-        cluster = self.cluster
-        base = cluster.submit("base", identity, Base.of(state, self.plan, self.network, self.n_replicas))
-        outcomes = cluster.map(
-            "train-round",
-            train_round,
-            [base] * self.n_replicas,
-            self.shards.futures,
-            self.shares.tolist(),
-            generators,
-            number=number,
-            n_rounds=self.n_rounds,
-            threads=cluster.threads(self.n_replicas),
-        )
-        return cluster.result(cluster.merge("merge-round", merge_outcomes, outcomes))
+    def _run_rounds(self, state, generators):
+        """The base after an epoch. All of its rounds are submitted at once: one starts when another ends, elsewhere."""
+        first = Base.of(state, self.velocity, self.plan, self.network, self.n_replicas)
+        bases = [self.cluster.submit("base", identity, first)]
+        threads = self.cluster.threads(self.n_replicas)
+        for number in range(self.n_rounds):
+            outcomes = self.cluster.map(
+                "train-round",
+                train_round,
+                [bases[-1]] * self.n_replicas,
+                self.shards.futures,
+                self.shares.tolist(),
+                generators,
+                number=number,
+                n_rounds=self.n_rounds,
+                threads=threads,
+            )
+            merged = self.cluster.merge("merge-round", merge_outcomes, outcomes)
+            bases.append(self.cluster.submit("next-base", next_base, bases[-1], merged, self.n_replicas))
+            del outcomes
+        try:
+            for number, base in enumerate(bases[1:]):
+                self.cluster.wait(base)
+                self.progress.update(state.n_iter, number, self.n_rounds, self.n_samples)
+            return self.cluster.result(bases[-1])
+        except KeyboardInterrupt:
+            done = [base for base in bases[1:] if base.status == "finished"]
+            if done:  # the parameters of that moment
+                self.cluster.result(done[-1]).write_to(state)
+            raise
 
     # ---- validation and statistics ----
 

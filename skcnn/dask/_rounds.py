@@ -1,6 +1,6 @@
 """Rounds of training: what a replica does in one, how their results are merged, and the outer step.
 
-All of it is pure: a round is a function of the state before it, a shard and a generator, so that it can be computed
+All of it is pure: a round is a function of the base before it, of shards and generators, so that it can be computed
 again, anywhere, with the same bits.
 """
 
@@ -13,26 +13,40 @@ from skcnn.network import Network, own
 from skcnn.plan import Plan, useful_threads
 from skcnn.state import State
 
-# Learning rates of replicas grow with the square root of their number, but not above this.
-_MOST_RATE = 1e-2
-
-# Nesterov's momentum of the outer step.
+# Nesterov's momentum of the outer step, with several replicas.
 _MOMENTUM = 0.5
 
 
 @dataclass(frozen=True)
 class Base:
-    """What all replicas start a round from."""
+    """What all replicas start a round from.
 
-    state: State  # without history
+    Parameters
+    ----------
+    state : State
+        Without history.
+    velocity : ndarray of shape (n_trainable,)
+        Of the outer step, in float64.
+    plan : Plan
+        As the replicas need it.
+    network : Network
+    loss, weight : float
+        Sums of the epoch's batches so far: of their losses times weights, and of weights.
+    generator : numpy.random.RandomState or None
+        The first replica's, after the round before.
+    """
+
+    state: State
+    velocity: np.ndarray
     plan: Plan
     network: Network
+    loss: float = 0.0
+    weight: float = 0.0
+    generator: np.random.RandomState | None = None
 
     @classmethod
-    def of(cls, state, plan, network, n_replicas):
-        """The base of the next round, with the learning rate of several replicas."""
-        rate = plan.solver["learning_rate"]
-        rate = max(rate, min(rate * n_replicas**0.5, _MOST_RATE))
+    def of(cls, state, velocity, plan, network, n_replicas):
+        """The base of an epoch's first round."""
         average = plan.average
         if average is not None:  # a replica sees one of `n_replicas` samples
             average = (state.t + (average[0] - state.t) / n_replicas, average[1])
@@ -47,7 +61,7 @@ class Base:
             averages=None if state.averages is None else state.averages.copy(),
             n_averaged=state.n_averaged,
         )
-        return cls(light, replace(plan, solver=plan.solver | {"learning_rate": rate}, average=average), network)
+        return cls(light, velocity, replace(plan, average=average), network)
 
     def own_state(self):
         """A copy of the state to train: other tasks in this process may have the same base."""
@@ -58,6 +72,15 @@ class Base:
             moments=state.moments.copy(),
             averages=None if state.averages is None else state.averages.copy(),
         )
+
+    def write_to(self, state):
+        """Make the caller's state that of this base."""
+        state.parameters[:] = self.state.parameters
+        state.moments[:] = self.state.moments
+        if state.averages is not None:
+            state.averages[:] = self.state.averages
+        for name in ("n_steps", "n_batches", "n_averaged"):
+            setattr(state, name, getattr(self.state, name))
 
 
 @dataclass(frozen=True)
@@ -71,7 +94,7 @@ class Outcome:
     vector : ndarray
         Parameters, moments and averages.
     loss, weight : float
-        Sums of the batches' losses times weights, and of their weights.
+        Sums over batches, as in Base.
     counts : tuple of int
         n_steps, n_batches and n_averaged of the state.
     generator : numpy.random.RandomState
@@ -92,7 +115,7 @@ def train_round(base, shard, share, generator, number, n_rounds, threads):
     Parameters
     ----------
     base : Base
-    shard : Shard
+    shard : MemoryShard or StreamShard
     share : float
         The shard's part of the sample weight.
     generator : numpy.random.RandomState
@@ -131,32 +154,35 @@ def merge_outcomes(outcomes):
     )
 
 
-class OuterStep:
-    """The step from the parameters before a round to those of the next, with Nesterov's momentum.
+def next_base(base, outcomes, n_replicas):
+    """The base of the next round: the outer step with Nesterov's momentum.
 
-    With d the mean of the replicas' differences::
+    With d the mean of the replicas' differences from the parameters::
 
         v = momentum * v + d;  parameters += d + momentum * v
 
     Douillard et al. (2023), "DiLoCo: distributed low-communication training of language models", algorithm 1, with an
-    outer learning rate of 1. With one replica, the momentum is 0, and the parameters become the replica's.
+    outer learning rate of 1. With one replica, the momentum is 0, and the state becomes the replica's.
     """
-
-    def __init__(self, n_replicas):
-        self.momentum = _MOMENTUM if n_replicas > 1 else 0.0
-        self.velocity = None
-
-    def apply(self, state, outcome, n_trainable):
-        """Take the step: `state` becomes that after the round."""
-        n_parameters, n_moments = len(state.parameters), state.moments.size
-        parameters, moments, averages = np.split(outcome.vector, [n_parameters, n_parameters + n_moments])
-        if self.momentum:
-            before = state.parameters[:n_trainable].astype(np.float64)
-            d = parameters[:n_trainable] - before
-            self.velocity = d if self.velocity is None else self.momentum * self.velocity + d
-            parameters[:n_trainable] = before + d + self.momentum * self.velocity
-        state.parameters[:] = parameters
-        state.moments[:] = moments.reshape(state.moments.shape)
-        if state.averages is not None:
-            state.averages[:] = averages
-        state.n_steps, state.n_batches, state.n_averaged = outcome.counts
+    state, merged = base.own_state(), merge_outcomes(outcomes)
+    n_trainable, n_parameters = base.network.n_trainable, len(state.parameters)
+    parameters, moments, averages = np.split(merged.vector, [n_parameters, n_parameters + state.moments.size])
+    velocity = base.velocity
+    if n_replicas > 1:
+        before = state.parameters[:n_trainable].astype(np.float64)
+        d = parameters[:n_trainable] - before
+        velocity = _MOMENTUM * velocity + d
+        parameters[:n_trainable] = before + d + _MOMENTUM * velocity
+    state.parameters[:] = parameters
+    state.moments[:] = moments.reshape(state.moments.shape)
+    if state.averages is not None:
+        state.averages[:] = averages
+    state.n_steps, state.n_batches, state.n_averaged = merged.counts
+    return replace(
+        base,
+        state=state,
+        velocity=velocity,
+        loss=base.loss + merged.loss,
+        weight=base.weight + merged.weight,
+        generator=merged.generator,
+    )
