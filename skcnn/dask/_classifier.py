@@ -27,7 +27,88 @@ def _no_partial_fit(estimator):
 
 # Features of dask arrays remain dask arrays, whatever `set_output` says; those of arrays are the local class's.
 class DaskConvSigmoidClassifier(ConvSigmoidClassifier, auto_wrap_output_keys=None):
-    """ConvSigmoidClassifier for dask arrays and data frames, trained by several workers."""
+    """ConvSigmoidClassifier for dask arrays and data frames, trained by several workers of a Dask cluster.
+
+    The samples are dealt to replicas. In each round of training, a replica trains the network on a part of its samples,
+    as the local class does, and a step from the parameters before towards the mean of all replicas' parameters begins
+    the next round. A round is a pure function of parameters, samples and random numbers, so that a task that is lost
+    with its worker is computed again elsewhere and results do not depend on workers. With one replica, the result has
+    the same bits as the local `fit`.
+
+    It predicts as the local class does: lazily for dask collections, at once for arrays.
+
+    Parameters
+    ----------
+    *args, **parameters
+        The parameters of :class:`~skcnn.ConvSigmoidClassifier`, with the same meaning and defaults, except for `n_jobs`
+        and those listed below. `batch_size` and `learning_rate_init` are those of a replica.
+    n_jobs : int, default=None
+        Number of threads of each task. None is the threads of its Dask worker, shared by the replicas on that worker;
+        -1 is all processors. The results have the same bits for any number.
+    verbose : bool, default=False
+        Whether to print each epoch's loss, and the validation score if there is one, and to show a progress bar with
+        rounds, images a second and the time that the largest number of epochs would take.
+    warm_start : bool, default=False
+        Whether `fit` continues from the last one, perhaps with other data; the outer velocity starts at 0. It takes the
+        place of `partial_fit`, which this class lacks.
+    n_replicas : int or "auto", default="auto"
+        Number of replicas. "auto" is one for each worker when `fit` begins, as far as each has 5000 samples.
+        Results depend on this number, so set it to have them repeat on another cluster. More replicas than workers share
+        these; they train one after another, unless the workers have several threads.
+    rounds_per_epoch : int, default=4
+        Number of rounds in an epoch. More rounds bring the result closer to that of a single replica, and cost time:
+        tens of milliseconds each.
+    persist : bool, default=True
+        Whether to keep the data in the workers' memory. They need about twice its size while it is loaded, and its size
+        later on. With False, a task reads chunk after chunk whenever it needs them, with no more than one in memory, and
+        trains on each of them by itself: chunks are shuffled, and samples within a chunk. Then the graph of a chunk is
+        computed in each epoch, so that it should be a reading from disk.
+    client : distributed.Client, default=None
+        Client of the cluster to use: an attribute that can be set at any time, no hyper-parameter, and not in pickles
+        and clones. None is the default client or, within a task, that of its worker.
+
+    Attributes
+    ----------
+    n_replicas_ : int
+        Number of replicas of the last `fit`.
+
+    See Also
+    --------
+    skcnn.ConvSigmoidClassifier : The local class, which has the other attributes.
+    skcnn.dask.shuffle : Shuffles data that is sorted by label.
+
+    Notes
+    -----
+    With d the weighted mean of the replicas' differences from the parameters before a round, the outer step is ::
+
+        v = 0.5 * v + d;  parameters += d + 0.5 * v
+
+    with v = 0 to begin with: Nesterov's momentum, as in [1]_, with an outer learning rate of 1. The solver's moments,
+    running statistics and averages become the mean of the replicas'.
+
+    References
+    ----------
+    .. [1] A. Douillard et al., "DiLoCo: distributed low-communication training of language models", arXiv 2311.08105,
+       2023: algorithm 1.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from distributed import Client
+    >>> from sklearn.datasets import load_digits
+    >>> from skcnn.dask import DaskConvSigmoidClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X, y = da.from_array(X, chunks=(450, 64)), da.from_array(y, chunks=450)
+    >>> client = Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=":0")
+    >>> clf = DaskConvSigmoidClassifier(rescale=1 / 16, n_replicas=2, random_state=0).fit(X, y)
+    >>> clf.score(X, y) > 0.97
+    True
+    >>> clf.predict_proba(X)
+    dask.array<apply, shape=(1797, 10), dtype=float64, chunksize=(450, 10), chunktype=numpy.ndarray>
+    >>> clf.to_local().predict_proba(X[:1].compute()).shape
+    (1, 10)
+    >>> client.close()
+    """
 
     @_with_local_parameters
     def __init__(self, *args, n_replicas="auto", rounds_per_epoch=4, persist=True, client=None, **parameters):
@@ -60,6 +141,35 @@ class DaskConvSigmoidClassifier(ConvSigmoidClassifier, auto_wrap_output_keys=Non
     # ---- fitting ----
 
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        """Fit the network to images and their labels.
+
+        Parameters
+        ----------
+        X : dask array, dask data frame, xarray.DataArray or array-like
+            Images of shape (n_samples, n_features) or (n_samples, height, width[, n_channels]), as in the local class,
+            in chunks of whole images. Chunks may be empty and of unknown length.
+        y : dask array, series or data frame, or array-like, of shape (n_samples,) or (n_samples, n_labels)
+            Their labels. Chunks of unknown length must be those of X. A chunk need not have every class.
+        sample_weight : dask array or series, or array-like, of shape (n_samples,), default=None
+            Weights, as in the local class.
+        X_val, y_val : as X and y, default=None
+            A validation set, scored after each epoch by the workers.
+        sample_weight_val : as sample_weight, default=None
+            Weights of the validation set's samples.
+
+        Returns
+        -------
+        self : DaskConvSigmoidClassifier
+            The fitted classifier itself; with an asynchronous client, an awaitable of it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in the local class; errors in a chunk name it. If there is no client.
+        RuntimeError
+            If a chunk cannot be computed, or kills the workers that try; if the cluster is restarted again while data
+            is loaded anew. An earlier fit remains intact.
+        """
         given = X, y, sample_weight, (X_val, y_val, sample_weight_val)
         if is_asynchronous(self.client):
             return asyncio.to_thread(self._fit, *given)
@@ -92,12 +202,36 @@ class DaskConvSigmoidClassifier(ConvSigmoidClassifier, auto_wrap_output_keys=Non
     # ---- predictions ----
 
     def decision_function(self, X):
+        """As in the local class. For a dask collection, a dask array, of which nothing has been computed.
+
+        Parameters
+        ----------
+        X : dask array, dask data frame, xarray.DataArray or array-like
+            Images as in `fit`.
+
+        Returns
+        -------
+        scores : dask.array.Array or ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
+            Logits; for two classes, of `classes_[1]`.
+        """
         if not is_lazy(X):
             return super().decision_function(X)
         n_outputs = self.n_outputs_
         return self._lazily("decision_function", X, () if n_outputs == 1 else (n_outputs,))
 
     def predict(self, X):
+        """As in the local class. For a dask collection, a dask array, of which nothing has been computed.
+
+        Parameters
+        ----------
+        X : dask array, dask data frame, xarray.DataArray or array-like
+            Images as in `fit`.
+
+        Returns
+        -------
+        y : dask.array.Array or ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels from `classes_`, or a column of 0 and 1 for each label.
+        """
         if not is_lazy(X):
             return super().predict(X)
         labels = self._fitted_model().labels
@@ -106,16 +240,52 @@ class DaskConvSigmoidClassifier(ConvSigmoidClassifier, auto_wrap_output_keys=Non
         return self._lazily("predict", X, (), labels.classes.dtype)
 
     def predict_log_proba(self, X):
+        """As in the local class. For a dask collection, a dask array, of which nothing has been computed.
+
+        Parameters
+        ----------
+        X : dask array, dask data frame, xarray.DataArray or array-like
+            Images as in `fit`.
+
+        Returns
+        -------
+        log_p : dask.array.Array or ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+            Logarithms of `predict_proba`.
+        """
         if not is_lazy(X):
             return super().predict_log_proba(X)
         return self._lazily("predict_log_proba", X, (len(self.classes_),))
 
     def predict_proba(self, X):
+        """As in the local class. For a dask collection, a dask array, of which nothing has been computed.
+
+        Parameters
+        ----------
+        X : dask array, dask data frame, xarray.DataArray or array-like
+            Images as in `fit`.
+
+        Returns
+        -------
+        p : dask.array.Array or ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+            Columns in the order of `classes_`.
+        """
         if not is_lazy(X):
             return super().predict_proba(X)
         return self._lazily("predict_proba", X, (len(self.classes_),))
 
     def transform(self, X):
+        """As in the local class. For a dask collection, a dask array, of which nothing has been computed.
+
+        Parameters
+        ----------
+        X : dask array, dask data frame, xarray.DataArray or array-like
+            Images as in `fit`.
+
+        Returns
+        -------
+        hidden : dask.array.Array or ndarray of shape (n_samples, n_hidden)
+            Hidden activations. `set_output` is for arrays alone.
+        """
         if not is_lazy(X):
             return super().transform(X)
         return self._lazily("transform", X, (self._network.n_hidden,))
@@ -124,6 +294,19 @@ class DaskConvSigmoidClassifier(ConvSigmoidClassifier, auto_wrap_output_keys=Non
         return predict_lazily(self.to_local(), method, X, tail, dtype or self._parameters.dtype)
 
     def score(self, X, y, sample_weight=None):
+        """Accuracy, computed by the workers for dask collections.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as in `fit`
+            Images, their labels and weights.
+
+        Returns
+        -------
+        score : float
+            Weighted share of the samples that are predicted right, of all labels of multilabel targets; with an
+            asynchronous client, an awaitable of it.
+        """
         if not any(map(is_lazy, (X, y, sample_weight))):
             return super().score(X, y, sample_weight)
         self._fitted_model()

@@ -45,7 +45,8 @@ def shuffle(X, y, sample_weight=None, *, random_state=None):
     >>> y = da.from_array(np.repeat([0, 1], 100), chunks=50)
     >>> X = da.zeros((200, 64), chunks=(50, 64))
     >>> X, y = shuffle(X, y, random_state=0)
-    >>> [int(chunk.sum()) for chunk in y.blocks]
+    >>> [int(chunk.sum().compute()) for chunk in y.blocks]
+    [27, 26, 22, 25]
     """
     X = as_array(X, "X")
     arrays = [X, align(y, X, "y")]
