@@ -58,8 +58,8 @@ class DaskConvSigmoidClassifier(LazyPredictions, ConvSigmoidClassifier):
         tens of milliseconds each.
     persist : bool, default=True
         Whether to keep the data in the workers' memory. They need about twice its size while it is loaded, and its size
-        later on. With False, tasks read chunks when they need them, with no more than one of each task in memory, and
-        train on one after the other: chunks are shuffled, and samples within a chunk. A chunk's graph is computed anew
+        later on. With False, tasks read chunks when they need them, each with one at a time in memory, and train on one
+        after the other: chunks are shuffled, and samples within a chunk. A chunk's graph is computed anew
         in each epoch, so it should do little more than read.
     client : distributed.Client, default=None
         Client of the cluster to use: an attribute that can be set at any time, no hyper-parameter, and not in pickles

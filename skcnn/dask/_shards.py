@@ -136,6 +136,7 @@ class StreamShard:
                 averaging_weights=None if averaging is None else averaging[batches],
             )
             sums += run_batches(problem, series, plan, state, workspace)
+            del problem, series  # before the next chunk is read
         return tuple(sums.tolist())
 
 
