@@ -8,8 +8,9 @@ An epoch takes
                 + parameters * vectors * value                 copying, sending and adding vectors of parameters
                 + network)                                     see Model.network
 
-seconds, with one replica a worker; the five constants but those of the network are fitted to measurements. `vectors` is
-the number of vectors on the longest path: a task merges at most FAN_IN of them, level after level.
+seconds, with one replica a worker. `image` is measured, those of the network are assumed, and the other constants are
+fitted to measurements. `vectors` is the number of vectors on the longest path: a task merges at most FAN_IN of them,
+level after level.
 """
 
 import time
@@ -32,7 +33,8 @@ from skcnn.dask._cluster import FAN_IN
 
 # A shard has a batch for each round, so that there is little to compute.
 N_ROUNDS, BATCH_SIZE = 4, 16
-FEW, MANY = 1, 3  # epochs, of whose fits the difference counts
+FEW, MANY = 1, 3  # epochs, of whose fits the difference counts; more of few replicas, whose epochs are short
+REPLICA_EPOCHS = 40
 
 REPLICAS = (1, 2, 8, 32, 64)
 FILTERS = (1, 10, 102, 510)  # of 1 x 1, pooled by 2, with ten classes: about 2 000 to 1 000 000 parameters
@@ -113,11 +115,11 @@ def tiny_shards(client, n_replicas):
     return *arrays, data
 
 
-def epoch_seconds(makers, repeats):
+def epoch_seconds(makers, repeats, many=MANY):
     """Median seconds of an epoch of each of several fits, functions of the number of epochs."""
-    fits = [lambda make=make, n=n: make(n) for make in makers for n in (FEW, MANY)]
+    fits = [lambda make=make, n=n: make(n) for make in makers for n in (FEW, many)]
     seconds = take_turns(fits, repeats)
-    return np.median(seconds[:, 1::2] - seconds[:, ::2], axis=0) / (MANY - FEW)
+    return np.median(seconds[:, 1::2] - seconds[:, ::2], axis=0) / (many - FEW)
 
 
 def measure_cell(client, n_workers, n_replicas, n_filters, repeats):
@@ -131,7 +133,7 @@ def measure_cell(client, n_workers, n_replicas, n_filters, repeats):
     def local(n):
         return ConvSigmoidClassifier(**parameters, **epochs(n)).fit(data.X, data.digits)
 
-    total, computation = epoch_seconds([distributed, local], repeats)
+    total, computation = epoch_seconds([distributed, local], repeats, max(MANY, REPLICA_EPOCHS // n_replicas))
     return Cell(n_replicas, count_parameters(n_filters), total, computation / min(n_replicas, n_workers))
 
 
@@ -255,7 +257,7 @@ def print_model(model):
         ("an epoch", f"{1e3 * model.epoch:.1f} ms", "fitted"),
         ("a round", f"{1e3 * model.round:.1f} ms", "fitted"),
         ("a replica in a round", f"{1e3 * model.replica:.2f} ms", "fitted; all of it taken for the scheduler's"),
-        ("a million parameters of a vector", f"{1e9 * model.value:.1f} ms", "fitted"),
+        ("a million parameters of a vector, in a round", f"{1e9 * model.value:.1f} ms", "fitted"),
         ("bandwidth of a machine", f"{BANDWIDTH / 1e9:.2f} GB/s", "assumed"),
         ("latency of a transfer", f"{1e3 * LATENCY:.1f} ms", "assumed"),
     ]

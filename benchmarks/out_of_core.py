@@ -129,10 +129,10 @@ def watch(list_processes):
 # ---- the programs, each in a process of its own ----
 
 
-def fit_dask(file, y, threads):
+def fit_dask(folder, threads):
     """A fitted classifier, seconds and peaks of memory."""
     with open_cluster(threads, memory_limit=MEMORY_LIMIT) as client:
-        X, y = dask_arrays(file, y)
+        X, y = dask_arrays(folder)
         clf = DaskConvSigmoidClassifier(**PARAMETERS, persist=False, n_replicas=threads, client=client)
         workers = client.cluster.workers.values()  # nannies, which start a worker again if it has to be ended
         with watch(lambda: [nanny.pid for nanny in list(workers)]) as peaks:
@@ -141,18 +141,21 @@ def fit_dask(file, y, threads):
             return clf, time.perf_counter() - start, peaks
 
 
-def dask_arrays(file, y):
+def dask_arrays(folder):
+    """X and y, of which a chunk is rows of a file."""
     read = dask.delayed(read_rows, pure=True)
-    blocks, labels = [], []
-    for first, last in list_bounds(len(y)):
-        blocks.append(da.from_delayed(read(str(file), first, last), (last - first, N_PIXELS), np.uint8))
-        labels.append(y[first:last])
-    sizes = tuple(map(len, labels))
-    return da.concatenate(blocks), da.from_array(y, chunks=(sizes,))
+    bounds = list_bounds(len(np.load(folder / "y.npy", mmap_mode="r")))
+
+    def chunked(file, *tail):
+        return da.concatenate(
+            [da.from_delayed(read(file, first, last), (last - first, *tail), np.uint8) for first, last in bounds]
+        )
+
+    return chunked(folder / "X.npy", N_PIXELS), chunked(folder / "y.npy")
 
 
-def fit_locally(file, y, threads):
-    X = np.load(file, mmap_mode="r")
+def fit_locally(folder, threads):
+    X, y = np.load(folder / "X.npy", mmap_mode="r"), np.load(folder / "y.npy")
     clf = ConvSigmoidClassifier(**PARAMETERS, n_jobs=threads)
     with watch(lambda: [os.getpid()]) as peaks:
         start = time.perf_counter()
@@ -160,13 +163,14 @@ def fit_locally(file, y, threads):
         return clf, time.perf_counter() - start, peaks
 
 
-def fit_partially(file, y, threads):
+def fit_partially(folder, threads):
+    y = np.load(folder / "y.npy")
     clf = ConvSigmoidClassifier(**PARAMETERS, n_jobs=threads)
     classes = np.unique(y)
     with watch(lambda: [os.getpid()]) as peaks:
         start = time.perf_counter()
         for first, last in list_bounds(len(y)):
-            clf.partial_fit(read_rows(file, first, last), y[first:last], classes=classes)
+            clf.partial_fit(read_rows(folder / "X.npy", first, last), y[first:last], classes=classes)
         return clf, time.perf_counter() - start, peaks
 
 
@@ -177,13 +181,11 @@ def run_in_child(job):
     """Run a program and print its figures."""
     limit_threads(job["threads"])
     warnings.simplefilter("ignore", ConvergenceWarning)
-    file, y = Path(job["folder"], "X.npy"), np.load(Path(job["folder"], "y.npy"))
-    clf, seconds, peaks = PROGRAMS[job["program"]](file, y, job["threads"])
+    clf, seconds, peaks = PROGRAMS[job["program"]](Path(job["folder"]), job["threads"])
     data = load_data(job["data"])
     anonymous, resident = np.max(list(peaks.values()), axis=0).tolist()
     figures = {
         "seconds": seconds,
-        "images": len(y),
         "anonymous": anonymous,
         "resident": resident,
         "processes": len(peaks),
@@ -202,14 +204,14 @@ def run_child(job):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def print_programs(folder, options):
+def print_programs(folder, n_images, options):
     def rows():
         for program in options.programs:
             n_expected = options.threads if program == "dask" else 1
             job = {"program": program, "folder": str(folder), "data": options.data, "threads": options.threads}
             run = run_child(job)
             memory = f"{run['anonymous']:.0f}", f"{run['resident']:.0f}"
-            speed = f"{run['seconds']:.1f}", f"{run['images'] / run['seconds']:.0f}"
+            speed = f"{run['seconds']:.1f}", f"{n_images / run['seconds']:.0f}"
             yield program, *speed, n_expected, *memory, run["processes"] - n_expected, f"{run['accuracy']:.4f}"
 
     header = ["program", "s", "images a second", "processes", "MB anonymous", "MB resident", "restarts"]
@@ -243,7 +245,7 @@ def main(argv=None):
             f"Peak memory of a process, of the largest worker for dask, in MB of 2^20 bytes; a worker is limited to "
             f"{dask.utils.parse_bytes(MEMORY_LIMIT) / 2**20:.0f}. Resident memory includes pages of mapped files.\n"
         )
-        print_programs(folder, options)
+        print_programs(folder, n_images, options)
 
 
 if __name__ == "__main__":
