@@ -1,5 +1,6 @@
 """X, y and weights as chunks: what a user passes, checked and aligned, and the tasks that read it."""
 
+import warnings
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isnan, prod
@@ -103,10 +104,9 @@ def split_arrays(X, y, sample_weight, given_shape, n_chunks):
 
 def as_array(values, name):
     """A dask array of two to four axes, in chunks of whole samples."""
-    values = _unwrap(values)
-    array = values.to_dask_array() if hasattr(values, "to_dask_array") else values
+    array = _to_array(values)
     if not isinstance(array, da.Array):
-        raise TypeError(f"{name} must be a dask array or data frame; got {type(values).__name__}.")
+        raise TypeError(f"{name} must be a dask array or data frame; got {type(array).__name__}.")
     if not 2 <= array.ndim <= 4:
         raise ValueError(f"{name} has {array.ndim} axes; it takes rows, 2 axes, or images, 3 or 4 with the channels.")
     if any(n_blocks > 1 for n_blocks in array.numblocks[1:]):
@@ -129,11 +129,19 @@ def _unwrap(values):
     return values.data if hasattr(values, "dims") and hasattr(values, "data") else values
 
 
+def _to_array(values):
+    """The values, with frames and series as dask arrays."""
+    values = _unwrap(values)
+    if not hasattr(values, "to_dask_array"):
+        return values
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Dask currently has limited support for converting pandas extension dtypes")
+        return values.to_dask_array()
+
+
 def align(values, X, name, name_of_X="X"):
     """A dask array with the chunks of X along the first axis."""
-    values = _unwrap(values)
-    if hasattr(values, "to_dask_array"):
-        values = values.to_dask_array()
+    values = _to_array(values)
     known = not any(map(isnan, X.chunks[0]))
     if not isinstance(values, da.Array):
         values = np.asarray(values)

@@ -7,10 +7,9 @@ from sklearn.utils.metaestimators import available_if
 
 from skcnn.callbacks import with_callbacks
 from skcnn.classifier import ConvSigmoidClassifier
-from skcnn.dask._chunks import is_lazy
 from skcnn.dask._cluster import is_asynchronous, open_client
 from skcnn.dask._fitting import fit, local_parameters
-from skcnn.dask._predictions import predict_lazily, score
+from skcnn.dask._predictions import LazyPredictions
 
 
 def _with_local_parameters(init):
@@ -25,8 +24,7 @@ def _no_partial_fit(estimator):
     raise AttributeError("DaskConvSigmoidClassifier has no partial_fit: fit with warm_start=True continues a fit.")
 
 
-# Features of dask arrays remain dask arrays, whatever `set_output` says; those of arrays are the local class's.
-class DaskConvSigmoidClassifier(ConvSigmoidClassifier, auto_wrap_output_keys=None):
+class DaskConvSigmoidClassifier(LazyPredictions, ConvSigmoidClassifier):
     """ConvSigmoidClassifier for dask arrays and data frames, trained by several workers of a Dask cluster.
 
     The samples are dealt to replicas. In each round of training, a replica trains the network on a part of its samples,
@@ -53,16 +51,16 @@ class DaskConvSigmoidClassifier(ConvSigmoidClassifier, auto_wrap_output_keys=Non
         place of `partial_fit`, which this class lacks.
     n_replicas : int or "auto", default="auto"
         Number of replicas. "auto" is one for each worker when `fit` begins, as far as each has 5000 samples.
-        Results depend on this number, so set it to have them repeat on another cluster. More replicas than workers share
-        these; they train one after another, unless the workers have several threads.
+        Results depend on this number, so set it to have them repeat on another cluster. If there are more replicas than
+        workers, a worker trains several, one after another unless it has several threads.
     rounds_per_epoch : int, default=4
         Number of rounds in an epoch. More rounds bring the result closer to that of a single replica, and cost time:
         tens of milliseconds each.
     persist : bool, default=True
         Whether to keep the data in the workers' memory. They need about twice its size while it is loaded, and its size
-        later on. With False, a task reads chunk after chunk whenever it needs them, with no more than one in memory, and
-        trains on each of them by itself: chunks are shuffled, and samples within a chunk. Then the graph of a chunk is
-        computed in each epoch, so that it should be a reading from disk.
+        later on. With False, tasks read chunks when they need them, with no more than one of each task in memory, and
+        train on one after the other: chunks are shuffled, and samples within a chunk. A chunk's graph is computed anew
+        in each epoch, so it should do little more than read.
     client : distributed.Client, default=None
         Client of the cluster to use: an attribute that can be set at any time, no hyper-parameter, and not in pickles
         and clones. None is the default client or, within a task, that of its worker.
@@ -123,6 +121,11 @@ class DaskConvSigmoidClassifier(ConvSigmoidClassifier, auto_wrap_output_keys=Non
     @classmethod
     def _get_param_names(cls):
         return [name for name in super()._get_param_names() if name != "client"]
+
+    def set_params(self, **parameters):
+        if "client" in parameters:
+            self.client = parameters.pop("client")
+        return super().set_params(**parameters)
 
     @property
     def client(self):
@@ -198,125 +201,6 @@ class DaskConvSigmoidClassifier(ConvSigmoidClassifier, auto_wrap_output_keys=Non
             state = self.__getstate__()
             local.__setstate__({name: value for name, value in state.items() if name not in _OWN})
         return local
-
-    # ---- predictions ----
-
-    def decision_function(self, X):
-        """As in the local class. For a dask collection, a dask array, of which nothing has been computed.
-
-        Parameters
-        ----------
-        X : dask array, dask data frame, xarray.DataArray or array-like
-            Images as in `fit`.
-
-        Returns
-        -------
-        scores : dask.array.Array or ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
-            Logits; for two classes, of `classes_[1]`.
-        """
-        if not is_lazy(X):
-            return super().decision_function(X)
-        n_outputs = self.n_outputs_
-        return self._lazily("decision_function", X, () if n_outputs == 1 else (n_outputs,))
-
-    def predict(self, X):
-        """As in the local class. For a dask collection, a dask array, of which nothing has been computed.
-
-        Parameters
-        ----------
-        X : dask array, dask data frame, xarray.DataArray or array-like
-            Images as in `fit`.
-
-        Returns
-        -------
-        y : dask.array.Array or ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Labels from `classes_`, or a column of 0 and 1 for each label.
-        """
-        if not is_lazy(X):
-            return super().predict(X)
-        labels = self._fitted_model().labels
-        if labels.multilabel:
-            return self._lazily("predict", X, (len(labels.classes),), int)
-        return self._lazily("predict", X, (), labels.classes.dtype)
-
-    def predict_log_proba(self, X):
-        """As in the local class. For a dask collection, a dask array, of which nothing has been computed.
-
-        Parameters
-        ----------
-        X : dask array, dask data frame, xarray.DataArray or array-like
-            Images as in `fit`.
-
-        Returns
-        -------
-        log_p : dask.array.Array or ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
-            Logarithms of `predict_proba`.
-        """
-        if not is_lazy(X):
-            return super().predict_log_proba(X)
-        return self._lazily("predict_log_proba", X, (len(self.classes_),))
-
-    def predict_proba(self, X):
-        """As in the local class. For a dask collection, a dask array, of which nothing has been computed.
-
-        Parameters
-        ----------
-        X : dask array, dask data frame, xarray.DataArray or array-like
-            Images as in `fit`.
-
-        Returns
-        -------
-        p : dask.array.Array or ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
-            Columns in the order of `classes_`.
-        """
-        if not is_lazy(X):
-            return super().predict_proba(X)
-        return self._lazily("predict_proba", X, (len(self.classes_),))
-
-    def transform(self, X):
-        """As in the local class. For a dask collection, a dask array, of which nothing has been computed.
-
-        Parameters
-        ----------
-        X : dask array, dask data frame, xarray.DataArray or array-like
-            Images as in `fit`.
-
-        Returns
-        -------
-        hidden : dask.array.Array or ndarray of shape (n_samples, n_hidden)
-            Hidden activations. `set_output` is for arrays alone.
-        """
-        if not is_lazy(X):
-            return super().transform(X)
-        return self._lazily("transform", X, (self._network.n_hidden,))
-
-    def _lazily(self, method, X, tail, dtype=None):
-        return predict_lazily(self.to_local(), method, X, tail, dtype or self._parameters.dtype)
-
-    def score(self, X, y, sample_weight=None):
-        """Accuracy, computed by the workers for dask collections.
-
-        Parameters
-        ----------
-        X, y, sample_weight : as in `fit`
-            Images, their labels and weights.
-
-        Returns
-        -------
-        score : float
-            Weighted share of the samples that are predicted right, of all labels of multilabel targets; with an
-            asynchronous client, an awaitable of it.
-        """
-        if not any(map(is_lazy, (X, y, sample_weight))):
-            return super().score(X, y, sample_weight)
-        self._fitted_model()
-        if is_asynchronous(self.client):
-            return asyncio.to_thread(self._score, X, y, sample_weight)
-        return self._score(X, y, sample_weight)
-
-    def _score(self, X, y, sample_weight):
-        with open_client(self.client) as client:
-            return score(self.to_local(), client, X, y, sample_weight)
 
 
 _OWN = {*signature(DaskConvSigmoidClassifier.__init__).parameters, "n_replicas_"} - {

@@ -96,6 +96,7 @@ class Cluster:
         self.token = uuid4().hex
         self.n_calls = 0
         self.futures = WeakSet()
+        self.warned = False  # that there are no workers
 
     def __enter__(self):
         return self
@@ -163,7 +164,8 @@ class Cluster:
         """Wait until a future is done. A warning says if there are no workers."""
         while not future.done():
             try:
-                wait(future, timeout=_PATIENCE)
+                with self.client.as_current():  # `wait` takes that of the future for granted
+                    wait(future, timeout=_PATIENCE)
             except TimeoutError:
                 self._warn_without_workers()
 
@@ -188,8 +190,9 @@ class Cluster:
         return self.results(by_chunk.values()) if wanted else None
 
     def _warn_without_workers(self):
-        if not self.client.nthreads():
-            warn(f"The cluster has had no workers for {_PATIENCE:.0f} seconds; skcnn waits for one.")
+        if not self.warned and not self.client.nthreads():
+            self.warned = True
+            warn(f"The cluster has had no workers for {_PATIENCE:g} seconds; skcnn waits for one.")
 
     def workers(self):
         """Addresses of the workers, of which there is at least one."""

@@ -109,7 +109,8 @@ class StreamShards:
         """As in MemoryShards, of some of the chunks."""
         numbers = sorted({piece.chunk for part in self.parts for piece in part})
         some = numbers[:: -(-len(numbers) // _SHOWN)]
-        return self.cluster.results(self.cluster.map("survey", survey_chunk, [self.lazy[number] for number in some]))
+        futures = self.cluster.map("survey", survey_chunk, [self.lazy[number] for number in some])
+        return self.cluster.results_of_chunks(dict(zip(some, futures, strict=True)), self.reader.names[0])
 
     def make(self, recipe, split_seed=None):
         pieces = [tuple((self.lazy[chunk], start, stop) for chunk, start, stop in part) for part in self.parts]

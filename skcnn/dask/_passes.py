@@ -169,13 +169,22 @@ class DistributedPasses:
                 return function()
             except CancelledError as error:
                 if not again:
-                    raise RuntimeError("The cluster was restarted again while data was loaded anew.") from error
-                self.shards.load()
-                if self.validation not in (None, self.shards):
-                    self.validation.load()
+                    raise RuntimeError("The cluster was restarted twice during the same pass over the data.") from error
+                self._load_again()
             except BaseException as error:
                 self.cluster.cancel(set(self.cluster.futures) - before)
                 if not isinstance(error, KilledWorker):
                     raise
                 raise explained(error, self.shards.describe(error.task)) from error
         return None
+
+    def _load_again(self):
+        try:
+            self.shards.load()
+            if self.validation not in (None, self.shards):
+                self.validation.load()
+        except CancelledError as error:
+            raise RuntimeError(
+                "The cluster was restarted, and what was persisted there of X, y or other data is lost: persist it "
+                "again and repeat the fit, or pass collections that were not persisted, which are loaded again."
+            ) from error

@@ -1,14 +1,139 @@
 """Predictions for dask collections: lazy arrays, and the score."""
 
+import asyncio
 from math import prod
 
 import dask
 import dask.array as da
 import numpy as np
 
-from skcnn.dask._chunks import as_array, note_columns, read_chunks
-from skcnn.dask._cluster import Cluster
+from skcnn.dask._chunks import as_array, is_lazy, note_columns, read_chunks
+from skcnn.dask._cluster import Cluster, is_asynchronous, open_client
 from skcnn.images import check_given_shape
+
+
+class LazyPredictions:
+    """Mixin for predictions that are lazy for dask collections, before a local class, which is for arrays.
+
+    It is not one of scikit-learn's transformers, so that `set_output` leaves dask arrays as they are.
+    """
+
+    def decision_function(self, X):
+        """As in the local class. For a dask collection, a dask array, of which nothing has been computed.
+
+        Parameters
+        ----------
+        X : dask array, dask data frame, xarray.DataArray or array-like
+            Images as in `fit`.
+
+        Returns
+        -------
+        scores : dask.array.Array or ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
+            Logits; for two classes, of `classes_[1]`.
+        """
+        if not is_lazy(X):
+            return super().decision_function(X)
+        n_outputs = self.n_outputs_
+        return self._lazily("decision_function", X, () if n_outputs == 1 else (n_outputs,))
+
+    def predict(self, X):
+        """As in the local class. For a dask collection, a dask array, of which nothing has been computed.
+
+        Parameters
+        ----------
+        X : dask array, dask data frame, xarray.DataArray or array-like
+            Images as in `fit`.
+
+        Returns
+        -------
+        y : dask.array.Array or ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels from `classes_`, or a column of 0 and 1 for each label.
+        """
+        if not is_lazy(X):
+            return super().predict(X)
+        labels = self._fitted_model().labels
+        if labels.multilabel:
+            return self._lazily("predict", X, (len(labels.classes),), int)
+        return self._lazily("predict", X, (), labels.classes.dtype)
+
+    def predict_log_proba(self, X):
+        """As in the local class. For a dask collection, a dask array, of which nothing has been computed.
+
+        Parameters
+        ----------
+        X : dask array, dask data frame, xarray.DataArray or array-like
+            Images as in `fit`.
+
+        Returns
+        -------
+        log_p : dask.array.Array or ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+            Logarithms of `predict_proba`.
+        """
+        if not is_lazy(X):
+            return super().predict_log_proba(X)
+        return self._lazily("predict_log_proba", X, (len(self.classes_),))
+
+    def predict_proba(self, X):
+        """As in the local class. For a dask collection, a dask array, of which nothing has been computed.
+
+        Parameters
+        ----------
+        X : dask array, dask data frame, xarray.DataArray or array-like
+            Images as in `fit`.
+
+        Returns
+        -------
+        p : dask.array.Array or ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+            Columns in the order of `classes_`.
+        """
+        if not is_lazy(X):
+            return super().predict_proba(X)
+        return self._lazily("predict_proba", X, (len(self.classes_),))
+
+    def transform(self, X):
+        """As in the local class. For a dask collection, a dask array, of which nothing has been computed.
+
+        Parameters
+        ----------
+        X : dask array, dask data frame, xarray.DataArray or array-like
+            Images as in `fit`.
+
+        Returns
+        -------
+        hidden : dask.array.Array or ndarray of shape (n_samples, n_hidden)
+            Hidden activations. `set_output` is for arrays alone.
+        """
+        if not is_lazy(X):
+            return super().transform(X)
+        return self._lazily("transform", X, (self._network.n_hidden,))
+
+    def _lazily(self, method, X, tail, dtype=None):
+        return predict_lazily(self.to_local(), method, X, tail, dtype or self._parameters.dtype)
+
+    def score(self, X, y, sample_weight=None):
+        """Accuracy, computed by the workers for dask collections.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as in `fit`
+            Images, their labels and weights.
+
+        Returns
+        -------
+        score : float
+            Weighted share of the samples that are predicted right, of all labels of multilabel targets; with an
+            asynchronous client, an awaitable of it.
+        """
+        if not any(map(is_lazy, (X, y, sample_weight))):
+            return super().score(X, y, sample_weight)
+        self._fitted_model()
+        if is_asynchronous(self.client):
+            return asyncio.to_thread(self._score, X, y, sample_weight)
+        return self._score(X, y, sample_weight)
+
+    def _score(self, X, y, sample_weight):
+        with open_client(self.client) as client:
+            return score(self.to_local(), client, X, y, sample_weight)
 
 
 def predict_lazily(estimator, method, X, tail, dtype):
@@ -58,10 +183,9 @@ def without_names(estimator):
 def score(estimator, client, X, y, sample_weight):
     """Weighted accuracy of a fitted local estimator on dask collections."""
     check_columns(estimator, X, as_array(X, "X"))
-    estimator = without_names(estimator)
     with Cluster(client) as cluster:
-        chunks = read_chunks(estimator, X, y, sample_weight, reset=False)
-        model = cluster.submit("model", identity, estimator)
+        chunks = read_chunks(without_names(estimator), X, y, sample_weight, reset=True)
+        model = cluster.submit("model", identity, without_names(estimator))
         numbers = list(range(len(chunks.X)))
         futures = cluster.compute(
             "score", score_chunk, numbers, chunks.X, chunks.y, chunks.weights, [model] * len(numbers)

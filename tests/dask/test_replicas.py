@@ -1,0 +1,314 @@
+"""Several replicas: the deal, the merge and the outer step against plain NumPy, and what all replicas agree on."""
+
+import os
+import warnings
+
+import numpy as np
+import pytest
+
+from skcnn.network import Network
+from skcnn.plan import make_plan
+from skcnn.state import State
+
+da = pytest.importorskip("dask.array")
+distributed = pytest.importorskip("distributed")
+
+from skcnn import ConvSigmoidClassifier  # noqa: E402
+from skcnn.dask import DaskConvSigmoidClassifier, shuffle  # noqa: E402
+from skcnn.dask._census import Piece, deal  # noqa: E402
+from skcnn.dask._rounds import Base, Outcome, merge_outcomes, next_base  # noqa: E402
+
+# ---- the deal ----
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 3, 7, 25])
+@pytest.mark.parametrize("lengths", [[10, 0, 5, 10], [25], [1] * 25, [0, 0, 24, 1]], ids=str)
+def test_deal(lengths, n_parts):
+    """Every row is dealt once, in the order of the chunks, and parts differ by a row at most."""
+    order = np.random.RandomState(0).permutation(len(lengths))
+    parts = deal(lengths, n_parts, order)
+    rows = [[(chunk, row) for chunk, start, stop in part for row in range(start, stop)] for part in parts]
+    assert [row for part in rows for row in part] == [
+        (chunk, row) for chunk in order.tolist() for row in range(lengths[chunk])
+    ]
+    sizes = [len(part) for part in rows]
+    assert max(sizes) - min(sizes) <= 1
+    assert all(isinstance(piece, Piece) for part in parts for piece in part)
+
+
+# ---- the merge and the outer step ----
+
+
+def outcome_of(rng, share):
+    return Outcome(share, rng.standard_normal(7).astype(np.float32), *rng.uniform(size=2), (3, 4, 5), None)
+
+
+def test_merge_is_the_weighted_mean():
+    rng = np.random.default_rng(0)
+    outcomes = [outcome_of(rng, share) for share in (0.5, 0.2, 0.3)]
+    merged = merge_outcomes(outcomes)
+    expected = np.average([one.vector.astype(float) for one in outcomes], axis=0, weights=[0.5, 0.2, 0.3])
+    np.testing.assert_allclose(merged.vector, expected, rtol=1e-14)
+    assert merged.loss == sum(one.loss for one in outcomes)
+    assert merged.weight == sum(one.weight for one in outcomes)
+    assert merged.share == 1.0
+
+
+def test_merging_in_groups():
+    rng = np.random.default_rng(1)
+    outcomes = [outcome_of(rng, share) for share in (0.1, 0.2, 0.3, 0.4)]
+    in_groups = merge_outcomes([merge_outcomes(outcomes[:2]), merge_outcomes(outcomes[2:])])
+    np.testing.assert_allclose(in_groups.vector, merge_outcomes(outcomes).vector, atol=1e-15)
+
+
+def test_merging_one_keeps_its_bits():
+    outcome = outcome_of(np.random.default_rng(2), 0.3)
+    np.testing.assert_array_equal(merge_outcomes([outcome]).vector, outcome.vector)
+
+
+@pytest.mark.parametrize("n_replicas", [1, 3])
+def test_outer_step(n_replicas):
+    """Two rounds, against Nesterov's momentum written as in DiLoCo: v = m v + d, step d + m v."""
+    rng = np.random.default_rng(3)
+    network = Network((4, 4, 1), (2,), ((3, 3),), 1, ((1, 1),), standardize=True)
+    n, n_trainable = network.n_parameters, network.n_trainable
+    clf = ConvSigmoidClassifier(2, 3, standardize=True)
+    plan = make_plan(clf, network, 100, 1, incremental=False)
+    state = State(rng.standard_normal(n), rng.uniform(size=(2, n_trainable)), averages=rng.standard_normal(n_trainable))
+    base = Base.of(state, np.zeros(n_trainable), plan, network, n_replicas)
+    parameters, velocity, momentum = state.parameters.copy(), np.zeros(n_trainable), 0.5 if n_replicas > 1 else 0.0
+    for _ in range(2):
+        vectors = rng.standard_normal((n_replicas, n + 3 * n_trainable))
+        outcomes = [Outcome(1 / n_replicas, vector, 1.0, 2.0, (1, 1, 1), None) for vector in vectors]
+        base = next_base(base, outcomes, n_replicas)
+        mean = vectors.mean(axis=0)
+        d = mean[:n_trainable] - parameters[:n_trainable]
+        velocity = momentum * velocity + d
+        parameters[:n_trainable] += d + momentum * velocity
+        parameters[n_trainable:] = mean[n_trainable:n]
+        np.testing.assert_allclose(base.state.parameters, parameters, rtol=1e-12)
+        np.testing.assert_allclose(base.state.moments.ravel(), mean[n : n + 2 * n_trainable], rtol=1e-12)
+        np.testing.assert_allclose(base.state.averages, mean[n + 2 * n_trainable :], rtol=1e-12)
+    assert (base.loss, base.weight) == (2.0 * n_replicas, 4.0 * n_replicas)
+
+
+# ---- whole fits ----
+
+PARAMETERS = {"n_filters": 4, "max_iter": 2, "random_state": 0}
+
+
+def fit(data, n_replicas=2, **parameters):
+    return DaskConvSigmoidClassifier(**PARAMETERS | parameters, n_replicas=n_replicas).fit(*data)
+
+
+def test_against_replicas_trained_here(client, chunked):
+    """A round an epoch without shuffling: replicas are local fits of one epoch, and the outer step their mean."""
+    dX, dy, X, y = chunked
+    given = {"shuffle": False, "average": False, "rounds_per_epoch": 1, "solver": "sgd", "momentum": 0.0}
+    distributed = fit((dX, dy), 2, **given)
+    parameters, velocity = after_an_epoch(None, X, y, 1e-30), 0.0  # initial ones
+    for _ in range(2):
+        ends = [after_an_epoch(parameters, X[rows], y[rows], 5e-3) for rows in (slice(500), slice(500, None))]
+        d = np.mean(ends, axis=0) - parameters
+        velocity = 0.5 * velocity + d
+        parameters = (parameters + d + 0.5 * velocity).astype(np.float32).astype(float)
+    np.testing.assert_allclose(distributed._model.parameters, parameters, rtol=1e-4, atol=1e-6)
+
+
+def after_an_epoch(parameters, X, y, learning_rate):
+    """Parameters after an epoch of the local class, from the given ones or its initial ones."""
+    clf = ConvSigmoidClassifier(
+        4, random_state=0, shuffle=False, average=False, solver="sgd", momentum=0.0, max_iter=1, warm_start=True
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if parameters is not None:
+            clf.set_params(learning_rate_init=1e-30).fit(X, y)
+            clf._model.parameters[:] = parameters
+        clf.set_params(learning_rate_init=learning_rate).fit(X, y)
+    return clf._model.parameters.astype(float)
+
+
+def test_the_same_bits_for_workers_and_threads(cluster, chunked):
+    dX, dy, _, _ = chunked
+    with distributed.Client(cluster):
+        two = fit((dX, dy), 3, n_filters=(4, 8))
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=4, dashboard_address=":0") as one_worker,
+        distributed.Client(one_worker),
+    ):
+        one = fit((dX, dy), 3, n_filters=(4, 8))
+        three_threads = fit((dX, dy), 3, n_filters=(4, 8), n_jobs=3)
+    np.testing.assert_array_equal(one._model.parameters, two._model.parameters)
+    np.testing.assert_array_equal(three_threads._model.parameters, two._model.parameters)
+    assert one.loss_curve_ == two.loss_curve_
+
+
+def test_many_replicas_are_merged_by_a_tree(client, chunked):
+    clf = fit(chunked[:2], 40, max_iter=3, batch_size=5, rounds_per_epoch=2)
+    assert clf.n_replicas_ == 40
+    assert clf.loss_curve_ == sorted(clf.loss_curve_, reverse=True)
+
+
+def test_automatic_number(client, digits):
+    """One for each worker, but at least 5000 samples each."""
+    X, y = digits
+    assert fit((da.from_array(X, chunks=(500, -1)), da.from_array(y, chunks=500)), "auto").n_replicas_ == 1
+    X, y = np.tile(X, (10, 1))[:, :16], np.tile(y, 10)
+    chunks = da.from_array(X, chunks=(5000, -1)), da.from_array(y, chunks=5000)
+    assert fit(chunks, "auto", max_iter=1).n_replicas_ == 2
+
+
+@pytest.mark.parametrize("persist", [True, False])
+@pytest.mark.parametrize(
+    "parameters",
+    [{"standardize": True}, {"batch_norm": True}, {"n_filters": (4, 4), "batch_norm": True, "standardize": True}],
+    ids=str,
+)
+def test_statistics_are_those_of_all_data(client, chunked, parameters, persist):
+    """Predictions use means and variances over all replicas' samples: the local measurement has the same."""
+    dX, dy, X, y = chunked
+    clf = fit((dX, dy), 3, persist=persist, average=False, **parameters)
+    network, found = clf._network, clf._model.parameters
+    expected = ConvSigmoidClassifier(**PARAMETERS | parameters | {"warm_start": True, "average": False})
+    vars(expected).update(
+        {name: value for name, value in vars(clf.to_local()).items() if name.endswith("_") or name[0] == "_"}
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected.set_params(max_iter=1, learning_rate_init=1e-30).fit(X, y)  # measures, and does not learn
+    views, found = network.views(expected._model.parameters), network.views(found)
+    for name in views:
+        np.testing.assert_allclose(found[name], views[name], rtol=2e-3, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("persist", [True, False])
+def test_validation_set(client, chunked, persist):
+    """Scores are those of the local class with the same model."""
+    dX, dy, X, y = chunked
+    clf = DaskConvSigmoidClassifier(**PARAMETERS | {"average": False}, n_replicas=2, persist=persist)
+    weights = np.arange(1000) / 1024  # exact in float32
+    clf.fit(dX, dy, X_val=dX[::-1], y_val=dy[::-1], sample_weight_val=weights[::-1])
+    assert clf.validation_scores_[-1] == pytest.approx(clf.to_local().score(X, y, weights), rel=1e-12)
+    assert 0 < clf.validation_loss_curve_[-1] < clf.validation_loss_curve_[0]
+    assert clf.score(dX, dy, da.from_array(weights, chunks=(dX.chunks[0],))) == pytest.approx(
+        clf.to_local().score(X, y, weights), rel=1e-12
+    )
+
+
+def test_early_stopping_holds_out_of_every_replica(client, chunked):
+    clf = fit(chunked[:2], 2, early_stopping=True, max_iter=4)
+    assert len(clf.validation_scores_) == 4
+    assert clf.best_validation_score_ == max(clf.validation_scores_)
+    assert clf.t_ == 4 * 900
+
+
+def test_early_stopping_with_a_rare_class(client, chunked):
+    """A part of the data may have one sample of a class, of which no share can be held out."""
+    dX, _, _, y = chunked
+    y = np.where(np.arange(1000) == 7, 11, y)
+    clf = fit((dX, da.from_array(y, chunks=(dX.chunks[0],))), 4, early_stopping=True)
+    assert 11 in clf.classes_
+
+
+@pytest.mark.parametrize("persist", [True, False])
+def test_class_weights_are_those_of_all_data(client, chunked, persist):
+    """Weights that "balanced" means are computed over all replicas, and a dict means the same."""
+    dX, dy, _, y = chunked
+    weights = {label: len(y) / (10 * count) for label, count in enumerate(np.bincount(y).tolist())}
+    balanced, given = (fit((dX, dy), 3, class_weight=value, persist=persist) for value in ("balanced", weights))
+    np.testing.assert_array_equal(balanced._model.parameters, given._model.parameters)
+    assert not np.array_equal(fit((dX, dy), 3, persist=persist)._model.parameters, given._model.parameters)
+
+
+def test_weights_that_sum_to_one(client, chunked):
+    """They are raised for all replicas alike, as for one."""
+    dX, dy, _, _ = chunked
+    plain, weighted = (
+        DaskConvSigmoidClassifier(**PARAMETERS, n_replicas=2).fit(dX, dy, weights)
+        for weights in (np.ones(1000), np.full(1000, 1e-3))
+    )
+    np.testing.assert_allclose(weighted._model.parameters, plain._model.parameters, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("persist", [True, False])
+def test_a_replica_of_zero_weight(client, chunked, persist):
+    """It learns nothing and counts for nothing."""
+    dX, dy, X, y = chunked
+    weights = np.where(np.arange(1000) < 500, 0.0, 1.0)
+    clf = DaskConvSigmoidClassifier(**PARAMETERS | {"shuffle": False, "max_iter": 8}, n_replicas=2, persist=persist)
+    assert clf.fit(dX, dy, weights).score(X[500:], y[500:]) > 0.7
+    assert np.isfinite(clf.loss_curve_).all()
+
+
+def test_labels_that_a_replica_lacks(client, digits):
+    X, y = digits
+    order = np.argsort(y > 7, kind="stable")
+    X, y = X[order], y[order]
+    clf = fit((da.from_array(X, chunks=(100, -1)), da.from_array(y, chunks=100)), 4, max_iter=1)
+    np.testing.assert_array_equal(clf.classes_, range(10))
+
+
+def sorted_data(digits):
+    X, y = digits
+    order = np.argsort(y, kind="stable")
+    return da.from_array(X[order], chunks=(200, -1)), da.from_array(y[order], chunks=200)
+
+
+@pytest.mark.parametrize("persist", [True, False])
+def test_sorted_data_warns_and_shuffled_data_does_not(client, digits, persist):
+    what = "replicas' parts of the data" if persist else "chunks"
+    X, y = sorted_data(digits)
+    with pytest.warns(UserWarning, match=f"of .* {what} have other label frequencies"):
+        fit((X, y), 3, persist=persist, max_iter=1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(shuffle(X, y, random_state=0), 3, persist=persist, max_iter=1)
+    assert not [one for one in caught if "label frequencies" in str(one.message)]
+
+
+def test_one_replica_in_memory_needs_no_shuffling(client, digits):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(sorted_data(digits), 1)
+    assert not [one for one in caught if "label frequencies" in str(one.message)]
+
+
+def test_shuffle_keeps_samples_together(client, digits):
+    X, y = digits
+    weights = np.arange(1000.0)
+    shuffled = shuffle(da.from_array(X, chunks=(300, -1)), da.from_array(y, chunks=300), weights, random_state=0)
+    assert all(array.chunks[0] == (300, 300, 300, 100) for array in shuffled)
+    X_new, y_new, weights_new = (array.compute() for array in shuffled)
+    order = weights_new.astype(int)
+    np.testing.assert_array_equal(np.sort(order), range(1000))
+    assert not np.array_equal(order, range(1000))
+    np.testing.assert_array_equal(X_new, X[order])
+    np.testing.assert_array_equal(y_new, y[order])
+
+
+def test_warm_start_goes_on(client, chunked):
+    dX, dy, _, _ = chunked
+    clf = DaskConvSigmoidClassifier(**PARAMETERS, n_replicas=2, warm_start=True).fit(dX, dy)
+    loss = clf.loss_
+    clf.fit(dX, dy)
+    assert len(clf.loss_curve_) == 4
+    assert clf.loss_ < loss
+    assert clf.t_ == 4000
+
+
+def test_tasks_have_the_threads_of_their_worker(chunked, monkeypatch):
+    """n_jobs=None is the worker's threads over its replicas, although Dask sets OMP_NUM_THREADS to 1."""
+    from skcnn.dask._cluster import Cluster, Threads
+
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=4, dashboard_address=":0") as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        counted = client.gather(client.map(lambda threads: threads.here(), [Threads(None, n) for n in (1, 2, 3, 9)]))
+        assert counted == [4, 2, 1, 1]
+        n_jobs = client.gather(client.map(lambda threads: threads.here(), [Threads(n, 2) for n in (1, 3, -1)]))
+        assert n_jobs[:2] == [1, 3]
+        assert 1 <= n_jobs[2] <= os.cpu_count()
+        with Cluster(client) as tasks:
+            assert tasks.threads(3) == Threads(None, 3)
