@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 import skcnn
-from skcnn import datasets, export, inspection
+from skcnn import dask, datasets, export, inspection
 
 RECORDED = Path(__file__).with_name("interface.txt")
 
 
 def interface():
     """Lines with names, signatures without annotations, and attributes of a fitted estimator."""
-    for module in (skcnn, datasets, export, inspection):
+    for module in (skcnn, dask, datasets, export, inspection):
         for name in sorted(module.__all__):
             thing = getattr(module, name)
             if inspect.isclass(thing):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import skcnn
 from skcnn import ConvSigmoidClassifier, show_versions
+from skcnn.dask import DaskConvSigmoidClassifier, shuffle
 from skcnn.datasets import Split, load_digits_split, load_keras_mnist, load_mnist_sample, load_npz
 from skcnn.export import from_keras, register_onnx_converter, to_html, to_keras, to_onnx, to_torch
 from skcnn.inspection import (
@@ -278,3 +279,22 @@ def export(clf: ConvSigmoidClassifier, X: NDArray[np.uint8], path: Path) -> None
     register_onnx_converter()
     show_versions()
     assert_type(skcnn.__version__, str)
+
+
+def distribute(X: Any, y: Any, client: Any) -> None:
+    clf = DaskConvSigmoidClassifier((16, 32), rescale=1 / 255, n_jobs=2, client=client)
+    clf = DaskConvSigmoidClassifier(n_replicas=4, rounds_per_epoch=np.int64(2), persist=False, random_state=0)
+    clf = DaskConvSigmoidClassifier(n_replicas="auto", client=None)
+    DaskConvSigmoidClassifier(n_replicas="all")  # type: ignore[arg-type]
+    DaskConvSigmoidClassifier(n_workers=4)  # type: ignore[call-arg]
+    clf.client = client
+    assert_type(clf.fit(X, y, X_val=X, y_val=y, sample_weight_val=None), DaskConvSigmoidClassifier)
+    assert_type(clf.n_replicas_, int)
+    assert_type(clf.client, Any)
+    assert_type(clf.persist, bool)
+    assert_type(clf.score(X, y), float)
+    assert_type(clf.to_local(), ConvSigmoidClassifier)
+    print(clf.decision_function(X), clf.predict(X), clf.predict_log_proba(X), clf.predict_proba(X), clf.transform(X))
+    clf.partial_fit(X, y)  # type: ignore[call-arg]
+    assert_type(shuffle(X, y), tuple[Any, Any])
+    assert_type(shuffle(X, y, np.ones(10), random_state=0), tuple[Any, Any, Any])
