@@ -9,7 +9,7 @@ def import_extra(module, extra):
     Parameters
     ----------
     module : str
-    extra : {"keras", "onnx", "plot", "torch"}
+    extra : {"dask", "keras", "onnx", "plot", "torch"}
         The extra of skcnn that installs the module.
     """
     try:

@@ -67,6 +67,7 @@ def _is_checked(estimator, X):
         type(X) is np.ndarray
         and X.ndim == 2
         and X.dtype in DTYPES
+        and has_default_order(X)
         and X.flags.c_contiguous
         and X.flags.aligned
         and len(X) > 0
@@ -187,10 +188,18 @@ def _warn_if_channels_are_first(shape):
 
 
 def in_native_order(X):
-    """X with floats in native byte order, as float32 of either byte order trains in float32."""
-    if isinstance(X, np.ndarray) and not X.dtype.isnative and X.dtype.kind == "f":
-        return X.astype(X.dtype.newbyteorder("="))
+    """X with floats in native byte order, as float32 of either byte order trains in float32.
+
+    A native order that is named, as in arrays that zarr reads, becomes the default: buffers tell the two apart.
+    """
+    if isinstance(X, np.ndarray) and X.dtype.kind == "f" and not has_default_order(X):
+        default = X.dtype.newbyteorder("=")
+        return X.view(default) if X.dtype.isnative else X.astype(default)
     return X
+
+
+def has_default_order(X):
+    return X.dtype.byteorder in "=|"
 
 
 def check_given_shape(given_shape, image_shape):

@@ -91,6 +91,10 @@ class LocalPasses:
         total_loss, total_weight = run_batches(self.problem, order, self.plan, state, self.workspace)
         return total_loss / total_weight
 
+    def announce(self, line):
+        """Print a line about the training."""
+        print(line)
+
     def validate(self, parameters):
         """Loss and score on the validation set."""
         return self.holdout.evaluate(self.problem, parameters, self.plan.n_scoring_threads)

@@ -136,10 +136,12 @@ def train(passes, state, plan, observer):
             validation = evaluate(passes, learnt, plan)
         state.record(loss, passes.n_samples, plan, learnt, validation)
         if plan.verbose:
-            print(f"Iteration {state.n_iter}, loss = {loss:.8f}")
+            passes.announce(f"Iteration {state.n_iter}, loss = {loss:.8f}")
             if validation is not None:
-                print(f"Validation score: {validation[1]:f}")
-        if observer.end(state) or (state.n_no_improvement > plan.n_iter_no_change and reduce_or_stop(state, plan)):
+                passes.announce(f"Validation score: {validation[1]:f}")
+        if observer.end(state) or (
+            state.n_no_improvement > plan.n_iter_no_change and reduce_or_stop(passes, state, plan)
+        ):
             return True
     return plan.incremental or plan.anneals
 
@@ -152,7 +154,7 @@ def evaluate(passes, parameters, plan):
     return passes.validate(parameters)
 
 
-def reduce_or_stop(state, plan):
+def reduce_or_stop(passes, state, plan):
     """Reduce an adaptive learning rate after too many epochs without improvement; returns whether to stop instead."""
     message = (
         f"{'Validation score' if plan.early_stopping else 'Training loss'} did not improve more than "
@@ -166,7 +168,7 @@ def reduce_or_stop(state, plan):
     else:
         outcome = "Learning rate too small. Stopping." if plan.schedule == "adaptive" else "Stopping."
     if plan.verbose:
-        print(f"{message} {outcome}")
+        passes.announce(f"{message} {outcome}")
     return not reduced
 
 

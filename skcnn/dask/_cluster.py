@@ -1,7 +1,9 @@
 """Work on a Dask cluster: tasks of one fit, waiting for them, and errors that say which data was at fault."""
 
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import monotonic
 from uuid import uuid4
 from weakref import WeakSet
 
@@ -15,6 +17,9 @@ from skcnn.notices import warn
 
 # Seconds after which a warning says that there are no workers.
 _PATIENCE = 30.0
+
+# Seconds between looks at what has failed.
+_CHECK = 1.0
 
 # Results that one task merges.
 FAN_IN = 16
@@ -102,7 +107,7 @@ class Cluster:
         return self
 
     def __exit__(self, kind, error, traceback):
-        self.cancel(self.futures)
+        self.forget(self.futures)
 
     # ---- tasks ----
 
@@ -149,45 +154,73 @@ class Cluster:
         # Arrays of the caller and large networks are sent on purpose.
         return dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"})
 
-    def cancel(self, futures):
-        """Forget futures, and end those that are not done."""
-        futures = list(futures)
-        if any(not future.done() for future in futures):
-            self.client.cancel(futures, force=True)
-        for future in futures:
+    def forget(self, futures):
+        """Release futures: tasks that have not begun are dropped.
+
+        Not by `Client.cancel`, in which distributed 2026.8 fails for tasks that others depend on.
+        """
+        for future in list(futures):
             future.release()
             self.futures.discard(future)
 
     # ---- results ----
 
-    def wait(self, future):
-        """Wait until a future is done. A warning says if there are no workers."""
-        while not future.done():
+    def wait(self, futures):
+        """Wait until all futures are done, or one has failed. A warning says if there are no workers."""
+        begin = monotonic()
+        while not all(future.done() for future in futures):
+            if any(future.status == "error" for future in futures):
+                return
             try:
-                with self.client.as_current():  # `wait` takes that of the future for granted
-                    wait(future, timeout=_PATIENCE)
+                with self.client.as_current():  # `wait` takes that of the futures for granted
+                    wait(futures, timeout=min(_CHECK, _PATIENCE))
             except TimeoutError:
-                self._warn_without_workers()
-
-    def result(self, future):
-        self.wait(future)
-        return future.result()
+                if monotonic() - begin > _PATIENCE:
+                    self._warn_without_workers()
 
     def results(self, futures):
-        return [self.result(future) for future in futures]
+        """The values of futures."""
+        self.wait(futures)
+        for future in futures:
+            if future.status == "error":
+                future.result()  # raises
+        return self.client.gather(futures)
 
     def results_of_chunks(self, futures, name, *, wanted=True):
-        """The values of futures by number of chunk, of which errors name the first that failed; `name` is the data's.
+        """The values of futures by number of chunk, of which errors name those that failed; `name` is the data's.
 
         Unless they are `wanted`, values remain on the cluster.
         """
-        by_chunk = dict(enumerate(futures)) if isinstance(futures, list) else futures
-        for number, future in by_chunk.items():
-            self.wait(future)
-            if future.status == "error":
-                error = future.exception()
-                raise explained(error, f"Chunk {number} of {name}") from error
-        return self.results(by_chunk.values()) if wanted else None
+        self.wait(list(futures.values()))
+        failed = {number: future.exception() for number, future in futures.items() if future.status == "error"}
+        if failed:
+            number, error = next(iter(failed.items()))
+            if isinstance(error, KilledWorker):  # a worker's other tasks may be blamed as well
+                number = " or ".join(map(str, failed))
+            raise explained(error, f"Chunk {number} of {name}") from error
+        return self.results(list(futures.values())) if wanted else None
+
+    def attempt(self, function, again=None):
+        """A function's value. If the cluster is restarted meanwhile, it runs once more, after `again`.
+
+        Raises
+        ------
+        RuntimeError
+            If that fails as well.
+        """
+        try:
+            return function()
+        except CancelledError:
+            try:
+                if again is not None:
+                    again()
+                return function()
+            except CancelledError as error:
+                raise RuntimeError(
+                    "The cluster was restarted, and again while data was loaded anew; or what was persisted there of "
+                    "X, y or other data is lost: persist it again and repeat the fit, or pass collections that were "
+                    "not persisted, which are loaded again."
+                ) from error
 
     def _warn_without_workers(self):
         if not self.warned and not self.client.nthreads():

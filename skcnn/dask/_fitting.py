@@ -46,7 +46,9 @@ def fit(estimator, client, X, y, sample_weight, validation):
         in_memory = estimator.persist or not chunks.arrays
         make_shards = MemoryShards if in_memory else StreamShards
         shards = make_shards(cluster, chunks, Reader(worker, chunks.names, chunks.dtype), parts)
-        network = replace(network, input_scale=input_scale(estimator, network, shards.survey(), resuming))
+        network = replace(
+            network, input_scale=input_scale(estimator, network, cluster.attempt(shards.survey), resuming)
+        )
         if resuming:
             state = resumed_state(estimator, network, labels, dtype, "warm_start")
         else:
@@ -58,7 +60,7 @@ def fit(estimator, client, X, y, sample_weight, validation):
             split_seed = choose_split(state, generator, in_memory)
             held_out = shards
         shards.make(recipe, split_seed)
-        n_rows = shards.count_rows()
+        n_rows = cluster.attempt(shards.count_rows, shards.load)
         plan = make_plan(estimator, network, min(n_rows), 1, incremental=False)
         progress = Progress(plan.verbose, plan.max_iter)
         passes = DistributedPasses(
@@ -111,8 +113,12 @@ def count_chunks(cluster, chunks):
     names = [chunks.names] * len(numbers)
     if not chunks.arrays:
         return list(map(count_labels, numbers, chunks.y, chunks.weights, names))
-    futures = cluster.compute("count-labels", count_labels, numbers, chunks.y, chunks.weights, names)
-    return cluster.results_of_chunks(futures, chunks.names[1])
+
+    def count():
+        futures = cluster.compute("count-labels", count_labels, numbers, chunks.y, chunks.weights, names)
+        return cluster.results_of_chunks(dict(enumerate(futures)), chunks.names[1])
+
+    return cluster.attempt(count)
 
 
 def count_replicas(estimator, cluster, n_samples):
@@ -127,10 +133,7 @@ def count_replicas(estimator, cluster, n_samples):
 def deal_chunks(estimator, census, n_replicas, generator):
     """Pieces of chunks for each replica; chunks are shuffled first, unless one replica has them all.
 
-    Raises
-    ------
-    ValueError
-        If the chunks, or the replicas' parts of the data, have too different labels, a warning is issued.
+    A warning says if the chunks, or the replicas' parts of the data, have too different labels.
     """
     order = np.arange(len(census.lengths))
     if n_replicas > 1 and estimator.shuffle:
@@ -230,7 +233,7 @@ def validation_shards(probe, cluster, recipe, n_replicas, validation, *, persist
     parts = deal(census.lengths, n_parts, np.arange(len(census.lengths)))
     reader = Reader(worker_estimator(probe, probe), names, chunks.dtype, recipe.network.image_shape)
     shards = (MemoryShards if persist else StreamShards)(cluster, chunks, reader, parts)
-    shards.survey()
+    cluster.attempt(shards.survey)
     shards.make_holdout(recipe)
     return shards
 

@@ -11,10 +11,6 @@ def identity(value):
     return value
 
 
-def is_made(shard):
-    return True
-
-
 class MemoryShards:
     """Shards in the workers' memory. They are made of the collections, so that any worker can make them again.
 
@@ -75,7 +71,6 @@ class MemoryShards:
 
     def _finish(self, futures):
         self.futures = futures
-        self.cluster.results(self.cluster.map("made", is_made, futures))
         self.samples = []  # a shard has all that is needed of them
 
     def load(self):

@@ -1,7 +1,5 @@
 """Passes over data on a cluster, with the interface of skcnn.passes.LocalPasses."""
 
-from concurrent.futures import CancelledError
-
 import numpy as np
 from distributed.scheduler import KilledWorker
 
@@ -104,14 +102,17 @@ class DistributedPasses:
             del outcomes
         try:
             for number, base in enumerate(bases[1:]):
-                self.cluster.wait(base)
+                self.cluster.wait([base])
                 self.progress.update(state.n_iter, number, self.n_rounds, self.n_samples)
-            return self.cluster.result(bases[-1])
+            return self.cluster.results(bases[-1:])[0]
         except KeyboardInterrupt:
             done = [base for base in bases[1:] if base.status == "finished"]
             if done:  # the parameters of that moment
-                self.cluster.result(done[-1]).write_to(state)
+                self.cluster.results(done[-1:])[0].write_to(state)
             raise
+
+    def announce(self, line):
+        self.progress.announce(line)
 
     # ---- validation and statistics ----
 
@@ -161,30 +162,18 @@ class DistributedPasses:
     def _attempt(self, function):
         """A function's value. If the cluster was restarted, the shards are made again and the function runs once more.
 
-        What it has on the cluster is cancelled if it is interrupted.
+        What it has on the cluster is released if it is interrupted.
         """
-        for again in (True, False):
-            before = set(self.cluster.futures)
-            try:
-                return function()
-            except CancelledError as error:
-                if not again:
-                    raise RuntimeError("The cluster was restarted twice during the same pass over the data.") from error
-                self._load_again()
-            except BaseException as error:
-                self.cluster.cancel(set(self.cluster.futures) - before)
-                if not isinstance(error, KilledWorker):
-                    raise
-                raise explained(error, self.shards.describe(error.task)) from error
-        return None
+        before = set(self.cluster.futures)
+        try:
+            return self.cluster.attempt(function, self._load_again)
+        except BaseException as error:
+            self.cluster.forget(set(self.cluster.futures) - before)
+            if not isinstance(error, KilledWorker):
+                raise
+            raise explained(error, self.shards.describe(error.task)) from error
 
     def _load_again(self):
-        try:
-            self.shards.load()
-            if self.validation not in (None, self.shards):
-                self.validation.load()
-        except CancelledError as error:
-            raise RuntimeError(
-                "The cluster was restarted, and what was persisted there of X, y or other data is lost: persist it "
-                "again and repeat the fit, or pass collections that were not persisted, which are loaded again."
-            ) from error
+        self.shards.load()
+        if self.validation not in (None, self.shards):
+            self.validation.load()

@@ -190,7 +190,7 @@ def score(estimator, client, X, y, sample_weight):
         futures = cluster.compute(
             "score", score_chunk, numbers, chunks.X, chunks.y, chunks.weights, [model] * len(numbers)
         )
-        results = cluster.results_of_chunks(futures, "X")
+        results = cluster.results_of_chunks(dict(enumerate(futures)), "X")
     total = sum(weight for weight, _ in results)
     if total == 0:
         raise ValueError("X has no samples of positive weight to score.")

@@ -28,6 +28,12 @@ class Progress:
         self.bar.set_description(f"epoch {n_iter + 1}, round {number + 1} of {n_rounds}", refresh=False)
         self.bar.update(n_samples * (number + 1) // n_rounds - n_samples * number // n_rounds)
 
+    def announce(self, line):
+        """Print a line, above the bar."""
+        self.bar.clear()
+        print(line)
+        self.bar.refresh()
+
     def close(self):
         if self.bar is not None:
             self.bar.close()

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from skcnn.kernels._buffers import Memory
 from skcnn.kernels._network import CompiledNetwork
+from skcnn.passes import Order, Problem
 from skcnn.state import State
-from skcnn.training import Order, Problem
 
 Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64]
 # One of the two throughout a call.

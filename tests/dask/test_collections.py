@@ -105,9 +105,10 @@ def test_xarray(client, small):
     assert clf.score(images, labels) == clf.score(X, y)
 
 
-def test_zarr(client, small, tmp_path):
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_zarr(client, small, tmp_path, dtype):
     pytest.importorskip("zarr")
-    X, y = small
+    X, y = small[0].astype(dtype), small[1]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         da.from_array(X, chunks=(50, -1)).to_zarr(str(tmp_path / "X.zarr"))

@@ -1,6 +1,8 @@
 """The estimator among scikit-learn's: its parameters, its client, copies, and scikit-learn's checks."""
 
 import pickle
+import subprocess
+import sys
 from inspect import Parameter, signature
 
 import numpy as np
@@ -146,3 +148,11 @@ def test_callbacks(client, chunked):
     assert clf.n_iter_ == len(recorder.models) == 2
     np.testing.assert_array_equal(recorder.models[1].predict_proba(X), clf.predict_proba(X))
     assert not np.array_equal(recorder.models[0].predict_proba(X), clf.predict_proba(X))
+
+
+@pytest.mark.parametrize("package", ["dask", "distributed"])
+def test_without_dask(package):
+    """The extra that installs it is named."""
+    code = f"import sys; sys.modules[{package!r}] = None; import skcnn.dask"
+    result = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    assert f"this needs {package}: pip install 'skcnn[dask]'" in result.stderr

@@ -9,6 +9,7 @@ import threading
 import time
 import warnings
 
+import dask
 import numpy as np
 import pytest
 
@@ -30,6 +31,8 @@ PARAMETERS = {"n_filters": 4, "n_replicas": 2, "max_iter": 3, "random_state": 0}
 @pytest.fixture
 def own_cluster():
     with (
+        # Otherwise a cluster gives up a worker that a busy machine takes more than 15 seconds to start again.
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "120s"}),
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -149,6 +152,26 @@ def test_restarted_client(own_cluster, after_round, data, expected, persist):
     assert_nothing_left(own_cluster)
 
 
+@pytest.mark.parametrize("name", ["count-labels", "survey", "make-shard", "count-rows"])
+def test_restarted_before_training(own_cluster, data, expected, monkeypatch, name):
+    """While data is counted and loaded."""
+    restarted = []
+    original = _cluster.Cluster.keys
+
+    def keys(self, of, n):
+        if of == name and not restarted:
+            restarted.append(name)
+            threading.Timer(0.05, own_cluster.restart).start()
+            time.sleep(0.1)
+        return original(self, of, n)
+
+    monkeypatch.setattr(_cluster.Cluster, "keys", keys)
+    clf = DaskConvSigmoidClassifier(**PARAMETERS).fit(*data)
+    assert restarted
+    np.testing.assert_array_equal(arrays_of(clf), expected[True])
+    assert_nothing_left(own_cluster)
+
+
 def test_restarted_with_persisted_data(own_cluster, after_round, data):
     """What the caller had persisted cannot be loaded again: an error says so, and the earlier fit remains."""
     clf = DaskConvSigmoidClassifier(**PARAMETERS).fit(*data)
@@ -179,14 +202,13 @@ def deadly(block, block_info=None):
     ("function", "message"),
     [
         (raising, "Chunk 3 of X could not be computed: OSError.*the disk is gone"),
-        (deadly, r"(Chunk 3|chunks .*3.*) of X killed 2 workers"),
+        (deadly, r"Chunk .*3.* of X killed 4 workers"),
     ],
 )
 def test_a_chunk_that_fails(own_cluster, data, function, message, persist):
     X, y = data
     clf = DaskConvSigmoidClassifier(**PARAMETERS, persist=persist).fit(X, y)
     before = arrays_of(clf).copy()
-    own_cluster.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 1))
     with pytest.raises(RuntimeError, match=message):
         clf.fit(X.map_blocks(function, dtype=X.dtype), y)
     np.testing.assert_array_equal(arrays_of(clf), before)
@@ -204,23 +226,22 @@ def test_interrupted(own_cluster, after_round, data):
     assert_nothing_left(own_cluster)
 
 
-@pytest.mark.parametrize("n_waits", [1, 9, 12])
+@pytest.mark.parametrize("n_waits", [1, 2, 3, 4])
 def test_interrupted_while_loading(own_cluster, data, monkeypatch, n_waits):
     """An interrupt before training leaves the earlier fit, and nothing on the cluster."""
     clf = DaskConvSigmoidClassifier(**PARAMETERS).fit(*data)
     before = arrays_of(clf).copy()
     waits = []
 
-    def wait(self, future):
-        waits.append(future)
+    def wait(self, futures):
+        waits.append(len(futures))
         if len(waits) == n_waits:
             os.kill(os.getpid(), signal.SIGINT)
-        return original(self, future)
+        return original(self, futures)
 
     original = _cluster.Cluster.wait
     monkeypatch.setattr(_cluster.Cluster, "wait", wait)
     with pytest.raises(KeyboardInterrupt):
         clf.fit(*data)
-    waits.clear()
     np.testing.assert_array_equal(arrays_of(clf), before)
     assert_nothing_left(own_cluster)

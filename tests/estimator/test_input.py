@@ -1,5 +1,6 @@
 """X is not copied without need, and its memory layout and location do not change results."""
 
+import sys
 import tracemalloc
 
 import numpy as np
@@ -144,6 +145,19 @@ def test_byte_order(quick, digits, kind):
     assert clf._parameters.dtype == expected._parameters.dtype
     assert_array_equal(clf._parameters, expected._parameters)
     assert_array_equal(clf.decision_function(X.astype(">" + kind)), expected.decision_function(X.astype("<" + kind)))
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+def test_named_native_byte_order(quick, digits, kind):
+    """As in arrays that zarr reads, whose buffers name the order."""
+    X, y = digits[0].astype(kind), digits[1]
+    named = X.view(X.dtype.newbyteorder("<" if sys.byteorder == "little" else ">"))
+    assert memoryview(named).format != memoryview(X).format
+    for given, same in [(named, X), (named.reshape(-1, 8, 8), X.reshape(-1, 8, 8))]:
+        clf, expected = quick(rescale=1 / 16).fit(given, y), quick(rescale=1 / 16).fit(same, y)
+        assert_array_equal(clf._parameters, expected._parameters)
+        for rows in (1, 20):
+            assert_array_equal(clf.predict_proba(given[:rows]), expected.predict_proba(same[:rows]))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
