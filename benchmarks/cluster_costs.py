@@ -38,6 +38,7 @@ REPLICA_EPOCHS = 40
 
 REPLICAS = (1, 2, 8, 32, 64)
 FILTERS = (1, 10, 102, 510)  # of 1 x 1, pooled by 2, with ten classes: about 2 000 to 1 000 000 parameters
+MOST_FILTERS = 1100  # of all replicas together: more takes minutes
 WORKERS = (10, 30, 100, 300, 1000)
 IMAGES = (10**7, 10**8, 10**9)
 
@@ -143,6 +144,7 @@ def measure_overhead(n_workers, repeats, quick):
             measure_cell(client, n_workers, n_replicas, n_filters, repeats)
             for n_filters in FILTERS[: 2 if quick else None]
             for n_replicas in REPLICAS[: 3 if quick else None]
+            if n_replicas * n_filters <= MOST_FILTERS
         ]
 
 

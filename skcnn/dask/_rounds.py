@@ -143,7 +143,7 @@ def merge_outcomes(outcomes):
     total = sum(outcome.share for outcome in outcomes)
     vector = np.zeros(len(outcomes[0].vector))
     for outcome in outcomes:
-        vector += outcome.share / total * outcome.vector.astype(np.float64)
+        vector += np.multiply(outcome.vector, outcome.share / total, dtype=np.float64)
     return Outcome(
         share=total,
         vector=vector,

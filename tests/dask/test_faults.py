@@ -23,7 +23,7 @@ from skcnn.dask import DaskConvSigmoidClassifier, _cluster, _progress  # noqa: E
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals to processes")
 
 # Seconds in which a test must end, far more than it needs.
-LIMIT = 60
+LIMIT = 180
 
 PARAMETERS = {"n_filters": 4, "n_replicas": 2, "max_iter": 3, "random_state": 0}
 

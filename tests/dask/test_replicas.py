@@ -150,6 +150,18 @@ def test_many_replicas_are_merged_by_a_tree(client, chunked):
     assert clf.loss_curve_ == sorted(clf.loss_curve_, reverse=True)
 
 
+@pytest.mark.parametrize("n_replicas", [1, 2])
+def test_workers_without_data(client, chunked, n_replicas):
+    """All chunks are on one worker, or there are fewer replicas than workers."""
+    dX, dy, _, _ = chunked
+    expected = fit((dX, dy), n_replicas)
+    worker = sorted(client.nthreads())[1:]
+    there = client.persist([dX, dy], workers=worker)
+    distributed.wait(there)
+    np.testing.assert_array_equal(fit(there, n_replicas)._model.parameters, expected._model.parameters)
+    del there
+
+
 def test_automatic_number(client, digits):
     """One for each worker, but at least 5000 samples each."""
     X, y = digits
