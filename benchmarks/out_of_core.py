@@ -43,7 +43,7 @@ BLOCK = 50_000  # images of a chunk
 MOST_SHIFT, NOISE = 2, 32  # of the images
 MEMORY_LIMIT = "1GB"
 INTERVAL = 0.05  # seconds between two readings of memory
-PARAMETERS = {"n_filters": (16, 32), "image_shape": (28, 28), "max_iter": 1, "random_state": 0}
+PARAMETERS = {"image_shape": (28, 28), "max_iter": 1, "random_state": 0}
 
 
 # ---- the file ----
@@ -240,8 +240,8 @@ def main(argv=None):
         data = load_data(options.data)
         write_images(data, folder, n_images)
         print(
-            f"{n_images:,} images, {n_images * N_PIXELS / 1e9:.2f} GB, made of {data.source}; one epoch of 16 and 32 "
-            f"filters in chunks of {np.ptp(list_bounds(n_images)[0])}\n\n"
+            f"{n_images:,} images, {n_images * N_PIXELS / 1e9:.2f} GB, made of {data.source}; one epoch of the "
+            f"default network, chunks of {np.ptp(list_bounds(n_images)[0])}\n\n"
             f"Peak memory of a process, of the largest worker for dask, in MB of 2^20 bytes; a worker is limited to "
             f"{dask.utils.parse_bytes(MEMORY_LIMIT) / 2**20:.0f}. Resident memory includes pages of mapped files.\n"
         )

@@ -147,7 +147,7 @@ def make_problem(estimator, X, y, weights, labels, network):
     """The problem of learning all rows of X with their `final_weights`."""
     return Problem(
         X=X,
-        targets=labels.smooth(labels.encode(y), float(estimator.label_smoothing)).astype(weights.dtype, order="C"),
+        targets=labels.smooth(labels.encode(y), float(estimator.label_smoothing), weights.dtype),
         sample_weight=weights,
         rows=np.arange(X.shape[0], dtype=np.intp),
         labels=labels,

@@ -22,8 +22,11 @@ def mean_loss(logits, targets, sample_weight, loss):
 
 def constant_loss(targets, sample_weight, loss):
     """The `mean_loss` of the best constant prediction, the mean targets."""
-    targets = targets.astype(np.float64)
-    return loss_of_means(*(np.average(values, axis=0, weights=sample_weight) for values in (targets, targets**2)), loss)
+    total = sample_weight.sum(dtype=np.float64)
+    # Without copies in float64, which would be the most memory of a fit to many small images.
+    means = np.einsum("ij,i->j", targets, sample_weight, dtype=np.float64) / total
+    mean_squares = np.einsum("ij,ij,i->j", targets, targets, sample_weight, dtype=np.float64) / total
+    return loss_of_means(means, mean_squares, loss)
 
 
 def loss_of_means(means, mean_squares, loss):

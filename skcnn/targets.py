@@ -47,13 +47,15 @@ class Labels:
             raise ValueError(f"{name} has labels that are not among the classes {self.classes.tolist()}: {unknown}.")
         return codes[:, np.newaxis] == (1 if self.n_outputs == 1 else np.arange(len(self.classes)))
 
-    def smooth(self, targets, smoothing):
-        """Smoothed targets (Szegedy et al., 2016, section 7); each output of multilabel targets by itself.
+    def smooth(self, targets, smoothing, dtype):
+        """Smoothed targets (Szegedy et al., 2016, section 7) of boolean ones; each output of multilabel ones by itself.
 
         A part `smoothing` of a sample's label is spread evenly over the classes, or over 0 and 1.
         """
-        n_alternatives = 2 if self.multilabel else len(self.classes)
-        return targets * (1 - smoothing) + smoothing / n_alternatives
+        low = smoothing / (2 if self.multilabel else len(self.classes))
+        smoothed = np.full(targets.shape, low, dtype=dtype)
+        smoothed[targets] = 1 - smoothing + low
+        return smoothed
 
     def decode(self, logits):
         """The most probable class for each row of logits, or multilabel targets of labels of probability above 1/2."""

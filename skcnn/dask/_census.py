@@ -127,14 +127,15 @@ def deal(lengths, n_parts, order):
     A part has whole chunks but for its first and last.
     """
     ends = np.cumsum([lengths[chunk] for chunk in order])
-    bounds = [int(ends[-1]) * part // n_parts for part in range(n_parts + 1)]
+    bounds = np.array([int(ends[-1]) * part // n_parts for part in range(n_parts + 1)])
     parts = [[] for _ in range(n_parts)]
     for chunk, end in zip(order, ends.tolist(), strict=True):
-        begin = end - int(lengths[chunk])
-        for part, low, high in zip(parts, bounds[:-1], bounds[1:], strict=True):
-            start, stop = max(begin, low), min(end, high)
-            if start < stop:
-                part.append(Piece(int(chunk), start - begin, stop - begin))
+        start = begin = end - int(lengths[chunk])
+        part = int(np.searchsorted(bounds, begin, side="right")) - 1
+        while start < end:
+            stop = min(end, int(bounds[part + 1]))
+            parts[part].append(Piece(int(chunk), start - begin, stop - begin))
+            start, part = stop, part + 1
     return parts
 
 

@@ -113,17 +113,13 @@ class Cluster:
 
     def map(self, name, function, /, *iterables, **keywords):
         """Futures of a function's values, one for each element of the iterables."""
-        with self._sending():
-            futures = self.client.map(
-                function, *iterables, key=self.keys(name, len(iterables[0])), pure=False, **keywords
-            )
-        return self._noted(futures)
+        keys = self.keys(name, len(iterables[0]))
+        return self._noted(self.client.map(function, *iterables, key=keys, pure=False, **keywords))
 
     def submit(self, name, function, *arguments, workers=None):
         """Future of a function's value; `workers` are where it should run rather than elsewhere."""
         placed = {"workers": workers, "allow_other_workers": True} if workers else {}
-        with self._sending():
-            future = self.client.submit(function, *arguments, key=self.keys(name, 1)[0], pure=False, **placed)
+        future = self.client.submit(function, *arguments, key=self.keys(name, 1)[0], pure=False, **placed)
         return self._noted([future])[0]
 
     def compute(self, name, function, *iterables):
@@ -131,8 +127,7 @@ class Cluster:
         keys = self.keys(name, len(iterables[0]))
         call = dask.delayed(function, pure=False)
         tasks = [call(*values, dask_key_name=key) for key, *values in zip(keys, *iterables, strict=True)]
-        with self._sending():
-            return self._noted(self.client.compute(tasks))
+        return self._noted(self.client.compute(tasks))
 
     def keys(self, name, n):
         """Unused keys, of which the dashboard shows the name."""
@@ -149,10 +144,6 @@ class Cluster:
     def _noted(self, futures):
         self.futures.update(futures)
         return futures
-
-    def _sending(self):
-        # Arrays of the caller and large networks are sent on purpose.
-        return dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"})
 
     def forget(self, futures):
         """Release futures: tasks that have not begun are dropped.

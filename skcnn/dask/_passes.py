@@ -137,7 +137,7 @@ class DistributedPasses:
         """The loss of the best constant prediction, and how to compute that of the model."""
         labels, loss = self.recipe.labels, self.recipe.objective["loss"]
         shares = self.class_shares[1:] if labels.n_outputs == 1 else self.class_shares
-        low, high = labels.smooth(np.array([0.0, 1.0]), float(self.recipe.estimator.label_smoothing))
+        low, high = labels.smooth(np.array([False, True]), float(self.recipe.estimator.label_smoothing), float)
         means, mean_squares = (shares * high**power + (1 - shares) * low**power for power in (1, 2))
 
         def loss_of(parameters):

@@ -20,8 +20,8 @@ def test_targets(classes, multilabel, expected):
     labels = Labels(np.array(list(classes)), multilabel)
     y = np.array([[0, 1, 1, 0], [0, 0, 0, 0]]) if multilabel else np.array(["a", "b"])
     targets = labels.encode(y)
-    assert_allclose(labels.smooth(targets, 0.2), expected, rtol=1e-15)
-    assert_array_equal(labels.smooth(targets, 0.0), targets)
+    assert_allclose(labels.smooth(targets, 0.2, float), expected, rtol=1e-15)
+    assert_array_equal(labels.smooth(targets, 0.0, float), targets)
 
 
 @pytest.fixture
