@@ -80,17 +80,20 @@ def read_chunks(probe, X, y, sample_weight=None, *, reset, names=("X", "y", "sam
         y=_delayed(arrays[1]),
         weights=[None] * len(chunks) if arrays[2] is None else _delayed(arrays[2]),
         lengths=None if any(map(isnan, chunks)) else tuple(map(int, chunks)),
-        dtype=np.dtype(array.dtype) if array.dtype in DTYPES else np.dtype(DTYPES[0]),
+        dtype=native if (native := array.dtype.newbyteorder("=")) in DTYPES else np.dtype(DTYPES[0]),
         given_shape=given_shape,
         arrays=tuple(arrays),
         names=names,
     )
 
 
-def split_arrays(X, y, sample_weight, given_shape, n_chunks):
-    """Chunks of arrays in memory, which `read_images` has checked."""
+def split_arrays(X, y, sample_weight, given_shape, n_chunks, *, mixed):
+    """Chunks of arrays in memory, which `read_images` has checked; if `mixed`, each of samples drawn from all."""
     bounds = np.linspace(0, len(X), n_chunks + 1).astype(int)
     parts = [slice(*pair) for pair in pairwise(bounds)]
+    if mixed:
+        order = np.random.RandomState(0).permutation(len(X))
+        parts = [np.sort(order[part]) for part in parts]
     return Chunks(
         X=[X[part] for part in parts],
         y=[y[part] for part in parts],
@@ -261,12 +264,22 @@ def _part(graph, key):
     return part
 
 
-def join_pieces(samples, bounds):
-    """The rows `bounds`, a (start, stop) of each, of several Samples."""
-    parts = [
-        Samples(*(None if values is None else values[start:stop] for values in one))
-        for one, (start, stop) in zip(samples, bounds, strict=True)
-    ]
+def cut(samples, start, stop, *, mixed):
+    """The part from `start` to `stop` of Samples; if `mixed`, of their samples in random order."""
+    n_rows = len(samples.X)
+    if stop > n_rows:
+        raise ValueError(f"Chunk of {n_rows} samples: there were {stop} or more when they were counted.")
+    if stop - start == n_rows:
+        return samples
+    rows = slice(start, stop)
+    if mixed:
+        rows = np.sort(np.random.RandomState(0).permutation(n_rows)[rows])
+    return Samples(*(None if values is None else values[rows] for values in samples))
+
+
+def join_pieces(samples, bounds, mixed):
+    """The parts `bounds`, a (start, stop) of each, of several Samples."""
+    parts = [cut(one, start, stop, mixed=mixed) for one, (start, stop) in zip(samples, bounds, strict=True)]
     return parts[0] if len(parts) == 1 else Samples(*map(_join, zip(*parts, strict=True)))
 
 

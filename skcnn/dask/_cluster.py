@@ -188,7 +188,7 @@ class Cluster:
             number, error = next(iter(failed.items()))
             if isinstance(error, KilledWorker):  # a worker's other tasks may be blamed as well
                 number = " or ".join(map(str, failed))
-            raise explained(error, f"Chunk {number} of {name}") from error
+            raise_explained(error, f"Chunk {number} of {name}")
         return self.results(list(futures.values())) if wanted else None
 
     def attempt(self, function, again=None):
@@ -232,16 +232,16 @@ class Cluster:
         return Threads(self.n_jobs, -(-n_tasks // len(self.workers())))
 
 
-def explained(error, what):
-    """The error to raise for one of a task, which says what data the task had: `what`.
+def raise_explained(error, what):
+    """Raise a task's error so that it says what data the task had: `what`.
 
     Errors that this package raises of a chunk say so themselves.
     """
     if isinstance(error, KilledWorker):
-        return RuntimeError(
+        raise RuntimeError(
             f"{what} killed {error.allowed_failures + 1} workers one after the other, for lack of memory perhaps: see "
             "the workers' logs."
-        )
+        ) from error
     if isinstance(error, ValueError | TypeError | RuntimeError) and str(error).startswith("Chunk "):
-        return error
-    return RuntimeError(f"{what} could not be computed: {error!r}")
+        raise error
+    raise RuntimeError(f"{what} could not be computed: {error!r}") from error

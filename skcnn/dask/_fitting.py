@@ -41,11 +41,15 @@ def fit(estimator, client, X, y, sample_weight, validation):
         network = unscaled_network(estimator, probe, chunks, labels, resuming)
         generator = check_random_state(estimator.random_state)
         n_replicas = n_replicas or count_replicas(estimator, cluster, census.lengths.sum())
-        parts = deal_chunks(estimator, census, n_replicas, generator)
+        deal_seed = resumed_split(estimator, n_replicas) if resuming else None
+        if deal_seed is None:  # not of the generator itself, so that initial weights are those of the local fit
+            deal_seed = draw_seed(deepcopy(generator))
+        parts = deal_chunks(estimator, census, n_replicas, deal_seed)
         worker = worker_estimator(estimator, probe)
         in_memory = estimator.persist or not chunks.arrays
         make_shards = MemoryShards if in_memory else StreamShards
-        shards = make_shards(cluster, chunks, Reader(worker, chunks.names, chunks.dtype), parts)
+        mixed = bool(estimator.shuffle) and n_replicas > 1
+        shards = make_shards(cluster, chunks, Reader(worker, chunks.names, chunks.dtype), parts, mixed=mixed)
         network = replace(
             network, input_scale=input_scale(estimator, network, cluster.attempt(shards.survey), resuming)
         )
@@ -57,10 +61,10 @@ def fit(estimator, client, X, y, sample_weight, validation):
         held_out = validation_shards(probe, cluster, recipe, n_replicas, validation, persist=estimator.persist)
         split_seed = None
         if estimator.early_stopping and held_out is None:
-            split_seed = choose_split(state, generator, in_memory)
+            split_seed = choose_split(state, generator, in_memory, deal_seed if n_replicas > 1 else None)
             held_out = shards
         shards.make(recipe, split_seed)
-        n_rows = cluster.attempt(shards.count_rows, shards.load)
+        n_rows, weights = zip(*cluster.attempt(shards.count_rows, shards.load), strict=True)
         plan = make_plan(estimator, network, min(n_rows), 1, incremental=False)
         progress = Progress(plan.verbose, plan.max_iter)
         passes = DistributedPasses(
@@ -71,7 +75,7 @@ def fit(estimator, client, X, y, sample_weight, validation):
             shards,
             n_samples=sum(n_rows),
             n_rounds=count_rounds(estimator, shards, plan, n_rows, in_memory),
-            shares=shares_of_parts(recipe, census, parts),
+            shares=np.array(weights) / sum(weights) if in_memory else shares_of_parts(recipe, census, parts),
             class_shares=class_shares(recipe, census),
             validation=held_out,
             progress=progress,
@@ -104,7 +108,8 @@ def chunk_data(probe, cluster, X, y, sample_weight, *, reset):
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, len(X), fitting.training_dtype(X.dtype))
     n_replicas = count_replicas(probe, cluster, len(X))
-    return split_arrays(X, y, sample_weight, given_shape, n_replicas), n_replicas
+    mixed = bool(probe.shuffle) and n_replicas > 1
+    return split_arrays(X, y, sample_weight, given_shape, n_replicas, mixed=mixed), n_replicas
 
 
 def count_chunks(cluster, chunks):
@@ -130,14 +135,31 @@ def count_replicas(estimator, cluster, n_samples):
     return max(1, min(len(cluster.workers()), n_samples // _LEAST_SAMPLES))
 
 
-def deal_chunks(estimator, census, n_replicas, generator):
+def resumed_split(estimator, n_replicas):
+    """The seed of the part that an earlier fit held out, if it did, which a warm start keeps.
+
+    Raises
+    ------
+    ValueError
+        If there are other replicas, which would hold out samples that were trained on.
+    """
+    seed = estimator._checkpoint.split_seed if estimator.early_stopping else None
+    if seed is not None and getattr(estimator, "n_replicas_", n_replicas) != n_replicas:
+        raise ValueError(
+            f"warm_start with early_stopping needs the replicas of the last fit, {estimator.n_replicas_}; now there "
+            f"are {n_replicas}, which would hold out samples that were trained on. Pass X_val and y_val, or n_replicas."
+        )
+    return seed
+
+
+def deal_chunks(estimator, census, n_replicas, seed):
     """Pieces of chunks for each replica; chunks are shuffled first, unless one replica has them all.
 
     A warning says if the chunks, or the replicas' parts of the data, have too different labels.
     """
     order = np.arange(len(census.lengths))
     if n_replicas > 1 and estimator.shuffle:
-        order = deepcopy(generator).permutation(order)  # initial weights are those of the local fit
+        order = np.random.RandomState(seed).permutation(order)
     parts = deal(census.lengths, n_replicas, order)
     if not census.labels.multilabel:
         if not estimator.persist:
@@ -182,19 +204,17 @@ def local_parameters(estimator):
 
 def make_recipe(estimator, worker, census, network, dtype, *, whole):
     """The recipe for problems, with factors of the weights that hold for all shards."""
-    labels, factors = census.labels, None
-    if not whole:
-        factors = np.ones(len(labels.classes))
-        total, largest, n_positive = census.totals.sum(), census.largest, census.n_weighted
-        if estimator.class_weight is not None:
-            fitting.check_takes_class_weight(estimator.class_weight, labels)
-            weights = census.weights.sum(axis=0)
-            factors = fitting.class_factors(estimator.class_weight, labels, weights)
-            total, n_positive = weights @ factors, census.n_positive[factors > 0].sum()
-            largest = largest * factors.max() if total else 0.0
-            check_total_weight(total, largest, dtype, "sample_weight times class_weight")
-        factors = factors * fitting.raising_factor(total, n_positive)
-        factors = None if (factors == 1).all() else factors
+    labels, factors = census.labels, np.ones(len(census.labels.classes))
+    total, largest, n_positive = census.totals.sum(), census.largest, census.n_weighted
+    if estimator.class_weight is not None:
+        fitting.check_takes_class_weight(estimator.class_weight, labels)
+        weights = census.weights.sum(axis=0)
+        factors = fitting.class_factors(estimator.class_weight, labels, weights)
+        total, n_positive = weights @ factors, census.n_positive[factors > 0].sum()
+        largest = largest * factors.max() if total else 0.0
+        check_total_weight(total, largest, dtype, "sample_weight times class_weight")
+    factors = factors * fitting.raising_factor(total, n_positive)
+    factors = None if (factors == 1).all() else factors
     return Recipe(worker, labels, network, dtype, factors, whole)
 
 
@@ -229,24 +249,31 @@ def validation_shards(probe, cluster, recipe, n_replicas, validation, *, persist
     chunks = read_chunks(probe, X_val, y_val, sample_weight_val, reset=False, names=names)
     census = take_census(count_chunks(cluster, chunks), names, one_class=True)
     check_total_weight(census.totals.sum(), census.largest, recipe.dtype, names[2])
+    found = census.labels
+    recipe.labels.encode(np.zeros((1, len(found.classes))) if found.multilabel else found.classes, names[1])
     n_parts = min(n_replicas, int(census.lengths.sum()))
     parts = deal(census.lengths, n_parts, np.arange(len(census.lengths)))
     reader = Reader(worker_estimator(probe, probe), names, chunks.dtype, recipe.network.image_shape)
-    shards = (MemoryShards if persist else StreamShards)(cluster, chunks, reader, parts)
-    cluster.attempt(shards.survey)
+    shards = (MemoryShards if persist else StreamShards)(cluster, chunks, reader, parts, mixed=False)
+    if persist:
+        cluster.attempt(shards.survey)
     shards.make_holdout(recipe)
     return shards
 
 
-def choose_split(state, generator, in_memory):
-    """The seed of the held-out part, as in the local fit."""
+def draw_seed(generator):
+    return int(generator.randint(np.iinfo(np.int32).max))
+
+
+def choose_split(state, generator, in_memory, deal_seed):
+    """The seed of the held-out part, as in the local fit; of several replicas that of the deal, on which it depends."""
     if not in_memory:
         raise ValueError(
             "early_stopping=True with persist=False needs a validation set, X_val and y_val: to score a part held out "
             "of X, all of X would have to be read again after every epoch."
         )
     if state.split_seed is None:
-        state.split_seed = int(generator.randint(np.iinfo(np.int32).max))
+        state.split_seed = draw_seed(generator) if deal_seed is None else deal_seed
     return state.split_seed
 
 

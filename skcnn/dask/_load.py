@@ -1,5 +1,7 @@
 """Shards on the cluster: loaded before training, and again after a restart."""
 
+from functools import partial
+
 from skcnn.dask._chunks import join_pieces, lazy_chunks
 from skcnn.dask._shards import MemoryShard, StreamShard, count_rows, make_holdout, make_shard, survey, survey_chunk
 
@@ -21,6 +23,8 @@ class MemoryShards:
     reader : Reader
     parts : list of list of Piece
         The pieces of each shard.
+    mixed : bool
+        Whether the samples of a chunk are in random order before it is cut.
 
     Attributes
     ----------
@@ -28,11 +32,12 @@ class MemoryShards:
         The shards, once they are loaded.
     """
 
-    def __init__(self, cluster, chunks, reader, parts):
+    def __init__(self, cluster, chunks, reader, parts, *, mixed):
         self.cluster = cluster
         self.chunks = chunks
         self.reader = reader
         self.parts = parts
+        self.mixed = mixed
         self.futures = []
 
     def survey(self):
@@ -49,6 +54,7 @@ class MemoryShards:
                 join_pieces,
                 [reads[piece.chunk] for piece in part],
                 [(piece.start, piece.stop) for piece in part],
+                self.mixed,
                 workers=[workers[i % len(workers)]],
             )
             for i, part in enumerate(self.parts)
@@ -60,12 +66,12 @@ class MemoryShards:
     def make(self, recipe, split_seed=None):
         """Make shards to train on of the samples that the survey has read; with a seed, a part is held out."""
         seeds = [None if split_seed is None else split_seed + i for i in range(len(self.parts))]
-        self._make_again = lambda: self.make(recipe, split_seed)
+        self._make_again = partial(MemoryShards.make, recipe=recipe, split_seed=split_seed)  # no cycle
         self._finish(self.cluster.map("make-shard", make_shard, self.samples, seeds, recipe=recipe))
 
     def make_holdout(self, recipe):
         """As `make`, of a validation set."""
-        self._make_again = lambda: self.make_holdout(recipe)
+        self._make_again = partial(MemoryShards.make_holdout, recipe=recipe)
         name = self.reader.names[1]
         self._finish(self.cluster.map("make-shard", make_holdout, self.samples, recipe=recipe, name=name))
 
@@ -76,10 +82,10 @@ class MemoryShards:
     def load(self):
         """Make the shards again."""
         self.survey()
-        self._make_again()
+        self._make_again(self)
 
     def count_rows(self):
-        """Samples to train on of each shard."""
+        """Samples to train on of each shard, and their summed weight."""
         return self.cluster.results(self.cluster.map("count-rows", count_rows, self.futures))
 
     def describe(self, key):
@@ -93,10 +99,11 @@ class StreamShards:
     Parameters and attributes are as in MemoryShards.
     """
 
-    def __init__(self, cluster, chunks, reader, parts):
+    def __init__(self, cluster, chunks, reader, parts, *, mixed):
         self.cluster = cluster
         self.reader = reader
         self.parts = parts
+        self.mixed = mixed
         self.lazy = lazy_chunks(chunks, reader)
         self.futures = []
 
@@ -109,7 +116,7 @@ class StreamShards:
 
     def make(self, recipe, split_seed=None):
         pieces = [tuple((self.lazy[chunk], start, stop) for chunk, start, stop in part) for part in self.parts]
-        self.shards = [StreamShard(of_part, recipe) for of_part in pieces]
+        self.shards = [StreamShard(of_part, recipe, self.mixed) for of_part in pieces]
         self.load()
 
     make_holdout = make
@@ -118,7 +125,8 @@ class StreamShards:
         self.futures = self.cluster.map("shard", identity, self.shards)
 
     def count_rows(self):
-        return [sum(piece.stop - piece.start for piece in part) for part in self.parts]
+        """As in MemoryShards, without weights, which are not known before all is read."""
+        return [(sum(piece.stop - piece.start for piece in part), None) for part in self.parts]
 
     def describe(self, key):
         """What data the task of this key had, for errors."""

@@ -3,7 +3,7 @@
 import numpy as np
 from distributed.scheduler import KilledWorker
 
-from skcnn.dask._cluster import explained
+from skcnn.dask._cluster import raise_explained
 from skcnn.dask._rounds import Base, merge_outcomes, next_base, train_round
 from skcnn.dask._shards import loss_of_shard, measure, merge_means, merge_measured, validate
 from skcnn.losses import loss_of_means
@@ -119,7 +119,7 @@ class DistributedPasses:
     def validate(self, parameters):
         """Loss and score on the validation set."""
         results = self._gather("validate", validate, self.validation, parameters, recipe=self.recipe)
-        return merge_means([result for result in results if result[0]] or results)[1:]
+        return merge_means(results)[1:]
 
     def measure_filters(self, number, parameters, n_rows):
         """Mean and variance of each filter of a layer on about `n_rows` of the rows: (n_filters, 2)."""
@@ -171,7 +171,7 @@ class DistributedPasses:
             self.cluster.forget(set(self.cluster.futures) - before)
             if not isinstance(error, KilledWorker):
                 raise
-            raise explained(error, self.shards.describe(error.task)) from error
+            raise_explained(error, self.shards.describe(error.task))
 
     def _load_again(self):
         self.shards.load()

@@ -158,6 +158,7 @@ def predict_lazily(estimator, method, X, tail, dtype):
         model=dask.delayed(without_names(estimator), pure=True, traverse=False),
         method=method,
         tail=tail,
+        values_dtype=dtype,
         dtype=dtype,
         chunks=(array.chunks[0], *((side,) for side in tail)),
         drop_axis=list(axes),
@@ -204,10 +205,10 @@ def identity(value):
     return value
 
 
-def apply(block, model, method, tail, dtype=None):
+def apply(block, model, method, tail, values_dtype):
     """A method's values for a block, which may be empty."""
     if len(block) == 0:
-        return np.empty((0, *tail), dtype)
+        return np.empty((0, *tail), values_dtype)
     return getattr(model, method)(block)
 
 

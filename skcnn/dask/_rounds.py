@@ -63,6 +63,11 @@ class Base:
         )
         return cls(light, velocity, replace(plan, average=average), network)
 
+    def __sizeof__(self):  # for Dask, which places tasks by the size of what they need
+        state = self.state
+        arrays = state.parameters, state.moments, state.averages, self.velocity
+        return sum(array.nbytes for array in arrays if array is not None)
+
     def own_state(self):
         """A copy of the state to train: other tasks in this process may have the same base."""
         state = self.state
@@ -108,6 +113,9 @@ class Outcome:
     counts: tuple
     generator: np.random.RandomState
 
+    def __sizeof__(self):
+        return self.vector.nbytes
+
 
 def train_round(base, shard, share, generator, number, n_rounds, threads):
     """Train a replica on part `number` of `n_rounds` of its shard's next epoch.
@@ -143,7 +151,8 @@ def merge_outcomes(outcomes):
     total = sum(outcome.share for outcome in outcomes)
     vector = np.zeros(len(outcomes[0].vector))
     for outcome in outcomes:
-        vector += np.multiply(outcome.vector, outcome.share / total, dtype=np.float64)
+        share = outcome.share / total if total > 0 else 1 / len(outcomes)  # without weight, all are as before the round
+        vector += np.multiply(outcome.vector, share, dtype=np.float64)
     return Outcome(
         share=total,
         vector=vector,

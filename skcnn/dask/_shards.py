@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from skcnn.dask._chunks import cut
 from skcnn.fitting import final_weights, make_problem
 from skcnn.holdout import Holdout, hold_out
 from skcnn.images import sum_squares
@@ -69,6 +70,13 @@ class MemoryShard:
     problem: object | None
     holdout: Holdout | None = None
 
+    def __sizeof__(self):  # for Dask, which places tasks by the size of what they need
+        parts = [part for part in (self.problem, self.holdout) if part is not None]
+        arrays = {
+            id(value): value.nbytes for part in parts for value in vars(part).values() if hasattr(value, "nbytes")
+        }
+        return sum(arrays.values())
+
     def __setstate__(self, state):
         # Arrays that came from another process need not be where kernels can read them.
         for name, data in state.items():
@@ -101,6 +109,7 @@ class StreamShard:
 
     pieces: tuple  # of (LazyChunk, start, stop)
     recipe: Recipe
+    mixed: bool  # whether the samples of a chunk are in random order before it is cut
 
     def problems(self):
         return (self.recipe.problem(self._read(piece)) for piece in self.pieces)
@@ -110,10 +119,7 @@ class StreamShard:
 
     def _read(self, piece):
         chunk, start, stop = piece
-        samples = chunk.load()
-        if stop > len(samples.X):
-            raise ValueError(f"Chunk {chunk.number} of X has {len(samples.X)} samples, and fewer than before.")
-        return type(samples)(*(None if values is None else values[start:stop] for values in samples))
+        return cut(chunk.load(), start, stop, mixed=self.mixed)
 
     def train(self, state, plan, generator, number, n_rounds):
         """As in MemoryShard, but the order is one of chunks and then of the samples in each."""
@@ -165,7 +171,8 @@ def make_holdout(samples, recipe, name):
 
 
 def count_rows(shard):
-    return len(shard.problem.rows)
+    """Samples to train on, and their summed weight."""
+    return len(shard.problem.rows), float(_weight(shard.problem))
 
 
 def validate(shard, parameters, recipe, threads):
@@ -185,16 +192,17 @@ def _weight(data):
 
 
 def merge_means(results):
-    """Weighted means of (weight, value, ...), with the sum of the weights first; zeros for none.
+    """Weighted means of (weight, value, ...), with the sum of the weights first; (0.0,) if there is no weight.
 
     A single result keeps its values.
     """
+    results = [result for result in results if result[0] > 0]
     if len(results) == 1:
         return results[0]
-    total = sum(result[0] for result in results)
-    if not results or total == 0:
-        return (0.0, 0.0, 0.0)
-    return total, *(sum(row[0] / total * row[i] for row in results) for i in range(1, len(results[0])))
+    total = sum(weight for weight, *_ in results)
+    values = zip(*(values for _, *values in results), strict=True)
+    parts = [weight / total for weight, *_ in results]
+    return float(total), *(sum(part * value for part, value in zip(parts, row, strict=True)) for row in values)
 
 
 def measure(shard, parameters, what, n_rows, threads):

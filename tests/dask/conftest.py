@@ -40,7 +40,7 @@ def assert_nothing_left(client):
     async def count(dask_scheduler):
         import asyncio
 
-        for _ in range(100):
+        for _ in range(1200):
             if not dask_scheduler.tasks:
                 break
             await asyncio.sleep(0.05)

@@ -36,7 +36,7 @@ def test_two_fits_at_once(cluster, client, digits, expected, of_their_own):
         clf = DaskConvSigmoidClassifier(**PARAMETERS, client=clients[number])
         fitted[number] = clf.fit(*chunks_of(*digits))
 
-    threads = [threading.Thread(target=fit, args=[number]) for number in range(2)]
+    threads = [threading.Thread(target=fit, args=[number], daemon=True) for number in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

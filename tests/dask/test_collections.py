@@ -62,6 +62,9 @@ def test_empty_chunks(client, small, n_replicas, persist):
     clf = make(n_replicas, **parameters).fit(dX, dy, X_val=dX, y_val=dy)
     assert_same(clf, make(n_replicas, **parameters).fit(*filled))
     assert clf.score(dX, dy) == clf.score(X, y) == clf.validation_scores_[-1]
+    for method in ("predict", "predict_proba", "transform"):
+        lazy = getattr(clf, method)(dX)
+        assert lazy.compute().dtype == lazy.dtype == getattr(clf, method)(X).dtype
     np.testing.assert_array_equal(
         clf.predict_proba(dX).compute(), clf.predict_proba(dX.rechunk(((80, 120), -1))).compute()
     )
@@ -220,6 +223,7 @@ def test_bad_validation_sets(client, small):
         ({"X_val": dX}, "A validation set is X_val and y_val"),
         ({"X_val": dX[:, :-1], "y_val": dy}, "783 features"),
         ({"X_val": dX, "y_val": dy + 5}, "y_val has labels that are not among the classes"),
+        ({"X_val": dX, "y_val": chunks_of(np.stack([y > 3, y > 4], 1))}, "y_val must be one label per sample"),
         ({"X_val": dX, "y_val": dy[:10]}, "X_val has 200 samples, and y_val has 10"),
         ({"X_val": X, "y_val": y[:10]}, "inconsistent numbers of samples"),
     ]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from skcnn.network import Network
+from skcnn.passes import Problem
 from skcnn.plan import make_plan
 from skcnn.state import State
 
@@ -14,7 +15,7 @@ da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
 
 from skcnn import ConvSigmoidClassifier  # noqa: E402
-from skcnn.dask import DaskConvSigmoidClassifier, shuffle  # noqa: E402
+from skcnn.dask import DaskConvSigmoidClassifier, _cluster, shuffle  # noqa: E402
 from skcnn.dask._census import Piece, deal  # noqa: E402
 from skcnn.dask._rounds import Base, Outcome, merge_outcomes, next_base  # noqa: E402
 
@@ -144,10 +145,15 @@ def test_the_same_bits_for_workers_and_threads(cluster, chunked):
     assert one.loss_curve_ == two.loss_curve_
 
 
-def test_many_replicas_are_merged_by_a_tree(client, chunked):
-    clf = fit(chunked[:2], 40, max_iter=3, batch_size=5, rounds_per_epoch=2)
-    assert clf.n_replicas_ == 40
-    assert clf.loss_curve_ == sorted(clf.loss_curve_, reverse=True)
+def test_many_replicas_are_merged_by_a_tree(client, chunked, monkeypatch):
+    """With the result of merging all at once, up to rounding."""
+    parameters = {"max_iter": 2, "batch_size": 5, "rounds_per_epoch": 2, "average": False, "solver": "sgd"}
+    by_tree = fit(chunked[:2], 40, **parameters)
+    assert by_tree.n_replicas_ == 40
+    monkeypatch.setattr(_cluster, "FAN_IN", 100)
+    at_once = fit(chunked[:2], 40, **parameters)
+    np.testing.assert_allclose(by_tree._model.parameters, at_once._model.parameters, rtol=1e-5, atol=1e-6)
+    assert by_tree.loss_curve_ == pytest.approx(at_once.loss_curve_, rel=1e-6)
 
 
 @pytest.mark.parametrize("n_replicas", [1, 2])
@@ -251,6 +257,65 @@ def test_a_replica_of_zero_weight(client, chunked, persist):
     clf = DaskConvSigmoidClassifier(**PARAMETERS | {"shuffle": False, "max_iter": 8}, n_replicas=2, persist=persist)
     assert clf.fit(dX, dy, weights).score(X[500:], y[500:]) > 0.7
     assert np.isfinite(clf.loss_curve_).all()
+
+
+@pytest.mark.parametrize("lengths", [(1000,), (500, 500), (700, 300)], ids=str)
+def test_shares_are_those_of_the_weight(client, digits, lengths):
+    """Also if a chunk is cut: the result is that of the replica that has all of the weight."""
+    X, y = digits
+    data = da.from_array(X, chunks=(lengths, -1)), da.from_array(y, chunks=(lengths,))
+    weights = np.where(np.arange(1000) < 500, 0.0, 1.0)
+    given = {"shuffle": False, "rounds_per_epoch": 1, "max_iter": 1, "average": False}
+    clf = DaskConvSigmoidClassifier(**PARAMETERS | given, n_replicas=2).fit(*data, weights)
+    start = DaskConvSigmoidClassifier(**PARAMETERS | given | {"learning_rate_init": 1e-30}, n_replicas=2)
+    before = start.fit(*data, weights)._model.parameters
+    alone = ConvSigmoidClassifier(**{k: v for k, v in (PARAMETERS | given).items() if k != "rounds_per_epoch"})
+    d = alone.fit(X[500:], y[500:])._model.parameters - before
+    np.testing.assert_allclose(clf._model.parameters, before + 1.5 * d, rtol=1e-4, atol=1e-5)
+
+
+def test_a_group_of_replicas_without_weight(client, digits):
+    """All that one task merges may have no weight."""
+    X, y = digits
+    data = da.from_array(X, chunks=(100, -1)), da.from_array(y, chunks=100)
+    weights = np.where(np.arange(1000) < 500, 0.0, 1.0)
+    clf = DaskConvSigmoidClassifier(**PARAMETERS | {"shuffle": False, "batch_size": 5}, n_replicas=40)
+    assert np.isfinite(clf.fit(*data, weights).loss_curve_).all()
+
+
+def test_samples_of_a_chunk_are_mixed_before_it_is_cut(client, digits):
+    """Sorted data in one chunk, or in memory, is as good as shuffled data."""
+    X, y = digits
+    order = np.argsort(y, kind="stable")
+    for data in [(da.from_array(X[order], chunks=-1), da.from_array(y[order], chunks=-1)), (X[order], y[order])]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            clf = fit(data, 2, max_iter=8)
+        assert not [one for one in caught if "label frequencies" in str(one.message)]
+        assert clf.score(X, y) > 0.8
+
+
+def test_a_warm_start_keeps_the_held_out_samples(client, chunked):
+    """Whatever `random_state`; other replicas, which would hold out others, are refused."""
+    dX, dy, _, _ = chunked
+    clf = DaskConvSigmoidClassifier(3, max_iter=1, n_replicas=2, early_stopping=True, warm_start=True).fit(dX, dy)
+    seed = clf._checkpoint.split_seed
+    assert clf.fit(dX, dy)._checkpoint.split_seed == seed
+    with pytest.raises(ValueError, match="needs the replicas of the last fit, 2; now there are 3"):
+        clf.set_params(n_replicas=3).fit(dX, dy)
+
+
+def test_sizes_are_told_to_dask(client, chunked):
+    """Dask places tasks by the size of what they need."""
+    from dask.sizeof import sizeof
+
+    from skcnn.dask._shards import MemoryShard
+
+    clf = ConvSigmoidClassifier(4, max_iter=1, tol=1e9).fit(chunked[2], chunked[3])
+    network, X = clf._network, chunked[2]
+    problem = Problem(X, np.zeros((1000, 10)), np.ones(1000), np.arange(1000), None, network, {})
+    assert 0 <= sizeof(MemoryShard(problem)) - (X.nbytes + 80_000 + 8000 + 8000) < 100
+    assert 0 <= sizeof(outcome_of(np.random.default_rng(0), 1.0)) - 28 < 100
 
 
 def test_labels_that_a_replica_lacks(client, digits):

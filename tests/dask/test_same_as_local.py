@@ -83,7 +83,7 @@ def test_small_weights(client, chunked, scale):
     assert_same(*fit_both(chunked, {"sample_weight": weights}, {"sample_weight": weights}))
 
 
-@pytest.mark.parametrize("kind", ["float32", "float64", "int64", "images", "colour"])
+@pytest.mark.parametrize("kind", ["float32", "float64", ">f4", ">f8", "int64", "images", "colour"])
 def test_kinds_of_images(client, chunked, kind):
     _, _, X, y = chunked
     X, y = X[:300], y[:300]
@@ -92,7 +92,7 @@ def test_kinds_of_images(client, chunked, kind):
     elif kind == "colour":
         X = X.reshape(-1, 14, 14, 4)
     else:
-        X = X.astype(kind) / 255 if "float" in kind else X.astype(kind)
+        X = (X / 255).astype(kind) if "f" in kind else X.astype(kind)
     local = ConvSigmoidClassifier(4, max_iter=2, random_state=0).fit(X, y)
     chunks = da.from_array(X, chunks=(90, *X.shape[1:])), da.from_array(y, chunks=70)
     distributed = DaskConvSigmoidClassifier(4, max_iter=2, random_state=0, n_replicas=1).fit(*chunks)
@@ -163,15 +163,16 @@ def test_warm_start(client, chunked):
     assert len(fits[0].loss_curve_) == 4
 
 
-def test_nothing_is_learnt(client, chunked):
+@pytest.mark.parametrize("weights", [{}, {"class_weight": {0: 9.0}}], ids=str)
+def test_nothing_is_learnt(client, chunked, weights):
     """The same warning, from the same loss."""
     _, dy, X, y = chunked
     X = np.zeros_like(X)
     said = []
     for clf, data in (
-        (ConvSigmoidClassifier(2, max_iter=2, random_state=0, alpha=10.0), (X, y)),
+        (ConvSigmoidClassifier(2, max_iter=2, random_state=0, alpha=10.0, **weights), (X, y)),
         (
-            DaskConvSigmoidClassifier(2, max_iter=2, random_state=0, alpha=10.0, n_replicas=1),
+            DaskConvSigmoidClassifier(2, max_iter=2, random_state=0, alpha=10.0, **weights, n_replicas=1),
             (da.from_array(X, chunks=(250, -1)), dy),
         ),
     ):
