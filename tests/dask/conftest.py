@@ -1,6 +1,8 @@
 """Clusters and data of the tests: two processes of one thread each, with nannies, as on machines of their own."""
 
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 from sklearn.exceptions import ConvergenceWarning
@@ -9,6 +11,9 @@ from skcnn.datasets import load_mnist_sample
 
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
+
+# Workers start with this path, on which they find the functions of test modules. Last, so that skcnn is the installed one.
+sys.path.append(str(Path(__file__).parents[2]))
 
 
 @pytest.fixture(scope="session")

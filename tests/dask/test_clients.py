@@ -1,7 +1,6 @@
 """Where a fit may be started: from several threads and clients, from a task, from an event loop, in a search."""
 
 import asyncio
-import sys
 import threading
 
 import joblib
@@ -9,15 +8,11 @@ import numpy as np
 import pytest
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
-cloudpickle = pytest.importorskip("cloudpickle")
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
 
 from skcnn import ConvSigmoidClassifier  # noqa: E402
 from skcnn.dask import DaskConvSigmoidClassifier  # noqa: E402
-
-# Workers cannot import this module: its functions go to them by value.
-cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 PARAMETERS = {"n_filters": 3, "max_iter": 2, "n_replicas": 2, "random_state": 0}
 

@@ -6,7 +6,6 @@ Each test has a cluster of its own, of two processes with nannies.
 import faulthandler
 import os
 import signal
-import sys
 import threading
 import time
 import warnings
@@ -17,14 +16,10 @@ import pytest
 
 from tests.dask.conftest import assert_nothing_left
 
-cloudpickle = pytest.importorskip("cloudpickle")
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
 
 from skcnn.dask import DaskConvSigmoidClassifier, _cluster, _progress  # noqa: E402
-
-# Workers cannot import this module: its functions go to them by value.
-cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals to processes")
 
