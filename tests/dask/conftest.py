@@ -12,7 +12,7 @@ from skcnn.datasets import load_mnist_sample
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
 
-# Workers start with this path, on which they find the functions of test modules. Last, so that skcnn is the installed one.
+# Workers start with this path, on which they find functions of test modules. Last, so that skcnn is the installed one.
 sys.path.append(str(Path(__file__).parents[2]))
 
 
