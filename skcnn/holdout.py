@@ -35,43 +35,58 @@ class Holdout:
         return loss, float(np.average(correct, weights=weights))
 
 
-def hold_out(fraction, seed, problem, weights, *, stratified=True):
+def hold_out(fraction, seed, problem, weights, *, is_part=False):
     """The problem without the held-out rows, and these as a `Holdout`; `weights` do not include class weights.
 
-    The split is stratified by class, if wanted, except with multilabel targets.
+    The split is stratified by class, except with multilabel targets, and where a part of the data, `is_part`, has too
+    few samples of a class. A part may hold out a single sample, and samples without weight.
 
     Raises
     ------
     ValueError
-        If there are too few samples, or all weights of either part are zero.
+        If there are too few samples, or all weights of either side are zero.
     """
-    labels, targets = problem.labels, problem.targets
-    n_samples = len(problem.rows)
-    classes = (
-        None
-        if labels.multilabel or not stratified
-        else targets[:, 0]
-        if labels.n_outputs == 1
-        else targets.argmax(axis=1)
-    )
+    labels, n_samples = problem.labels, len(problem.rows)
     try:
-        learnt, held = train_test_split(problem.rows, test_size=fraction, stratify=classes, random_state=seed)
+        learnt, held = _split_rows(fraction, seed, problem, is_part)
     except ValueError as error:
         raise ValueError(
-            f"early_stopping=True cannot hold out validation_fraction={fraction} of {n_samples} samples in "
-            f"{len(labels.classes)} classes: {error} Take another fraction, or pass X_val and y_val."
+            f"early_stopping=True cannot hold out validation_fraction={fraction} of {n_samples} samples"
+            f"{' of a replica' if is_part else ''} in {len(labels.classes)} classes: {error} Take another fraction, or "
+            "pass X_val and y_val."
         ) from error
-    if len(held) < 2:
+    if len(held) < 2 and not is_part:
         raise ValueError(
             f"The validation set is too small: validation_fraction={fraction} of {n_samples} samples holds out "
             f"{len(held)}, and at least two are needed."
         )
-    for rows, name in ((learnt, "left to learn from"), (held, "held out to validate with")):
-        if not (problem.sample_weight if rows is learnt else weights)[rows].any():
-            raise ValueError(f"sample_weight is zero for every sample that early_stopping=True has {name}.")
     learnt.sort()
     held.sort()
-    return replace(problem, rows=learnt), Holdout(problem.X, targets, weights, held)
+    if not is_part:
+        check_weights_of_split(problem.sample_weight[learnt].any(), weights[held].any())
+    return replace(problem, rows=learnt), Holdout(problem.X, problem.targets, weights, held)
+
+
+def _split_rows(fraction, seed, problem, is_part):
+    """The rows to learn from and the rows to hold out."""
+    labels, targets = problem.labels, problem.targets
+    classes = None
+    if not labels.multilabel:
+        classes = targets[:, 0] if labels.n_outputs == 1 else targets.argmax(axis=1)
+    options = {"test_size": fraction, "random_state": seed}
+    try:
+        return train_test_split(problem.rows, stratify=classes, **options)
+    except ValueError:
+        if not is_part:
+            raise
+        return train_test_split(problem.rows, **options)
+
+
+def check_weights_of_split(learnt, held):
+    """Check that there is weight among the samples to learn from and among those that are held out."""
+    for has_weight, name in ((learnt, "left to learn from"), (held, "held out to validate with")):
+        if not has_weight:
+            raise ValueError(f"sample_weight is zero for every sample that early_stopping=True has {name}.")
 
 
 def read_validation_set(estimator, network, labels, dtype, X_val, y_val, sample_weight_val):

@@ -85,10 +85,7 @@ def take_census(counts, names, *, one_class=False):
     if filled[0].n_labels is not None:
         labels = Labels(filled[0].classes, True)
     else:
-        try:
-            classes = np.unique(np.concatenate([count.classes for count in filled]))
-        except TypeError as error:
-            raise ValueError(f"{names[1]} has labels of types that cannot be sorted: {error}") from error
+        classes = _all_classes([count.classes for count in filled], names[1])
         with warnings.catch_warnings():  # there are as many classes as samples
             warnings.simplefilter("ignore")
             check_classification_targets(classes)
@@ -108,6 +105,17 @@ def take_census(counts, names, *, one_class=False):
         largest=max(count.largest for count in counts),
         n_weighted=sum(count.n_weighted for count in counts),
     )
+
+
+def _all_classes(found, name):
+    """The classes of all chunks, of those of each."""
+    kinds = {classes.dtype.kind for classes in found}
+    if kinds & set("US") and kinds & set("biuf"):  # np.concatenate would make strings of numbers
+        raise ValueError(f"{name} has labels of types that cannot be sorted: some chunks have strings, others numbers.")
+    try:
+        return np.unique(np.concatenate(found))
+    except TypeError as error:
+        raise ValueError(f"{name} has labels of types that cannot be sorted: {error}") from error
 
 
 # ---- the deal ----

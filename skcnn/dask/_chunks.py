@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass
-from itertools import pairwise
 from math import isnan, prod
 from typing import NamedTuple
 
@@ -28,16 +27,18 @@ class Samples(NamedTuple):
 
 @dataclass(frozen=True)
 class Chunks:
-    """Lists of chunks, with one entry each: Delayed, or arrays if the user passed arrays."""
+    """Dask arrays with the same chunks along the first axis, and their only chunk along the others."""
 
-    X: list
-    y: list
-    weights: list  # of None without weights
-    lengths: tuple | None  # rows of each chunk of X, or None if they are not known
+    X: da.Array
+    y: da.Array
+    weights: da.Array | None
     dtype: np.dtype  # in which X is read
     given_shape: tuple | None  # of images that are no rows
-    arrays: tuple  # the dask arrays, or () if the user passed arrays
     names: tuple = ("X", "y", "sample_weight")
+
+    @property
+    def arrays(self):
+        return self.X, self.y, self.weights
 
 
 def is_lazy(values):
@@ -65,24 +66,21 @@ def read_chunks(probe, X, y, sample_weight=None, *, reset, names=("X", "y", "sam
     """
     X = _unwrap(X)
     if not is_lazy(X):
-        raise TypeError(f"{names[1]} is a dask collection and {names[0]} is not: pass both as dask collections.")
-    array, given_shape = as_array(X, names[0]), None
-    n_features = prod(array.shape[1:])
-    if array.ndim > 2:
-        given_shape = array.shape[1:]
-    note_columns(probe, X, n_features, reset=reset)
-    arrays = [array]
-    for values, name in zip((y, sample_weight), names[1:], strict=True):
-        arrays.append(None if values is None else align(values, array, name, names[0]))
-    chunks = array.chunks[0]
+        lazy = names[1] if is_lazy(y) else names[2]
+        raise TypeError(f"{lazy} is a dask collection and {names[0]} is not: pass both as dask collections.")
+    array = as_array(X, names[0])
+    try:
+        note_columns(probe, X, prod(array.shape[1:]), reset=reset)
+    except ValueError as error:
+        if reset:
+            raise
+        raise ValueError(f"{names[0]} and {names[1]} do not go with X and y: {error}") from error
     return Chunks(
-        X=_delayed(array),
-        y=_delayed(arrays[1]),
-        weights=[None] * len(chunks) if arrays[2] is None else _delayed(arrays[2]),
-        lengths=None if any(map(isnan, chunks)) else tuple(map(int, chunks)),
+        X=array,
+        y=align(y, array, names[1], names[0]),
+        weights=None if sample_weight is None else align(sample_weight, array, names[2], names[0]),
         dtype=native if (native := array.dtype.newbyteorder("=")) in DTYPES else np.dtype(DTYPES[0]),
-        given_shape=given_shape,
-        arrays=tuple(arrays),
+        given_shape=array.shape[1:] if array.ndim > 2 else None,
         names=names,
     )
 
@@ -90,19 +88,18 @@ def read_chunks(probe, X, y, sample_weight=None, *, reset, names=("X", "y", "sam
 def split_arrays(X, y, sample_weight, given_shape, n_chunks, *, mixed):
     """Chunks of arrays in memory, which `read_images` has checked; if `mixed`, each of samples drawn from all."""
     bounds = np.linspace(0, len(X), n_chunks + 1).astype(int)
-    parts = [slice(*pair) for pair in pairwise(bounds)]
+    order = slice(None)
     if mixed:
         order = np.random.RandomState(0).permutation(len(X))
-        parts = [np.sort(order[part]) for part in parts]
-    return Chunks(
-        X=[X[part] for part in parts],
-        y=[y[part] for part in parts],
-        weights=[None if sample_weight is None else sample_weight[part] for part in parts],
-        lengths=tuple(np.diff(bounds).tolist()),
-        dtype=X.dtype,
-        given_shape=given_shape,
-        arrays=(),
-    )
+        for part in map(slice, bounds[:-1], bounds[1:]):
+            order[part].sort()
+    lengths = tuple(np.diff(bounds).tolist())
+
+    def chunked(values):
+        return da.from_array(values[order], chunks=(lengths, *values.shape[1:]), name=False)  # no hash
+
+    weights = None if sample_weight is None else chunked(sample_weight)
+    return Chunks(chunked(X), chunked(y), weights, X.dtype, given_shape)
 
 
 def as_array(values, name):
@@ -168,10 +165,6 @@ def align(values, X, name, name_of_X="X"):
     return values.rechunk(dict.fromkeys(range(1, values.ndim), -1)) if values.ndim > 1 else values
 
 
-def _delayed(array):
-    return array.to_delayed().ravel().tolist()
-
-
 # ---- tasks ----
 
 
@@ -197,7 +190,9 @@ class Reader:
     image_shape: tuple | None = None
 
     def read(self, number, X, y, weights):
-        """The `Samples` of a chunk; errors name it."""
+        """The `Samples` of a chunk, or None if it is empty; errors name it."""
+        if len(X) == 0:
+            return None
         try:
             if self.image_shape is not None and X.ndim > 2:
                 check_given_shape(X.shape[1:], self.image_shape)
@@ -241,7 +236,7 @@ def lazy_chunks(chunks, reader):
     blocks = []
     for array in chunks.arrays:
         if array is None:
-            blocks.append([None] * len(chunks.X))
+            blocks.append([None] * chunks.X.numblocks[0])
             continue
         if futures_of(array):
             raise ValueError(
@@ -264,11 +259,12 @@ def _part(graph, key):
     return part
 
 
-def cut(samples, start, stop, *, mixed):
-    """The part from `start` to `stop` of Samples; if `mixed`, of their samples in random order."""
-    n_rows = len(samples.X)
+def cut(samples, piece, *, mixed):
+    """A Piece of the Samples of a chunk, or of None; if `mixed`, of them in random order."""
+    number, start, stop = piece
+    n_rows = 0 if samples is None else len(samples.X)
     if stop > n_rows:
-        raise ValueError(f"Chunk of {n_rows} samples: there were {stop} or more when they were counted.")
+        raise ValueError(f"Chunk {number} has {n_rows} samples; there were {stop} or more when they were counted.")
     if stop - start == n_rows:
         return samples
     rows = slice(start, stop)
@@ -277,9 +273,9 @@ def cut(samples, start, stop, *, mixed):
     return Samples(*(None if values is None else values[rows] for values in samples))
 
 
-def join_pieces(samples, bounds, mixed):
-    """The parts `bounds`, a (start, stop) of each, of several Samples."""
-    parts = [cut(one, start, stop, mixed=mixed) for one, (start, stop) in zip(samples, bounds, strict=True)]
+def join_pieces(samples, pieces, mixed):
+    """Pieces of several Samples, a piece of each."""
+    parts = [cut(*pair, mixed=mixed) for pair in zip(samples, pieces, strict=True)]
     return parts[0] if len(parts) == 1 else Samples(*map(_join, zip(*parts, strict=True)))
 
 

@@ -168,7 +168,7 @@ class DaskConvSigmoidClassifier(LazyPredictions, ConvSigmoidClassifier):
         Raises
         ------
         TypeError, ValueError
-            As in the local class; errors in a chunk name it. If there is no client.
+            As in the local class, where errors in a chunk name it, and if there is no client.
         RuntimeError
             If a chunk cannot be computed, or kills the workers that try; if the cluster is restarted again while data
             is loaded anew. An earlier fit remains intact.

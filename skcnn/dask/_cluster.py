@@ -1,13 +1,18 @@
 """Work on a Dask cluster: tasks of one fit, waiting for them, and errors that say which data was at fault."""
 
+import warnings
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, count, islice
 from time import monotonic
 from uuid import uuid4
 from weakref import WeakSet
 
-import dask
+import dask.array as da
+import numpy as np
+from dask.core import flatten
+from dask.layers import ArrayBlockIdDep
 from distributed import get_worker, wait, worker_client
 from distributed.client import default_client
 from distributed.scheduler import KilledWorker
@@ -122,23 +127,47 @@ class Cluster:
         future = self.client.submit(function, *arguments, key=self.keys(name, 1)[0], pure=False, **placed)
         return self._noted([future])[0]
 
-    def compute(self, name, function, *iterables):
-        """As `map`, of collections' blocks: Delayed objects or plain values."""
-        keys = self.keys(name, len(iterables[0]))
-        call = dask.delayed(function, pure=False)
-        tasks = [call(*values, dask_key_name=key) for key, *values in zip(keys, *iterables, strict=True)]
-        return self._noted(self.client.compute(tasks))
+    def put(self, name, values):
+        """Futures of values, which are part of the graph, so that a worker's loss does not lose them."""
+        with warnings.catch_warnings():  # the parameters of a large network have to be sent
+            warnings.filterwarnings("ignore", "Sending large graph")
+            return self.map(name, identity, values)
+
+    def map_blocks(self, name, function, *arrays, **keywords):
+        """As `map`, of the number of each chunk and the blocks of dask arrays with it, or None, in one graph."""
+        axes = count(1)
+        pairs = [(ArrayBlockIdDep((arrays[0].chunks[0],)), (0,))]
+        for array in arrays:  # all have the first axis; none is summed over
+            pairs.append((array, None if array is None else (0, *islice(axes, array.ndim - 1))))
+        out = tuple(range(next(axes)))
+        results = da.blockwise(
+            call_on_chunk,
+            out,
+            *chain.from_iterable(pairs),
+            function=function,
+            **keywords,
+            name=self.new_name(name),
+            align_arrays=False,
+            dtype=object,
+            meta=np.empty((0,) * len(out), object),
+        )
+        futures = dict(self.client.persist(results).dask)
+        return self._noted([futures[key] for key in flatten(results.__dask_keys__())])
+
+    def new_name(self, name):
+        """An unused name for tasks, of which the dashboard shows the first part."""
+        self.n_calls += 1
+        return f"skcnn-{name}-{self.token}-{self.n_calls}"
 
     def keys(self, name, n):
-        """Unused keys, of which the dashboard shows the name."""
-        self.n_calls += 1
-        return [(f"skcnn-{name}-{self.token}-{self.n_calls}", i) for i in range(n)]
+        """Unused keys of `n` tasks."""
+        name = self.new_name(name)
+        return [(name, i) for i in range(n)]
 
     def merge(self, name, function, futures):
         """At most `FAN_IN` futures, of a function of the values of as many each, as often as it takes."""
         while len(futures) > FAN_IN:
-            groups = [futures[i : i + FAN_IN] for i in range(0, len(futures), FAN_IN)]
-            futures = [self.submit(name, function, group) for group in groups]
+            futures = self.map(name, function, [futures[i : i + FAN_IN] for i in range(0, len(futures), FAN_IN)])
         return futures
 
     def _noted(self, futures):
@@ -158,7 +187,7 @@ class Cluster:
 
     def wait(self, futures):
         """Wait until all futures are done, or one has failed. A warning says if there are no workers."""
-        begin = monotonic()
+        seen = monotonic()  # a worker
         while not all(future.done() for future in futures):
             if any(future.status == "error" for future in futures):
                 return
@@ -166,7 +195,9 @@ class Cluster:
                 with self.client.as_current():  # `wait` takes that of the futures for granted
                     wait(futures, timeout=min(_CHECK, _PATIENCE))
             except TimeoutError:
-                if monotonic() - begin > _PATIENCE:
+                if self.client.nthreads():
+                    seen = monotonic()
+                elif monotonic() - seen > _PATIENCE:
                     self._warn_without_workers()
 
     def results(self, futures):
@@ -177,19 +208,20 @@ class Cluster:
                 future.result()  # raises
         return self.client.gather(futures)
 
-    def results_of_chunks(self, futures, name, *, wanted=True):
-        """The values of futures by number of chunk, of which errors name those that failed; `name` is the data's.
+    def results_of_chunks(self, futures, name, numbers=None, *, wanted=True):
+        """The values of futures of all chunks, or those of these numbers; `name` is the data's.
 
-        Unless they are `wanted`, values remain on the cluster.
+        Errors name the chunks that failed. Unless they are `wanted`, values remain on the cluster.
         """
-        self.wait(list(futures.values()))
-        failed = {number: future.exception() for number, future in futures.items() if future.status == "error"}
+        self.wait(futures)
+        numbered = enumerate(futures) if numbers is None else zip(numbers, futures, strict=True)
+        failed = {number: future.exception() for number, future in numbered if future.status == "error"}
         if failed:
             number, error = next(iter(failed.items()))
             if isinstance(error, KilledWorker):  # a worker's other tasks may be blamed as well
                 number = " or ".join(map(str, failed))
             raise_explained(error, f"Chunk {number} of {name}")
-        return self.results(list(futures.values())) if wanted else None
+        return self.results(futures) if wanted else None
 
     def attempt(self, function, again=None):
         """A function's value. If the cluster is restarted meanwhile, it runs once more, after `again`.
@@ -214,7 +246,7 @@ class Cluster:
                 ) from error
 
     def _warn_without_workers(self):
-        if not self.warned and not self.client.nthreads():
+        if not self.warned:
             self.warned = True
             warn(f"The cluster has had no workers for {_PATIENCE:g} seconds; skcnn waits for one.")
 
@@ -230,6 +262,18 @@ class Cluster:
     def threads(self, n_tasks):
         """The `Threads` of each of several tasks at once."""
         return Threads(self.n_jobs, -(-n_tasks // len(self.workers())))
+
+
+# ---- tasks ----
+
+
+def identity(value):
+    return value
+
+
+def call_on_chunk(number, *blocks, function, **keywords):
+    """A function's value for the number of a chunk, as the only entry of a tuple, and its blocks."""
+    return function(number[0], *blocks, **keywords)
 
 
 def raise_explained(error, what):

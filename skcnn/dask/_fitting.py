@@ -15,7 +15,7 @@ from skcnn.dask._load import GivenHoldout, MemoryShards, StreamShards
 from skcnn.dask._passes import DistributedPasses
 from skcnn.dask._progress import Progress
 from skcnn.dask._shards import Recipe
-from skcnn.holdout import read_validation_set
+from skcnn.holdout import check_weights_of_split, read_validation_set
 from skcnn.images import choose_scale, read_images, warn_about_shape
 from skcnn.network import make_network
 from skcnn.plan import make_plan
@@ -35,6 +35,7 @@ def fit(estimator, client, X, y, sample_weight, validation):
     resuming = estimator.warm_start and hasattr(estimator, "_model")
     with Cluster(client, estimator.n_jobs) as cluster:
         chunks, n_replicas = chunk_data(probe, cluster, X, y, sample_weight, reset=not resuming)
+        in_memory = estimator.persist or n_replicas is not None
         census = take_census(count_chunks(cluster, chunks), chunks.names)
         labels, dtype = census.labels, fitting.training_dtype(chunks.dtype)
         check_total_weight(census.totals.sum(), census.largest, dtype, chunks.names[2])
@@ -46,7 +47,6 @@ def fit(estimator, client, X, y, sample_weight, validation):
             deal_seed = draw_seed(deepcopy(generator))
         parts = deal_chunks(estimator, census, n_replicas, deal_seed)
         worker = worker_estimator(estimator, probe)
-        in_memory = estimator.persist or not chunks.arrays
         make_shards = MemoryShards if in_memory else StreamShards
         mixed = bool(estimator.shuffle) and n_replicas > 1
         shards = make_shards(cluster, chunks, Reader(worker, chunks.names, chunks.dtype), parts, mixed=mixed)
@@ -64,7 +64,9 @@ def fit(estimator, client, X, y, sample_weight, validation):
             split_seed = choose_split(state, generator, in_memory, deal_seed if n_replicas > 1 else None)
             held_out = shards
         shards.make(recipe, split_seed)
-        n_rows, weights = zip(*cluster.attempt(shards.count_rows, shards.load), strict=True)
+        n_rows, weights, held_weights = zip(*cluster.attempt(shards.count_rows, shards.load), strict=True)
+        if held_out is shards:
+            check_weights_of_split(sum(weights), sum(held_weights))
         plan = make_plan(estimator, network, min(n_rows), 1, incremental=False)
         progress = Progress(plan.verbose, plan.max_iter)
         passes = DistributedPasses(
@@ -100,7 +102,7 @@ def check_own_parameters(estimator):
 
 
 def chunk_data(probe, cluster, X, y, sample_weight, *, reset):
-    """The chunks, and the number of replicas if it is settled, as for arrays, which are split for them."""
+    """The chunks, and for arrays, which are split for them, the number of replicas; otherwise None."""
     if any(map(is_lazy, (X, y, sample_weight))):
         return read_chunks(probe, X, y, sample_weight, reset=reset), None
     X, y, given_shape = read_images(probe, X, y, reset=reset)
@@ -114,14 +116,10 @@ def chunk_data(probe, cluster, X, y, sample_weight, *, reset):
 
 def count_chunks(cluster, chunks):
     """The labels and weights of each chunk."""
-    numbers = list(range(len(chunks.y)))
-    names = [chunks.names] * len(numbers)
-    if not chunks.arrays:
-        return list(map(count_labels, numbers, chunks.y, chunks.weights, names))
 
     def count():
-        futures = cluster.compute("count-labels", count_labels, numbers, chunks.y, chunks.weights, names)
-        return cluster.results_of_chunks(dict(enumerate(futures)), chunks.names[1])
+        futures = cluster.map_blocks("count-labels", count_labels, chunks.y, chunks.weights, names=chunks.names)
+        return cluster.results_of_chunks(futures, chunks.names[1])
 
     return cluster.attempt(count)
 

@@ -8,9 +8,8 @@ from skcnn.dask._shards import MemoryShard, StreamShard, count_rows, make_holdou
 # Chunks that show the scale of pixels which are not kept in memory.
 _SHOWN = 16
 
-
-def identity(value):
-    return value
+# Tasks that have no part of the data.
+_WITHOUT_DATA = tuple(f"skcnn-{name}-" for name in ("base", "merge-round", "next-base", "parameters"))
 
 
 class MemoryShards:
@@ -38,14 +37,14 @@ class MemoryShards:
         self.reader = reader
         self.parts = parts
         self.mixed = mixed
+        self.samples = []  # futures, from the survey until shards are made of them
         self.futures = []
+        self._make_again = None
 
     def survey(self):
         """Read the chunks and return what `skcnn.dask._shards.survey` says of each shard's samples."""
-        cluster, chunks = self.cluster, self.chunks
-        numbers = sorted({piece.chunk for part in self.parts for piece in part})
-        blocks = ([values[number] for number in numbers] for values in (chunks.X, chunks.y, chunks.weights))
-        reads = dict(zip(numbers, cluster.compute("read-chunk", self.reader.read, numbers, *blocks), strict=True))
+        cluster = self.cluster
+        reads = cluster.map_blocks("read-chunk", self.reader.read, *self.chunks.arrays)
         workers = cluster.workers()
         # Evenly to begin with; work may move.
         self.samples = [
@@ -53,7 +52,7 @@ class MemoryShards:
                 "join-chunks",
                 join_pieces,
                 [reads[piece.chunk] for piece in part],
-                [(piece.start, piece.stop) for piece in part],
+                part,
                 self.mixed,
                 workers=[workers[i % len(workers)]],
             )
@@ -77,7 +76,7 @@ class MemoryShards:
 
     def _finish(self, futures):
         self.futures = futures
-        self.samples = []  # a shard has all that is needed of them
+        self.samples = []
 
     def load(self):
         """Make the shards again."""
@@ -85,7 +84,7 @@ class MemoryShards:
         self._make_again(self)
 
     def count_rows(self):
-        """Samples to train on of each shard, and their summed weight."""
+        """Samples to train on of each shard, their summed weight, and that of the held-out samples, or None."""
         return self.cluster.results(self.cluster.map("count-rows", count_rows, self.futures))
 
     def describe(self, key):
@@ -112,21 +111,21 @@ class StreamShards:
         numbers = sorted({piece.chunk for part in self.parts for piece in part})
         some = numbers[:: -(-len(numbers) // _SHOWN)]
         futures = self.cluster.map("survey", survey_chunk, [self.lazy[number] for number in some])
-        return self.cluster.results_of_chunks(dict(zip(some, futures, strict=True)), self.reader.names[0])
+        return self.cluster.results_of_chunks(futures, self.reader.names[0], some)
 
     def make(self, recipe, split_seed=None):
-        pieces = [tuple((self.lazy[chunk], start, stop) for chunk, start, stop in part) for part in self.parts]
+        pieces = [tuple((self.lazy[piece.chunk], piece) for piece in part) for part in self.parts]
         self.shards = [StreamShard(of_part, recipe, self.mixed) for of_part in pieces]
         self.load()
 
     make_holdout = make
 
     def load(self):
-        self.futures = self.cluster.map("shard", identity, self.shards)
+        self.futures = self.cluster.put("shard", self.shards)
 
     def count_rows(self):
         """As in MemoryShards, without weights, which are not known before all is read."""
-        return [(sum(piece.stop - piece.start for piece in part), None) for part in self.parts]
+        return [(sum(piece.stop - piece.start for piece in part), None, None) for part in self.parts]
 
     def describe(self, key):
         """What data the task of this key had, for errors."""
@@ -142,11 +141,17 @@ class GivenHoldout:
         self.load()
 
     def load(self):
-        self.futures = [self.cluster.submit("validation-set", identity, MemoryShard(None, self.holdout))]
+        self.futures = self.cluster.put("validation-set", [MemoryShard(None, self.holdout)])
+
+    def describe(self, key):
+        """As in MemoryShards."""
+        return f"A task ({key!r}) with the validation set"
 
 
 def _describe(cluster, key, parts, name):
     is_own = isinstance(key, tuple) and len(key) == 2 and cluster.token in str(key[0])
+    if is_own and str(key[0]).startswith(_WITHOUT_DATA):
+        return f"A task ({key!r}) without data"
     if is_own and key[1] < len(parts):
         parts = [parts[key[1]]]  # tasks over shards are numbered like these
     chunks = sorted({piece.chunk for part in parts for piece in part})

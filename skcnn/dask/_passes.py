@@ -12,10 +12,6 @@ from skcnn.losses import loss_of_means
 _LEAST_ROWS = 1024
 
 
-def identity(value):
-    return value
-
-
 class DistributedPasses:
     """Passes over shards by tasks.
 
@@ -83,7 +79,7 @@ class DistributedPasses:
     def _run_rounds(self, state, generators):
         """The base after an epoch. All of its rounds are submitted at once: one starts when another ends, elsewhere."""
         first = Base.of(state, self.velocity, self.plan, self.network, self.n_replicas)
-        bases = [self.cluster.submit("base", identity, first)]
+        bases = self.cluster.put("base", [first])
         threads = self.cluster.threads(self.n_replicas)
         for number in range(self.n_rounds):
             outcomes = self.cluster.map(
@@ -99,14 +95,17 @@ class DistributedPasses:
             )
             merged = self.cluster.merge("merge-round", merge_outcomes, outcomes)
             bases.append(self.cluster.submit("next-base", next_base, bases[-1], merged, self.n_replicas))
-            del outcomes
+            del outcomes, merged  # the cluster keeps them as long as they are needed
         try:
-            for number, base in enumerate(bases[1:]):
-                self.cluster.wait([base])
+            for number in range(self.n_rounds):
+                self.cluster.wait(bases[1:2])
+                if bases[1].status != "finished":
+                    break
+                del bases[0]
                 self.progress.update(state.n_iter, number, self.n_rounds, self.n_samples)
             return self.cluster.results(bases[-1:])[0]
         except KeyboardInterrupt:
-            done = [base for base in bases[1:] if base.status == "finished"]
+            done = [base for base in bases if base.status == "finished"]
             if done:  # the parameters of that moment
                 self.cluster.results(done[-1:])[0].write_to(state)
             raise
@@ -152,7 +151,7 @@ class DistributedPasses:
 
         def attempt():
             futures = shards.futures
-            there = self.cluster.submit("parameters", identity, np.array(parameters))
+            [there] = self.cluster.put("parameters", [np.array(parameters)])
             threads = self.cluster.threads(len(futures))
             tasks = self.cluster.map(name, function, futures, [there] * len(futures), threads=threads, **keywords)
             return self.cluster.results(tasks)
@@ -171,7 +170,8 @@ class DistributedPasses:
             self.cluster.forget(set(self.cluster.futures) - before)
             if not isinstance(error, KilledWorker):
                 raise
-            raise_explained(error, self.shards.describe(error.task))
+            shards = self.validation if "skcnn-validate-" in str(error.task) else self.shards
+            raise_explained(error, shards.describe(error.task))
 
     def _load_again(self):
         self.shards.load()

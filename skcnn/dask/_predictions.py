@@ -155,7 +155,7 @@ def predict_lazily(estimator, method, X, tail, dtype):
     return da.map_blocks(
         apply,
         array,
-        model=dask.delayed(without_names(estimator), pure=True, traverse=False),
+        model=as_task(estimator),
         method=method,
         tail=tail,
         values_dtype=dtype,
@@ -174,6 +174,11 @@ def check_columns(estimator, X, array):
     note_columns(estimator, X, prod(array.shape[1:]), reset=False)
 
 
+def as_task(estimator):
+    """The estimator as a task of its own in a graph, of which other tasks receive the value."""
+    return dask.delayed(without_names(estimator), pure=True, traverse=False)
+
+
 def without_names(estimator):
     """A copy of the estimator without names of columns, which blocks do not have."""
     copy = object.__new__(type(estimator))
@@ -186,12 +191,12 @@ def score(estimator, client, X, y, sample_weight):
     check_columns(estimator, X, as_array(X, "X"))
     with Cluster(client) as cluster:
         chunks = read_chunks(without_names(estimator), X, y, sample_weight, reset=True)
-        model = cluster.submit("model", identity, without_names(estimator))
-        numbers = list(range(len(chunks.X)))
-        futures = cluster.compute(
-            "score", score_chunk, numbers, chunks.X, chunks.y, chunks.weights, [model] * len(numbers)
-        )
-        results = cluster.results_of_chunks(dict(enumerate(futures)), "X")
+
+        def score_chunks():
+            futures = cluster.map_blocks("score", score_chunk, *chunks.arrays, model=as_task(estimator))
+            return cluster.results_of_chunks(futures, "X")
+
+        results = cluster.attempt(score_chunks)
     total = sum(weight for weight, _ in results)
     if total == 0:
         raise ValueError("X has no samples of positive weight to score.")
@@ -199,10 +204,6 @@ def score(estimator, client, X, y, sample_weight):
 
 
 # ---- tasks ----
-
-
-def identity(value):
-    return value
 
 
 def apply(block, model, method, tail, values_dtype):

@@ -44,15 +44,10 @@ class Recipe:
         return make_problem(self.estimator, samples.X, samples.y, weighed, self.labels, self.network)
 
     def split(self, samples, seed):
-        """The problem without held-out rows, and these; a part of the data may have too few of a class to stratify."""
+        """The problem without held-out rows, and these."""
         fraction = float(self.estimator.validation_fraction)
         problem, weights = self.problem(samples), self._weights(samples)
-        try:
-            return hold_out(fraction, seed, problem, weights)
-        except ValueError:
-            if self.whole:
-                raise
-            return hold_out(fraction, seed, problem, weights, stratified=False)
+        return hold_out(fraction, seed, problem, weights, is_part=not self.whole)
 
     def holdout(self, samples, name="y_val"):
         return Holdout(samples.X, self.labels.encode(samples.y, name), self._weights(samples), None)
@@ -107,7 +102,7 @@ def _aligned(data):
 class StreamShard:
     """A replica's samples as pieces of chunks, each read when it is its turn."""
 
-    pieces: tuple  # of (LazyChunk, start, stop)
+    pieces: tuple  # of (LazyChunk, Piece)
     recipe: Recipe
     mixed: bool  # whether the samples of a chunk are in random order before it is cut
 
@@ -117,9 +112,9 @@ class StreamShard:
     def holdouts(self):
         return (self.recipe.holdout(self._read(piece)) for piece in self.pieces)
 
-    def _read(self, piece):
-        chunk, start, stop = piece
-        return cut(chunk.load(), start, stop, mixed=self.mixed)
+    def _read(self, pair):
+        chunk, piece = pair
+        return cut(chunk.load(), piece, mixed=self.mixed)
 
     def train(self, state, plan, generator, number, n_rounds):
         """As in MemoryShard, but the order is one of chunks and then of the samples in each."""
@@ -129,7 +124,8 @@ class StreamShard:
             seeds = generator.randint(2**31, size=n_pieces, dtype=np.int64)
             generators = [np.random.RandomState(seed) for seed in seeds]
             order = generator.permutation(n_pieces) if plan.shuffle else order
-        n_batches = [-(-(stop - start) // plan.batch_size) for _, start, stop in (self.pieces[i] for i in order)]
+        pieces = [self.pieces[i][1] for i in order]
+        n_batches = [-(-(piece.stop - piece.start) // plan.batch_size) for piece in pieces]
         ends = np.cumsum([0, *n_batches])
         rates = plan.learning_rates(state, ends[-1])
         averaging = plan.averaging_weights(state, ends[-1] * plan.batch_size)
@@ -150,9 +146,9 @@ class StreamShard:
 
 
 def survey(samples):
-    """Weighted sum of the squares of the pixels, the number of pixels times weights, and the dtype of samples."""
+    """Weighted sum of the squares of the pixels, and the number of pixels times weights."""
     weights = np.ones(len(samples.X)) if samples.weights is None else samples.weights
-    return sum_squares(samples.X, weights), weights.sum() * samples.X.shape[1], samples.X.dtype
+    return sum_squares(samples.X, weights), weights.sum() * samples.X.shape[1]
 
 
 def survey_chunk(chunk):
@@ -171,8 +167,9 @@ def make_holdout(samples, recipe, name):
 
 
 def count_rows(shard):
-    """Samples to train on, and their summed weight."""
-    return len(shard.problem.rows), float(_weight(shard.problem))
+    """Samples to train on, their summed weight, and that of the held-out samples, or None."""
+    held_out = None if shard.holdout is None else float(_weight(shard.holdout))
+    return len(shard.problem.rows), float(_weight(shard.problem)), held_out
 
 
 def validate(shard, parameters, recipe, threads):

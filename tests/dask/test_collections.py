@@ -71,7 +71,7 @@ def test_empty_chunks(client, small, n_replicas, persist):
 
 
 def test_data_frames(client, small):
-    dd = pytest.importorskip("dask.dataframe")
+    dd = pytest.importorskip("dask.dataframe", exc_type=ImportError)  # without pyarrow
     pd = pytest.importorskip("pandas")
     X, y = small
     frame = pd.DataFrame(X, columns=[f"pixel {i}" for i in range(X.shape[1])])
@@ -88,7 +88,7 @@ def test_data_frames(client, small):
 
 
 def test_frame_of_labels_in_a_column(client, small):
-    dd = pytest.importorskip("dask.dataframe")
+    dd = pytest.importorskip("dask.dataframe", exc_type=ImportError)  # without pyarrow
     pd = pytest.importorskip("pandas")
     X, y = small
     frame = dd.from_pandas(pd.DataFrame(X).assign(label=y), npartitions=2)
@@ -170,6 +170,10 @@ def bad_cases(X, y):
         "continuous": ((dX, chunks_of(y + 0.5)), "Unknown label type: continuous"),
         "one class": ((dX, da.zeros(200, chunks=50, dtype=int)), "y must have at least two classes; got one class"),
         "kinds of labels": ((dX, chunks_of(np.array([1] * 50 + ["a"] * 150, dtype=object))), "types that cannot be"),
+        "strings and numbers": (
+            (dX, dy.map_blocks(lambda block, block_id: block.astype(str) if block_id[0] else block, dtype=object)),
+            "types that cannot be sorted: some chunks have strings, others numbers",
+        ),
         "columns": ((dX, chunks_of(np.stack([y, y], 1))), "Chunk 0 of y: several columns must hold 0 and 1"),
         "empty": ((dX[:0], dy[:0]), "X has no samples: all of its 1 chunks are empty"),
         "shape": ((chunks_of(X.reshape(-1, 28, 28)), dy, None, {"image_shape": (14, 56)}), "takes images of shape"),
@@ -210,6 +214,8 @@ def test_wrong_types(client, small):
     X, y = small
     with pytest.raises(TypeError, match="y is a dask collection and X is not"):
         make().fit(X, chunks_of(y))
+    with pytest.raises(TypeError, match="sample_weight is a dask collection and X is not"):
+        make().fit(X, y, da.ones(200, chunks=50))
     with pytest.raises(TypeError, match="persist must be True or False; got 1"):
         make(persist=1).fit(chunks_of(X), chunks_of(y))
     with pytest.raises(ValueError, match=r"Chunk 0 of X: it is of type float64, and .* uint8"):
@@ -221,7 +227,7 @@ def test_bad_validation_sets(client, small):
     dX, dy = chunks_of(X), chunks_of(y)
     for given, message in [
         ({"X_val": dX}, "A validation set is X_val and y_val"),
-        ({"X_val": dX[:, :-1], "y_val": dy}, "783 features"),
+        ({"X_val": dX[:, :-1], "y_val": dy}, "X_val and y_val do not go with X and y: X has 783 features"),
         ({"X_val": dX, "y_val": dy + 5}, "y_val has labels that are not among the classes"),
         ({"X_val": dX, "y_val": chunks_of(np.stack([y > 3, y > 4], 1))}, "y_val must be one label per sample"),
         ({"X_val": dX, "y_val": dy[:10]}, "X_val has 200 samples, and y_val has 10"),

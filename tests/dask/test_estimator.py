@@ -77,6 +77,7 @@ def test_fitted_pickles(client, chunked):
     clf = DaskConvSigmoidClassifier(3, max_iter=1, n_replicas=2, client=client).fit(dX, dy)
     copy = pickle.loads(pickle.dumps(clf))
     assert copy.client is None
+    assert clf.client is client
     assert copy.n_replicas_ == 2
     np.testing.assert_array_equal(copy.predict_proba(X), clf.predict_proba(X))
 

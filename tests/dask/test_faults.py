@@ -73,6 +73,15 @@ def kill(client, *numbers):
         os.kill(pids[number], signal.SIGKILL)
 
 
+def knows(key, dask_scheduler):
+    return key in dask_scheduler.tasks
+
+
+def wait_for(condition):
+    while not condition():  # `in_bounded_time`
+        time.sleep(0.05)
+
+
 def arrays_of(clf):
     return clf._model.parameters
 
@@ -139,10 +148,13 @@ def test_scaled_to_none_and_up_again(own_cluster, after_round, data, expected, m
 
 
 def test_adapts(own_cluster, data, expected):
-    """Workers come and go while the fit is on."""
+    """A fit has the cluster start workers, and when it ends they stop: it holds nothing."""
+    own_cluster.cluster.scale(0)
+    wait_for(lambda: not own_cluster.nthreads())
     own_cluster.cluster.adapt(minimum=0, maximum=2, interval="100ms", wait_count=1)
     clf = DaskConvSigmoidClassifier(**PARAMETERS).fit(*data)
     np.testing.assert_array_equal(arrays_of(clf), expected[True])
+    wait_for(lambda: not own_cluster.nthreads())
 
 
 @pytest.mark.parametrize("persist", [True, False])
@@ -153,22 +165,24 @@ def test_restarted_client(own_cluster, after_round, data, expected, persist):
     assert_nothing_left(own_cluster)
 
 
-@pytest.mark.parametrize("name", ["count-labels", "survey", "make-shard", "count-rows"])
+@pytest.mark.parametrize("name", ["count-labels", "read-chunk", "survey", "count-rows"])
 def test_restarted_before_training(own_cluster, data, expected, monkeypatch, name):
-    """While data is counted and loaded."""
-    restarted = []
-    original = _cluster.Cluster.keys
+    """While data is counted and loaded: tasks that are waited for are lost once, and submitted again."""
+    waited = []
+    original = _cluster.Cluster.wait
 
-    def keys(self, of, n):
-        if of == name and not restarted:
-            restarted.append(name)
-            threading.Timer(0.05, own_cluster.restart).start()
-            time.sleep(0.1)
-        return original(self, of, n)
+    def wait(self, futures):
+        if str(futures[0].key[0]).startswith(f"skcnn-{name}-"):
+            waited.append(futures[0].key[0])
+            if len(waited) == 1:
+                wait_for(lambda: own_cluster.run_on_scheduler(knows, futures[0].key))
+                own_cluster.restart()
+                assert all(future.cancelled() for future in futures)
+        return original(self, futures)
 
-    monkeypatch.setattr(_cluster.Cluster, "keys", keys)
+    monkeypatch.setattr(_cluster.Cluster, "wait", wait)
     clf = DaskConvSigmoidClassifier(**PARAMETERS).fit(*data)
-    assert restarted
+    assert len(set(waited)) == 2
     np.testing.assert_array_equal(arrays_of(clf), expected[True])
     assert_nothing_left(own_cluster)
 

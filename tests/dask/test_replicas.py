@@ -221,6 +221,22 @@ def test_early_stopping_holds_out_of_every_replica(client, chunked):
     assert clf.t_ == 4 * 900
 
 
+def test_early_stopping_with_a_replica_without_weight(client, chunked):
+    """It has nothing to hold out; the others have, unless no replica has any."""
+    dX, dy, _, _ = chunked
+    weights = np.where(np.arange(1000) < 500, 0.0, 1.0)
+    clf = DaskConvSigmoidClassifier(**PARAMETERS, n_replicas=2, early_stopping=True, shuffle=False)
+    assert np.isfinite(clf.fit(dX, dy, weights).validation_scores_).all()
+    with pytest.raises(ValueError, match="zero for every sample that early_stopping=True has left to learn from"):
+        clf.fit(dX, dy, np.where(np.arange(1000) == 3, 1.0, 0.0))
+
+
+def test_early_stopping_with_replicas_of_a_sample(client, chunked):
+    dX, dy, _, _ = chunked
+    with pytest.raises(ValueError, match=r"cannot hold out .* of 1 samples of a replica"):
+        fit((dX[:20], dy[:20]), 20, early_stopping=True)
+
+
 def test_early_stopping_with_a_rare_class(client, chunked):
     """A part of the data may have one sample of a class, of which no share can be held out."""
     dX, _, _, y = chunked
@@ -322,8 +338,10 @@ def test_labels_that_a_replica_lacks(client, digits):
     X, y = digits
     order = np.argsort(y > 7, kind="stable")
     X, y = X[order], y[order]
-    clf = fit((da.from_array(X, chunks=(100, -1)), da.from_array(y, chunks=100)), 4, max_iter=1)
+    assert y[:500].max() < 8
+    clf = fit((da.from_array(X, chunks=(500, -1)), da.from_array(y, chunks=500)), 2, shuffle=False, max_iter=8)
     np.testing.assert_array_equal(clf.classes_, range(10))
+    assert clf.score(X, y) > 0.6
 
 
 def sorted_data(digits):
