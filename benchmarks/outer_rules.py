@@ -102,8 +102,8 @@ class Simulation:
                 base.state.moments[:] = 0
                 base.state.n_steps = 0
             outcomes = [
-                train_round(base, shard, share, generator, number, self.n_rounds, ONE_THREAD)
-                for shard, share, generator in zip(self.shards, self.shares, generators, strict=True)
+                train_round([base], *given, self.n_replicas, number, self.n_rounds, ONE_THREAD)
+                for given in zip(self.shards, self.shares, generators, range(self.n_replicas), strict=True)
             ]
             base = next_base(base, outcomes, self.n_replicas)
         base.write_to(self.state)

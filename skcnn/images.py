@@ -106,14 +106,16 @@ def sum_squares(X, sample_weight):
 
 def weigh_squares(X, sample_weight, dtype):
     """Weighted sum of the squares of X, computed in `dtype`."""
-    total = 0.0
+    total, n_rows = 0.0, max(1, _BLOCK // X.shape[1])
+    converted = None if X.dtype == dtype else np.empty((min(n_rows, len(X)), X.shape[1]), dtype)
     with np.errstate(over="ignore", under="ignore"):
-        n_rows = max(1, _BLOCK // X.shape[1])
         for start in range(0, len(X), n_rows):
-            some = slice(start, start + n_rows)
-            block = X[some].astype(dtype, copy=False)
+            block, weights = X[start : start + n_rows], sample_weight[start : start + n_rows]
+            if converted is not None:  # in the same place, for new memory costs more than the squares
+                converted[: len(block)] = block
+                block = converted[: len(block)]
             squares = np.einsum("ij,ij->i", block, block)
-            total += float(np.einsum("i,i->", squares, sample_weight[some], dtype=np.float64))
+            total += float(np.einsum("i,i->", squares, weights, dtype=np.float64))
     return total
 
 

@@ -4,12 +4,15 @@ import numpy as np
 from distributed.scheduler import KilledWorker
 
 from skcnn.dask._cluster import raise_explained
-from skcnn.dask._rounds import Base, merge_outcomes, next_base, train_round
+from skcnn.dask._rounds import Base, base_of, merge_outcomes, train_round
 from skcnn.dask._shards import loss_of_shard, measure, merge_means, merge_measured, validate
 from skcnn.losses import loss_of_means
 
 # A replica's rows for statistics, at least.
 _LEAST_ROWS = 1024
+
+# Outcomes of which each replica makes the next base itself; of more, one task does, so that fewer are sent.
+_FEW = 4
 
 
 class DistributedPasses:
@@ -79,35 +82,39 @@ class DistributedPasses:
     def _run_rounds(self, state, generators):
         """The base after an epoch. All of its rounds are submitted at once: one starts when another ends, elsewhere."""
         first = Base.of(state, self.velocity, self.plan, self.network, self.n_replicas)
-        bases = self.cluster.put("base", [first])
+        starts = [self.cluster.put("base", [first])]  # of each round, and the end of the last
         threads = self.cluster.threads(self.n_replicas)
         for number in range(self.n_rounds):
             outcomes = self.cluster.map(
                 "train-round",
                 train_round,
-                [bases[-1]] * self.n_replicas,
+                [starts[-1]] * self.n_replicas,
                 self.shards.futures,
                 self.shares.tolist(),
                 generators,
+                list(range(self.n_replicas)),
+                n_replicas=self.n_replicas,
                 number=number,
                 n_rounds=self.n_rounds,
                 threads=threads,
             )
             merged = self.cluster.merge("merge-round", merge_outcomes, outcomes)
-            bases.append(self.cluster.submit("next-base", next_base, bases[-1], merged, self.n_replicas))
+            if len(merged) > _FEW or number == self.n_rounds - 1:
+                merged = [self.cluster.submit("next-base", base_of, merged, self.n_replicas)]
+            starts.append(merged)
             del outcomes, merged  # the cluster keeps them as long as they are needed
         try:
             for number in range(self.n_rounds):
-                self.cluster.wait(bases[1:2])
-                if bases[1].status != "finished":
+                self.cluster.wait(starts[1])
+                if not _are_finished(starts[1]):
                     break
-                del bases[0]
+                del starts[0]
                 self.progress.update(state.n_iter, number, self.n_rounds, self.n_samples)
-            return self.cluster.results(bases[-1:])[0]
+            return self.cluster.results(starts[-1])[0]
         except KeyboardInterrupt:
-            done = [base for base in bases if base.status == "finished"]
-            if done:  # the parameters of that moment
-                self.cluster.results(done[-1:])[0].write_to(state)
+            ended = list(filter(_are_finished, starts))
+            if ended:  # the parameters of that moment
+                base_of(self.cluster.results(ended[-1]), self.n_replicas).write_to(state)
             raise
 
     def announce(self, line):
@@ -177,3 +184,7 @@ class DistributedPasses:
         self.shards.load()
         if self.validation not in (None, self.shards):
             self.validation.load()
+
+
+def _are_finished(futures):
+    return all(future.status == "finished" for future in futures)

@@ -104,6 +104,8 @@ class Outcome:
         n_steps, n_batches and n_averaged of the state.
     generator : numpy.random.RandomState
         After the round.
+    base : Base or None
+        Of the round, in the first replica's outcome, so that all of them together have what the next base needs.
     """
 
     share: float
@@ -112,22 +114,25 @@ class Outcome:
     weight: float
     counts: tuple
     generator: np.random.RandomState
+    base: Base | None = None
 
     def __sizeof__(self):
-        return self.vector.nbytes
+        return self.vector.nbytes + (0 if self.base is None else self.base.__sizeof__())
 
 
-def train_round(base, shard, share, generator, number, n_rounds, threads):
+def train_round(start, shard, share, generator, replica, n_replicas, number, n_rounds, threads):
     """Train a replica on part `number` of `n_rounds` of its shard's next epoch.
 
     Parameters
     ----------
-    base : Base
+    start : list of Base or list of Outcome
+        The base of the round as the only element, or the outcomes of the round before.
     shard : MemoryShard or StreamShard
     share : float
         The shard's part of the sample weight.
     generator : numpy.random.RandomState
         As it was before the epoch; it is copied.
+    replica, n_replicas : int
     number, n_rounds : int
     threads : Threads
 
@@ -135,12 +140,18 @@ def train_round(base, shard, share, generator, number, n_rounds, threads):
     -------
     outcome : Outcome
     """
+    base = base_of(start, n_replicas)
     state, generator = base.own_state(), deepcopy(generator)
     plan = replace(base.plan, n_threads=useful_threads(threads.here(), base.network, base.plan.batch_size))
     loss, weight = shard.train(state, plan, generator, number, n_rounds)
     arrays = state.parameters, state.moments.ravel(), *([] if state.averages is None else [state.averages])
     counts = state.n_steps, state.n_batches, state.n_averaged
-    return Outcome(share, np.concatenate(arrays), loss, weight, counts, generator)
+    return Outcome(share, np.concatenate(arrays), loss, weight, counts, generator, None if replica else base)
+
+
+def base_of(start, n_replicas):
+    """A round's base from its `start`, as in `train_round`."""
+    return start[0] if isinstance(start[0], Base) else next_base(start[0].base, start, n_replicas)
 
 
 def merge_outcomes(outcomes):
@@ -149,10 +160,10 @@ def merge_outcomes(outcomes):
     With a single outcome the arrays keep their values. Counts are the largest: shards differ by a batch.
     """
     total = sum(outcome.share for outcome in outcomes)
-    vector = np.zeros(len(outcomes[0].vector))
+    vector, part = (np.zeros(len(outcomes[0].vector)) for _ in range(2))
     for outcome in outcomes:
         share = outcome.share / total if total > 0 else 1 / len(outcomes)  # without weight, all are as before the round
-        vector += np.multiply(outcome.vector, share, dtype=np.float64)
+        vector += np.multiply(outcome.vector, share, out=part, dtype=np.float64)
     return Outcome(
         share=total,
         vector=vector,
@@ -160,6 +171,7 @@ def merge_outcomes(outcomes):
         weight=sum(outcome.weight for outcome in outcomes),
         counts=tuple(map(max, zip(*(outcome.counts for outcome in outcomes), strict=True))),
         generator=outcomes[0].generator,
+        base=outcomes[0].base,
     )
 
 

@@ -15,7 +15,7 @@ da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
 
 from skcnn import ConvSigmoidClassifier  # noqa: E402
-from skcnn.dask import DaskConvSigmoidClassifier, _cluster, shuffle  # noqa: E402
+from skcnn.dask import DaskConvSigmoidClassifier, _cluster, _passes, shuffle  # noqa: E402
 from skcnn.dask._census import Piece, deal  # noqa: E402
 from skcnn.dask._rounds import Base, Outcome, merge_outcomes, next_base  # noqa: E402
 
@@ -143,6 +143,14 @@ def test_the_same_bits_for_workers_and_threads(cluster, chunked):
     np.testing.assert_array_equal(one._model.parameters, two._model.parameters)
     np.testing.assert_array_equal(three_threads._model.parameters, two._model.parameters)
     assert one.loss_curve_ == two.loss_curve_
+
+
+@pytest.mark.parametrize("n_replicas", [1, 3])
+def test_the_next_base_is_made_by_replicas_or_a_task(client, chunked, monkeypatch, n_replicas):
+    """With the same bits."""
+    by_replicas = fit(chunked[:2], n_replicas)
+    monkeypatch.setattr(_passes, "_FEW", 0)
+    np.testing.assert_array_equal(fit(chunked[:2], n_replicas)._model.parameters, by_replicas._model.parameters)
 
 
 def test_many_replicas_are_merged_by_a_tree(client, chunked, monkeypatch):
