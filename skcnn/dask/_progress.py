@@ -15,7 +15,6 @@ class Progress:
 
     def __init__(self, verbose, n_epochs):
         self.n_epochs = n_epochs
-        self.begin = None  # epochs of earlier fits
         self.bar = None
         if verbose:
             tqdm = import_extra("tqdm", "dask").tqdm
@@ -25,11 +24,9 @@ class Progress:
         """Round `number` of the epoch after `n_iter` has ended."""
         if self.bar is None:
             return
-        if self.begin is None:
-            self.begin = n_iter
         self.bar.total = self.n_epochs * n_samples
         self.bar.set_description(f"epoch {n_iter + 1}, round {number + 1} of {n_rounds}", refresh=False)
-        done = (n_iter - self.begin) * n_samples + n_samples * (number + 1) // n_rounds
+        done = n_iter * n_samples + n_samples * (number + 1) // n_rounds
         self.bar.update(done - self.bar.n)  # rounds that are lost with a restarted cluster count once
 
     def announce(self, line):

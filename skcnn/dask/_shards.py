@@ -41,7 +41,7 @@ class Recipe:
             weighed = (weights * self.factors[0]).astype(self.dtype)
         else:
             weighed = (weights * self.factors[np.searchsorted(self.labels.classes, samples.y)]).astype(self.dtype)
-        return make_problem(self.estimator, samples.X, samples.y, weighed, self.labels, self.network)
+        return make_problem(self.estimator, _aligned(samples.X), samples.y, weighed, self.labels, self.network)
 
     def split(self, samples, seed):
         """The problem without held-out rows, and these."""
@@ -50,7 +50,7 @@ class Recipe:
         return hold_out(fraction, seed, problem, weights, is_part=not self.whole)
 
     def holdout(self, samples, name="y_val"):
-        return Holdout(samples.X, self.labels.encode(samples.y, name), self._weights(samples), None)
+        return Holdout(_aligned(samples.X), self.labels.encode(samples.y, name), self._weights(samples), None)
 
     def _weights(self, samples):
         if samples.weights is None:
@@ -73,9 +73,11 @@ class MemoryShard:
         return sum(arrays.values())
 
     def __setstate__(self, state):
-        # Arrays that came from another process need not be where kernels can read them.
         for name, data in state.items():
-            object.__setattr__(self, name, None if data is None else _aligned(data))
+            if data is not None:
+                arrays = {key: _aligned(value) for key, value in vars(data).items() if isinstance(value, np.ndarray)}
+                data = replace(data, **arrays)
+            object.__setattr__(self, name, data)
 
     def problems(self):
         return [self.problem]
@@ -91,11 +93,9 @@ class MemoryShard:
         return run_batches(self.problem, order.part(*bounds), plan, state, workspace)
 
 
-def _aligned(data):
-    """A Problem or Holdout with aligned arrays."""
-    arrays = {name: value for name, value in vars(data).items() if isinstance(value, np.ndarray)}
-    moved = {name: value.copy() for name, value in arrays.items() if not value.flags.aligned}
-    return replace(data, **moved) if moved else data
+def _aligned(array):
+    """The array, or a copy for the kernels: arrays that came from another process may begin at any byte."""
+    return np.require(array, requirements="A")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,9 @@ distributed = pytest.importorskip("distributed")
 from skcnn import ConvSigmoidClassifier  # noqa: E402
 from skcnn.dask import DaskConvSigmoidClassifier, _cluster, _passes, shuffle  # noqa: E402
 from skcnn.dask._census import Piece, deal  # noqa: E402
+from skcnn.dask._chunks import Samples  # noqa: E402
 from skcnn.dask._rounds import Base, Outcome, merge_outcomes, next_base  # noqa: E402
+from skcnn.dask._shards import MemoryShard, Recipe  # noqa: E402
 
 # ---- the deal ----
 
@@ -342,11 +344,40 @@ def test_a_warm_start_keeps_the_held_out_samples(client, chunked):
         clf.set_params(n_replicas=3).fit(dX, dy)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize("persist", [True, False])
+def test_few_samples(client, persist, dtype):
+    """Small arrays come to a worker within one message, where they begin at any byte."""
+    rng = np.random.RandomState(0)
+    for n in (2, 3, 5, 7):
+        X, y = (rng.uniform(size=(n, 5, 4)) * 255).astype(dtype), np.arange(n) % 2
+        data = da.from_array(X, chunks=(1, 5, 4)), da.from_array(y, chunks=1)
+        clf = DaskConvSigmoidClassifier(2, max_iter=2, n_replicas=2, persist=persist, random_state=0)
+        clf.fit(*data, X_val=data[0], y_val=data[1])
+        np.testing.assert_array_equal(clf.predict_proba(data[0]).compute(), clf.predict_proba(X))
+
+
+def unaligned(array):
+    moved = np.ndarray(array.shape, array.dtype, buffer=np.empty(array.nbytes + 1, np.uint8), offset=1)
+    moved[...] = array
+    return moved
+
+
+def test_samples_at_any_byte(digits):
+    """What a recipe makes of them, kernels can read."""
+    X, y = digits[0][:50] / 255, digits[1][:50]
+    clf = ConvSigmoidClassifier(2, max_iter=1, tol=1e9).fit(X, y)
+    recipe = Recipe(clf, clf._model.labels, clf._network, np.dtype(float), None, False)
+    samples = Samples(unaligned(X), y, None)
+    assert not samples.X.flags.aligned
+    for made in (recipe.problem(samples), recipe.holdout(samples)):
+        assert made.X.flags.aligned
+        np.testing.assert_array_equal(made.X, X)
+
+
 def test_sizes_are_told_to_dask(client, chunked):
     """Dask places tasks by the size of what they need."""
     from dask.sizeof import sizeof
-
-    from skcnn.dask._shards import MemoryShard
 
     clf = ConvSigmoidClassifier(4, max_iter=1, tol=1e9).fit(chunked[2], chunked[3])
     network, X = clf._network, chunked[2]

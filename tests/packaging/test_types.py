@@ -35,7 +35,7 @@ ALLOWED = [
     r"skcnn\.kernels\.\w+\.(_|[A-Z]).*",
     # From scikit-learn 1.9 on.
     r"skcnn\.classifier\.ConvSigmoidClassifier\.set_callbacks",
-    # Before it, scikit-learn gives it the parameters of the local class's.
+    # Until 1.8, scikit-learn gives it the parameters of the local class's.
     r"skcnn\.dask\.DaskConvSigmoidClassifier\.set_partial_fit_request",
 ]
 
