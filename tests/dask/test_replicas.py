@@ -1,4 +1,4 @@
-"""Several replicas: the deal, the merge and the outer step against plain NumPy, and what all replicas agree on."""
+"""Several replicas: whole fits, and what all replicas agree on."""
 
 import os
 import warnings
@@ -6,96 +6,11 @@ import warnings
 import numpy as np
 import pytest
 
-from skcnn.network import Network
-from skcnn.passes import Problem
-from skcnn.plan import make_plan
-from skcnn.state import State
-
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
 
 from skcnn import ConvSigmoidClassifier  # noqa: E402
-from skcnn.dask import DaskConvSigmoidClassifier, _cluster, _passes, shuffle  # noqa: E402
-from skcnn.dask._census import Piece, deal  # noqa: E402
-from skcnn.dask._chunks import Samples  # noqa: E402
-from skcnn.dask._rounds import Base, Outcome, merge_outcomes, next_base  # noqa: E402
-from skcnn.dask._shards import MemoryShard, Recipe  # noqa: E402
-
-# ---- the deal ----
-
-
-@pytest.mark.parametrize("n_parts", [1, 2, 3, 7, 25])
-@pytest.mark.parametrize("lengths", [[10, 0, 5, 10], [25], [1] * 25, [0, 0, 24, 1]], ids=str)
-def test_deal(lengths, n_parts):
-    """Every row is dealt once, in the order of the chunks, and parts differ by a row at most."""
-    order = np.random.RandomState(0).permutation(len(lengths))
-    parts = deal(lengths, n_parts, order)
-    rows = [[(chunk, row) for chunk, start, stop in part for row in range(start, stop)] for part in parts]
-    assert [row for part in rows for row in part] == [
-        (chunk, row) for chunk in order.tolist() for row in range(lengths[chunk])
-    ]
-    sizes = [len(part) for part in rows]
-    assert max(sizes) - min(sizes) <= 1
-    assert all(isinstance(piece, Piece) for part in parts for piece in part)
-
-
-# ---- the merge and the outer step ----
-
-
-def outcome_of(rng, share):
-    return Outcome(share, rng.standard_normal(7).astype(np.float32), *rng.uniform(size=2), (3, 4, 5), None)
-
-
-def test_merge_is_the_weighted_mean():
-    rng = np.random.default_rng(0)
-    outcomes = [outcome_of(rng, share) for share in (0.5, 0.2, 0.3)]
-    merged = merge_outcomes(outcomes)
-    expected = np.average([one.vector.astype(float) for one in outcomes], axis=0, weights=[0.5, 0.2, 0.3])
-    np.testing.assert_allclose(merged.vector, expected, rtol=1e-14)
-    assert merged.loss == sum(one.loss for one in outcomes)
-    assert merged.weight == sum(one.weight for one in outcomes)
-    assert merged.share == 1.0
-
-
-def test_merging_in_groups():
-    rng = np.random.default_rng(1)
-    outcomes = [outcome_of(rng, share) for share in (0.1, 0.2, 0.3, 0.4)]
-    in_groups = merge_outcomes([merge_outcomes(outcomes[:2]), merge_outcomes(outcomes[2:])])
-    np.testing.assert_allclose(in_groups.vector, merge_outcomes(outcomes).vector, atol=1e-15)
-
-
-def test_merging_one_keeps_its_bits():
-    outcome = outcome_of(np.random.default_rng(2), 0.3)
-    np.testing.assert_array_equal(merge_outcomes([outcome]).vector, outcome.vector)
-
-
-@pytest.mark.parametrize("n_replicas", [1, 3])
-def test_outer_step(n_replicas):
-    """Two rounds, against Nesterov's momentum written as in DiLoCo: v = m v + d, step d + m v."""
-    rng = np.random.default_rng(3)
-    network = Network((4, 4, 1), (2,), ((3, 3),), 1, ((1, 1),), standardize=True)
-    n, n_trainable = network.n_parameters, network.n_trainable
-    clf = ConvSigmoidClassifier(2, 3, standardize=True)
-    plan = make_plan(clf, network, 100, 1, incremental=False)
-    state = State(rng.standard_normal(n), rng.uniform(size=(2, n_trainable)), averages=rng.standard_normal(n_trainable))
-    base = Base.of(state, np.zeros(n_trainable), plan, network, n_replicas)
-    parameters, velocity, momentum = state.parameters.copy(), np.zeros(n_trainable), 0.5 if n_replicas > 1 else 0.0
-    for _ in range(2):
-        vectors = rng.standard_normal((n_replicas, n + 3 * n_trainable))
-        outcomes = [Outcome(1 / n_replicas, vector, 1.0, 2.0, (1, 1, 1), None) for vector in vectors]
-        base = next_base(base, outcomes, n_replicas)
-        mean = vectors.mean(axis=0)
-        d = mean[:n_trainable] - parameters[:n_trainable]
-        velocity = momentum * velocity + d
-        parameters[:n_trainable] += d + momentum * velocity
-        parameters[n_trainable:] = mean[n_trainable:n]
-        np.testing.assert_allclose(base.state.parameters, parameters, rtol=1e-12)
-        np.testing.assert_allclose(base.state.moments.ravel(), mean[n : n + 2 * n_trainable], rtol=1e-12)
-        np.testing.assert_allclose(base.state.averages, mean[n + 2 * n_trainable :], rtol=1e-12)
-    assert (base.loss, base.weight) == (2.0 * n_replicas, 4.0 * n_replicas)
-
-
-# ---- whole fits ----
+from skcnn.dask import DaskConvSigmoidClassifier, _cluster, _passes  # noqa: E402
 
 PARAMETERS = {"n_filters": 4, "max_iter": 2, "random_state": 0}
 
@@ -322,18 +237,6 @@ def test_a_group_of_replicas_without_weight(client, digits):
     assert np.isfinite(clf.fit(*data, weights).loss_curve_).all()
 
 
-def test_samples_of_a_chunk_are_mixed_before_it_is_cut(client, digits):
-    """Sorted data in one chunk, or in memory, is as good as shuffled data."""
-    X, y = digits
-    order = np.argsort(y, kind="stable")
-    for data in [(da.from_array(X[order], chunks=-1), da.from_array(y[order], chunks=-1)), (X[order], y[order])]:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            clf = fit(data, 2, max_iter=8)
-        assert not [one for one in caught if "label frequencies" in str(one.message)]
-        assert clf.score(X, y) > 0.8
-
-
 def test_a_warm_start_keeps_the_held_out_samples(client, chunked):
     """Whatever `random_state`; other replicas, which would hold out others, are refused."""
     dX, dy, _, _ = chunked
@@ -357,35 +260,6 @@ def test_few_samples(client, persist, dtype):
         np.testing.assert_array_equal(clf.predict_proba(data[0]).compute(), clf.predict_proba(X))
 
 
-def unaligned(array):
-    moved = np.ndarray(array.shape, array.dtype, buffer=np.empty(array.nbytes + 1, np.uint8), offset=1)
-    moved[...] = array
-    return moved
-
-
-def test_samples_at_any_byte(digits):
-    """What a recipe makes of them, kernels can read."""
-    X, y = digits[0][:50] / 255, digits[1][:50]
-    clf = ConvSigmoidClassifier(2, max_iter=1, tol=1e9).fit(X, y)
-    recipe = Recipe(clf, clf._model.labels, clf._network, np.dtype(float), None, False)
-    samples = Samples(unaligned(X), y, None)
-    assert not samples.X.flags.aligned
-    for made in (recipe.problem(samples), recipe.holdout(samples)):
-        assert made.X.flags.aligned
-        np.testing.assert_array_equal(made.X, X)
-
-
-def test_sizes_are_told_to_dask(client, chunked):
-    """Dask places tasks by the size of what they need."""
-    from dask.sizeof import sizeof
-
-    clf = ConvSigmoidClassifier(4, max_iter=1, tol=1e9).fit(chunked[2], chunked[3])
-    network, X = clf._network, chunked[2]
-    problem = Problem(X, np.zeros((1000, 10)), np.ones(1000), np.arange(1000), None, network, {})
-    assert 0 <= sizeof(MemoryShard(problem)) - (X.nbytes + 80_000 + 8000 + 8000) < 100
-    assert 0 <= sizeof(outcome_of(np.random.default_rng(0), 1.0)) - 28 < 100
-
-
 def test_labels_that_a_replica_lacks(client, digits):
     X, y = digits
     order = np.argsort(y > 7, kind="stable")
@@ -394,44 +268,6 @@ def test_labels_that_a_replica_lacks(client, digits):
     clf = fit((da.from_array(X, chunks=(500, -1)), da.from_array(y, chunks=500)), 2, shuffle=False, max_iter=8)
     np.testing.assert_array_equal(clf.classes_, range(10))
     assert clf.score(X, y) > 0.6
-
-
-def sorted_data(digits):
-    X, y = digits
-    order = np.argsort(y, kind="stable")
-    return da.from_array(X[order], chunks=(200, -1)), da.from_array(y[order], chunks=200)
-
-
-@pytest.mark.parametrize("persist", [True, False])
-def test_sorted_data_warns_and_shuffled_data_does_not(client, digits, persist):
-    what = "replicas' parts of the data" if persist else "chunks"
-    X, y = sorted_data(digits)
-    with pytest.warns(UserWarning, match=f"of .* {what} have other label frequencies"):
-        fit((X, y), 3, persist=persist, max_iter=1)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        fit(shuffle(X, y, random_state=0), 3, persist=persist, max_iter=1)
-    assert not [one for one in caught if "label frequencies" in str(one.message)]
-
-
-def test_one_replica_in_memory_needs_no_shuffling(client, digits):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        fit(sorted_data(digits), 1)
-    assert not [one for one in caught if "label frequencies" in str(one.message)]
-
-
-def test_shuffle_keeps_samples_together(client, digits):
-    X, y = digits
-    weights = np.arange(1000.0)
-    shuffled = shuffle(da.from_array(X, chunks=(300, -1)), da.from_array(y, chunks=300), weights, random_state=0)
-    assert all(array.chunks[0] == (300, 300, 300, 100) for array in shuffled)
-    X_new, y_new, weights_new = (array.compute() for array in shuffled)
-    order = weights_new.astype(int)
-    np.testing.assert_array_equal(np.sort(order), range(1000))
-    assert not np.array_equal(order, range(1000))
-    np.testing.assert_array_equal(X_new, X[order])
-    np.testing.assert_array_equal(y_new, y[order])
 
 
 def test_warm_start_goes_on(client, chunked):
