@@ -11,7 +11,8 @@ def shuffle(X, y, sample_weight=None, *, random_state=None):
 
     Training takes chunks in random order and a replica's samples too, but it does not move samples between replicas, or
     with `persist=False` between chunks. Data that is sorted by label has to be shuffled before. Every chunk of the
-    result has samples of all chunks: persist it, or write it to disk if it is to be used with `persist=False`.
+    result has samples of all chunks: persist it, or write it to disk if it is to be used with `persist=False`. The time
+    grows with the square of the number of chunks, so some tens of large ones are best.
 
     Parameters
     ----------
