@@ -71,7 +71,7 @@ def test_outputs(number):
     assert {variable.dtype for variable in model.variables} == {dtype_of(number)}
     outputs = np.asarray(jax.jit(model)(images_of(clf, X)))
     assert outputs.dtype == dtype_of(number)
-    tolerance = 1e-12 if is_exact(clf) else float32_tolerance(clf)
+    tolerance = 1e-12 if is_exact(clf) else float32_tolerance(clf, X)
     np.testing.assert_allclose(outputs, sigmoids(clf, X), rtol=0, atol=tolerance)
 
 
@@ -91,7 +91,7 @@ for number in range(12):
         assert {variable.dtype for variable in model.variables} == {dtype}
         outputs = keras.ops.convert_to_numpy(model(images_of(clf, X)))
         # Keras's dense layers have the precision of float32, whatever their dtype.
-        tolerance = float32_tolerance(clf)
+        tolerance = float32_tolerance(clf, X)
         np.testing.assert_allclose(outputs, sigmoids(clf, X), rtol=0, atol=tolerance, err_msg=f"{number}, {dtype}")
         if clf.n_outputs_ == 1:
             back = from_keras(model, clf.classes_)

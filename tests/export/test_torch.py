@@ -52,7 +52,7 @@ def test_outputs(number, dtype):
     images = tensor_of(clf, X, dtype)
     outputs = model(images).detach().numpy()
     assert outputs.dtype == dtype
-    tolerance = 1e-12 if dtype == "float64" else float32_tolerance(clf)
+    tolerance = 1e-12 if dtype == "float64" else float32_tolerance(clf, X)
     np.testing.assert_allclose(outputs, sigmoids(clf, X), rtol=0, atol=tolerance)
     np.testing.assert_array_equal(model.train()(images).detach().numpy(), outputs)
 
