@@ -16,6 +16,7 @@ EXPECTED = {
     "skcnn/datasets.py",
     "skcnn/datasets.pyi",
     "skcnn/extras.py",
+    "skcnn/files.py",
     "skcnn/fitted.py",
     "skcnn/fitting.py",
     "skcnn/holdout.py",

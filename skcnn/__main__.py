@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from skcnn.files import check_writable, free_names, replaced
+
 EPILOG = """\
 examples:
   skcnn                                  digit > 4, trained on 200 packaged MNIST images, tested on 800
@@ -39,6 +41,9 @@ NOTEBOOK = {
 
 # Test images on the web page.
 N_SHOWN = 20
+
+# The model's file if there is no --save.
+MODEL = "skcnn-model.joblib"
 
 # Exit status after Ctrl-C, by the convention of shells.
 INTERRUPTED = 130
@@ -82,12 +87,11 @@ def check_files(args):
             raise ValueError(f"--plot {args.plot}: the name must end in one of .{', .'.join(sorted(known))}")
     paths = {option: path for option in ("plot", "html", "save") if (path := getattr(args, option))}
     for path in paths.values():
-        if not Path(path).absolute().parent.is_dir():
-            raise ValueError(f"{path}: there is no such folder")
-        if Path(path).is_dir():
-            raise ValueError(f"{path} is a folder")
+        check_writable(path)
+        if Path(path).is_file() and not args.overwrite:
+            raise ValueError(f"{path} exists: choose another name, or replace it with --overwrite")
     for one, other in combinations(paths, 2):
-        if paths[one] == paths[other]:
+        if Path(paths[one]).resolve() == Path(paths[other]).resolve():
             raise ValueError(f"--{one} and --{other} both name {paths[one]}")
 
 
@@ -124,7 +128,8 @@ def make_parser():
     add("--no-baseline", action="store_true", help="skip the logistic regression")
     add("--plot", metavar="FILE", help="plot the filters before and after training, and the loss; needs matplotlib")
     add("--html", metavar="FILE", help="write a web page that computes the network for images you draw")
-    add("--save", default="skcnn-model.joblib", metavar="FILE", help="path for the saved model (default %(default)s)")
+    add("--save", metavar="FILE", help=f"save the model in this file (default {MODEL}, -2 and so on if that exists)")
+    add("--overwrite", action="store_true", help="replace files that exist, which otherwise is an error")
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     return parser
 
@@ -223,21 +228,39 @@ def run(args, split, y_train, y_test):
     print(f"epochs: {clf.n_iter_} in {seconds:.2f} s, loss {clf.loss_curve_[0]:.4f} -> {clf.loss_:.4f}")
     for line in progress.remarks:
         print(line)
-    joblib.dump(clf, args.save)
+    saved = write(args, args.save or MODEL, partial(joblib.dump, clf))
     print(f"\n{'accuracy':24s}{'train':>8s}{'test':>8s}{'seconds':>10s}")
     report("skcnn", clf, split, y_train, y_test, seconds)
     if not args.no_baseline and not progress.interrupted:
         baseline(split, y_train, y_test)
-    print(f"\nmodel saved in {args.save}; read it with joblib.load")
+    print(f"\nmodel saved in {saved}; read it with joblib.load")
     if args.plot:
-        plot(args.plot, clf, progress.initial)
-        print(f"filters and loss drawn in {args.plot}")
+        figure = make_figure(clf, progress.initial)
+        path = write(args, args.plot, partial(figure.savefig, dpi=120))
+        print(f"filters and loss drawn in {path}")
     if args.html:
         from skcnn.export import to_html
 
-        to_html(clf, args.html, images=split.X_test[:N_SHOWN], labels=y_test[:N_SHOWN])
-        print(f"web page written to {args.html}; open it in a browser")
+        images = {"images": split.X_test[:N_SHOWN], "labels": y_test[:N_SHOWN]}
+        path = write(args, args.html, partial(to_html, clf, **images))
+        print(f"web page written to {path}; open it in a browser")
     return INTERRUPTED if progress.interrupted else 0
+
+
+def write(args, path, writer):
+    """Call `writer(temporary path)` and give its file a name: `path`, or a free one if that must not be replaced.
+
+    A file that was there before is an error of `check_files`; this one is of another process that ran at the same time.
+    """
+    for name in free_names(path):
+        if name.is_file() and not args.overwrite:
+            continue
+        try:
+            with replaced(name, overwrite=args.overwrite) as part:
+                writer(part)
+        except FileExistsError:
+            continue
+        return name
 
 
 def make_classifier(args, split):
@@ -318,8 +341,8 @@ def baseline(split, y_train, y_test):
     report("logistic regression", clf, split, y_train, y_test, time.perf_counter() - start, scale=split.rescale)
 
 
-def plot(path, clf, before):
-    """Plot the filters before and after training, and the loss curve."""
+def make_figure(clf, before):
+    """A figure of the filters before and after training, and the loss curve."""
     from matplotlib.figure import Figure
 
     from skcnn.inspection import FiltersDisplay, LossCurveDisplay
@@ -335,7 +358,7 @@ def plot(path, clf, before):
         display.bounding_ax_.set_title("")
         part.suptitle(f"Filters {title}")
     LossCurveDisplay.from_estimator(clf, ax=last.subplots())
-    figure.savefig(path, dpi=120)
+    return figure
 
 
 if __name__ == "__main__":

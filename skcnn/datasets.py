@@ -1,13 +1,13 @@
 """Data sets to try the classifier on: a packaged MNIST sample, scikit-learn's digits, Keras's MNIST, .npz files."""
 
 import os
-import zlib
+import warnings
 from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
 from math import prod
-from tokenize import TokenError
-from zipfile import BadZipFile, is_zipfile
+from textwrap import shorten
+from zipfile import is_zipfile
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -165,10 +165,17 @@ def load_npz(path):
         if not is_zipfile(file):
             raise ValueError(f"{path} is not an .npz file")
         try:
-            with np.load(file, allow_pickle=False) as archive:
+            with warnings.catch_warnings(), np.load(file, allow_pickle=False) as archive:
+                warnings.simplefilter("ignore")  # of shapes beyond all numbers, and of odd texts
+                twice = [key for key in _KEYS if archive.files.count(key) > 1]
                 arrays = {key: archive[key] for key in _KEYS if key in archive}
-        except (ValueError, EOFError, BadZipFile, zlib.error, TokenError) as error:
-            raise ValueError(f"{path} is damaged, or holds objects: {error}") from error
+        except MemoryError as error:
+            raise MemoryError(f"{path} does not fit into memory: {error}") from error
+        except Exception as error:  # zipfile, zlib and numpy's reader raise errors of a dozen kinds
+            reason = shorten(str(error) or type(error).__name__, 200)  # some quote what they read
+            raise ValueError(f"{path} is damaged, or holds objects: {reason}") from error
+    if twice:
+        raise ValueError(f"{path} has more than one array {', '.join(twice)}")
     return _split_of(arrays, path)
 
 
@@ -189,6 +196,8 @@ def _split_of(arrays, source):
             )
         if x.dtype.kind not in "biuf" or x.size == 0:
             raise ValueError(f"{source}: x_{name} of shape {x.shape} and type {x.dtype} holds no numbers")
+        if y.dtype.kind not in "biufUS":
+            raise ValueError(f"{source}: y_{name} of type {y.dtype} holds neither numbers nor text")
     rescale = 1.0
     if x_train.dtype.kind in "iu":
         rescale = 1 / (255 if max(x_train.max(), x_test.max()) <= 255 else np.iinfo(x_train.dtype).max)

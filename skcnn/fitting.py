@@ -109,8 +109,15 @@ def partial_fit(estimator, X, y, sample_weight, classes):
         state = initial_state(estimator, network, generator, dtype)
     problem = make_problem(estimator, X, y, final_weights(estimator, labels, y, weights), labels, network)
     plan = make_plan(estimator, network, X.shape[0], count_threads(estimator.n_jobs), incremental=True)
-    fit_loop(LocalPasses(problem, plan, generator), state, plan)
-    store(estimator, probe, fitted_attributes(labels, plan, state, network, keep_moments=True))
+    n_epochs = len(state.loss_curve)
+    try:
+        fit_loop(LocalPasses(problem, plan, generator), state, plan)
+        store(estimator, probe, fitted_attributes(labels, plan, state, network, keep_moments=True))
+    except BaseException:
+        # The list is the estimator's own, which is to be as before.
+        if estimator.__dict__.get("t_", 0) != state.t:
+            del state.loss_curve[n_epochs:]
+        raise
 
 
 def network_for(estimator, X, weights, labels, given_shape, resuming):
@@ -219,7 +226,6 @@ def noted(probe):
 
 
 def store(estimator, probe, attributes):
-    """Store all fitted attributes in the estimator."""
-    vars(estimator).update(noted(probe) | attributes)
-    for name in set(_NOTED) - set(noted(probe)):  # from an earlier fit
-        vars(estimator).pop(name, None)
+    """Store all fitted attributes in the estimator, in one step that no interrupt can divide."""
+    kept = {name: value for name, value in vars(estimator).items() if name not in _NOTED}
+    estimator.__dict__ = kept | noted(probe) | attributes

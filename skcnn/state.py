@@ -32,6 +32,10 @@ class State:
     n_averaged: int = 0  # steps in the averages
     statistics: np.ndarray | None = None  # those in the parameters when this call began
     final_parameters: np.ndarray | None = None  # of the model, once training has ended
+    n_recorded: tuple = (0, 0, 0)  # entries of the history's lists, of complete epochs
+
+    def __post_init__(self):
+        self.n_recorded = self.lengths()
 
     def learnt_parameters(self):
         """Parameters of the model if training ended here: the averages, if there are any."""
@@ -60,23 +64,35 @@ class State:
         The loss, or with early stopping the score, decides whether the epoch improved on the best one by `tol`. Early
         stopping also keeps the best parameters.
         """
-        self.n_iter += 1
-        self.t += n_samples
+        self.drop_incomplete()
+        done = {"n_iter": self.n_iter + 1, "t": self.t + n_samples, "best_loss": min(self.best_loss, loss)}
         self.loss_curve.append(loss)
         if validation is not None:
-            self.record_validation(*validation, plan, learnt)
+            done |= self.record_validation(*validation, plan, learnt)
         if not plan.early_stopping:
-            self.n_no_improvement = self.n_no_improvement + 1 if loss > self.best_loss - plan.tol else 0
-        self.best_loss = min(self.best_loss, loss)
+            done["n_no_improvement"] = self.n_no_improvement + 1 if loss > self.best_loss - plan.tol else 0
+        # In one step: an interrupt leaves a whole number of epochs.
+        vars(self).update(done | {"n_recorded": self.lengths()})
 
     def record_validation(self, loss, score, plan, learnt):
         self.validation_loss_curve.append(loss)
         self.validation_scores.append(score)
+        done = {"best_score": max(self.best_score, score)}
         if plan.early_stopping:
-            self.n_no_improvement = self.n_no_improvement + 1 if score < self.best_score + plan.tol else 0
+            done["n_no_improvement"] = self.n_no_improvement + 1 if score < self.best_score + plan.tol else 0
             if score > self.best_score:
-                self.best_parameters = own(learnt, learnt.dtype)
-        self.best_score = max(self.best_score, score)
+                done["best_parameters"] = own(learnt, learnt.dtype)
+        return done
+
+    def lengths(self):
+        """Number of entries of the history's lists."""
+        return len(self.loss_curve), len(self.validation_loss_curve), len(self.validation_scores)
+
+    def drop_incomplete(self):
+        """Drop what an interrupted `record` has left in the lists."""
+        lists = self.loss_curve, self.validation_loss_curve, self.validation_scores
+        for values, n_recorded in zip(lists, self.n_recorded, strict=True):
+            del values[n_recorded:]
 
 
 def zero_moments(network, solver, dtype):

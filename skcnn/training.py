@@ -1,5 +1,9 @@
 """The training loop: epoch after epoch until nothing improves, whatever makes the passes over the data."""
 
+from math import inf
+from time import monotonic
+from types import SimpleNamespace
+
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
@@ -9,6 +13,12 @@ from skcnn.statistics import has_statistics, recompute_statistics, update_runnin
 
 # The loss of the best constant if all labels are equal, up to rounding.
 _ROUNDING = 1e-9
+
+# Seconds within which a second interrupt is not taken for one of another fit.
+_AGAIN = 3.0
+
+# When a fit was last interrupted. Python delivers interrupts to the main thread alone.
+_interrupt = SimpleNamespace(seconds=-inf)
 
 
 class Observer:
@@ -24,6 +34,8 @@ class Observer:
 
 def fit_loop(passes, state, plan, observer=None):
     """Train until nothing improves, the observer stops training, or `plan.max_iter` epochs have passed.
+
+    An interrupt ends training as well; a second one soon after is raised.
 
     Parameters
     ----------
@@ -53,10 +65,22 @@ def fit_loop(passes, state, plan, observer=None):
         if state.loss_curve and not plan.incremental:
             warn_if_nothing_was_learnt(passes, state, plan)
     except KeyboardInterrupt:
+        if interrupted_again():
+            raise
+        state.drop_incomplete()
         check_finite(state.loss if state.loss_curve else 0.0, state.parameters, plan)
         stopped_early = plan.early_stopping and state.best_parameters is not None
         state.final_parameters = state.best_parameters if stopped_early else interrupted_parameters(passes, state, plan)
-        warn("Training interrupted by user; the model has the parameters of that moment.")
+        warn(
+            f"Training interrupted by user; the model has the parameters of that moment. Another interrupt within "
+            f"{_AGAIN:g} seconds, be it in another fit, is raised as KeyboardInterrupt."
+        )
+
+
+def interrupted_again():
+    """Whether the user interrupts for a second time, to end a grid search or a loop and not only one of its fits."""
+    before, _interrupt.seconds = _interrupt.seconds, monotonic()
+    return _interrupt.seconds - before < _AGAIN
 
 
 def warn_if_nothing_was_learnt(passes, state, plan):

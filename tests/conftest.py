@@ -1,6 +1,7 @@
 """Fixtures of all tests: small images and quick fits."""
 
 import os
+import signal
 
 # Enables scikit-learn's check of array API input; SciPy reads it at its first import.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from skcnn import ConvSigmoidClassifier
+from skcnn import ConvSigmoidClassifier, training
 from tests.helpers.marks import few_steps
 
 
@@ -49,6 +50,18 @@ def fitted(quick, digits):
 @pytest.fixture
 def rng():
     return np.random.RandomState(0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interrupts():
+    """Ctrl-C works in tests that run in the background of a shell as well, which ignores it there."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _first_interrupt(monkeypatch):
+    """An interrupt in one test is no second one after that in another."""
+    monkeypatch.setattr(training._interrupt, "seconds", -np.inf)
 
 
 def pytest_collection_modifyitems(items):

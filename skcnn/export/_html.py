@@ -1,17 +1,16 @@
 """Export of a fitted network as a web page that computes it while the user draws."""
 
 import json
-import os
 from base64 import b64encode
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from uuid import uuid4
 
 import numpy as np
 
 from skcnn.export._folded import fitted_model
+from skcnn.files import replaced
 from skcnn.images import read_images
 from skcnn.layers import Activation, Convolution, Dense, GlobalPooling, MaxPooling, Standardization
 from skcnn.summary import Summary
@@ -80,12 +79,8 @@ def to_html(estimator, path, *, images=None, labels=None):
     if not path.parent.is_dir():
         raise FileNotFoundError(f"path={str(path)!r} lies in a folder that does not exist.")
     page = _make_page(_describe(estimator, model, images, labels), type(estimator).__name__)
-    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
-    try:
+    with replaced(path) as part:
         part.write_text(page, encoding="utf-8", newline="\n")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

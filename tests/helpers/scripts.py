@@ -10,14 +10,19 @@ TIMEOUT = 120
 
 def run_script(script, *args, **environment):
     """The script's output; `environment` is added to this process's own. Output on stderr is a failure."""
-    result = subprocess.run(command(script, *args), env=changed(environment), **PIPES, timeout=TIMEOUT)
+    result = run_command(script, *args, **environment)
     assert (result.returncode, result.stderr) == (0, ""), result
     return result.stdout
 
 
+def run_command(script, *args, timeout=TIMEOUT, **environment):
+    """The completed process, however it ended."""
+    return subprocess.run(command(script, *args), env=changed(environment), **PIPES, timeout=timeout)
+
+
 def fail_script(script, **environment):
     """The last line on stderr of a script that ends in an exception."""
-    result = subprocess.run(command(script), env=changed(environment), **PIPES, timeout=TIMEOUT)
+    result = run_command(script, **environment)
     assert result.returncode == 1, result
     return result.stderr.strip().splitlines()[-1]
 

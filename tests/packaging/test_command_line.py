@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from skcnn import ConvSigmoidClassifier
+from skcnn import ConvSigmoidClassifier, training
 from skcnn import __main__ as command_line
 from skcnn.datasets import load_mnist_sample
 
@@ -134,12 +134,12 @@ WRONG = [
     ("--learning-rate nan", "argument --learning-rate: 'nan' is not a number above 0"),
     ("--seed -1", "argument --seed: '-1' is not an integer above -1"),
     ("--seed 99999999999", "random_state=99999999999 must be None"),
-    ("--save nowhere/model.joblib", "nowhere/model.joblib: there is no such folder"),
-    ("--save .", ". is a folder"),
+    ("--save nowhere/model.joblib", "No such file or directory: 'nowhere/model.joblib'"),
+    ("--save .", "Is a directory: '.'"),
     ("--plot a.jpog", "--plot a.jpog: the name must end in one of ."),
     ("--plot a.png --save a.png", "--plot and --save both name a.png"),
     ("--html a.html --save a.html", "--html and --save both name a.html"),
-    ("--html nowhere/a.html", "nowhere/a.html: there is no such folder"),
+    ("--html nowhere/a.html", "No such file or directory: 'nowhere/a.html'"),
     ("--n-train 1", "asks for label > 4, but every label is > 4; use --classes all"),
     ("--notebook --learning-rate 1e300", "Training diverged"),
 ]
@@ -175,6 +175,7 @@ def test_interrupted(capsys, monkeypatch):
     assert command_line.main([]) == 130
     assert capsys.readouterr().err == "interrupted\n"
     n_epochs = 2
+    monkeypatch.setattr(training._interrupt, "seconds", -np.inf)
     assert command_line.main([]) == 130
     out = capsys.readouterr().out
     assert "Training interrupted by user" in out

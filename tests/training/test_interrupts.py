@@ -47,7 +47,8 @@ with warnings.catch_warnings(record=True) as caught:
     clf.fit(X, labels)
 print("answered", flush=True)
 assert [str(warning.message) for warning in caught] == [
-    "Training interrupted by user; the model has the parameters of that moment."
+    "Training interrupted by user; the model has the parameters of that moment. Another interrupt within 3 seconds, "
+    "be it in another fit, is raised as KeyboardInterrupt."
 ], caught
 assert np.isfinite(clf.coefs_[0]).all() and clf.coefs_[0].any()
 assert clf.predict(few).shape == (200,)

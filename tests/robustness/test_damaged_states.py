@@ -1,11 +1,9 @@
 """Randomly damaged saved states: loaded models predict and train, or there is a clear error.
 
-SKCNN_FUZZ sets the number for each kind; .ci/run tries thousands in a build with sanitisers, which end the process if
-memory is read or written out of bounds.
+.ci/run tries thousands in a build with sanitisers, which end the process if memory is read or written out of bounds.
 """
 
 import copy
-import os
 import pickle
 import warnings
 
@@ -13,12 +11,13 @@ import numpy as np
 import pytest
 
 from skcnn import ConvSigmoidClassifier
+from tests.helpers.cases import cases
 from tests.helpers.damage import damaged, loaded
 from tests.helpers.marks import few_steps
 
 pytestmark = few_steps
 
-N_STATES = int(os.environ.get("SKCNN_FUZZ", "200"))
+N_STATES = cases(200)
 
 KINDS = {
     "one layer": {"n_filters": 3},

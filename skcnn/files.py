@@ -1,0 +1,105 @@
+"""Files are written beside their place and then renamed: there is the old file or the complete new one, never half."""
+
+import os
+import shutil
+from contextlib import contextmanager
+from errno import EEXIST, EIO
+from itertools import count
+from pathlib import Path
+from uuid import uuid4
+
+
+@contextmanager
+def replaced(path, *, overwrite=True):
+    """A temporary path beside `path`; the file written there takes its place at the end, or is removed after an error.
+
+    Links are followed, and a file that is replaced keeps its permissions. What is no regular file, as /dev/null, is
+    written to directly.
+
+    Parameters
+    ----------
+    path : path-like
+    overwrite : bool, default=True
+        Whether a file that exists by then may be replaced.
+
+    Raises
+    ------
+    FileExistsError
+        If there is a file and `overwrite` is False.
+    OSError
+        If the file cannot be written; names `path`, whichever file the error was about.
+    """
+    path = Path(path)
+    with _errors_naming(path):
+        if path.exists() and not path.is_file():
+            yield path
+            return
+        target = path.resolve()
+        part = _part_beside(target)
+        try:
+            yield part
+            _finish(part, target, overwrite)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def check_writable(path):
+    """Check that `replaced` can write to a path, as far as that can be known beforehand.
+
+    Raises
+    ------
+    OSError
+        If it cannot, as in a folder that does not exist or is read-only.
+    """
+    path = Path(path)
+    with _errors_naming(path):
+        if path.exists():
+            with path.open("ab"):  # neither a folder nor read-only
+                pass
+        if path.exists() and not path.is_file():
+            return
+        part = _part_beside(path.resolve())
+        try:
+            part.touch()
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def free_names(path):
+    """`path`, and then the same with -2, -3 and so on before the suffix."""
+    path = Path(path)
+    yield path
+    for number in count(2):
+        yield path.with_name(f"{path.stem}-{number}{path.suffix}")
+
+
+def _part_beside(target):
+    """A name with the same suffix, which decides the format for some writers."""
+    return target.with_name(f".skcnn-{uuid4().hex}.part{target.suffix}")
+
+
+def _finish(part, target, overwrite):
+    """Give the written part its name once it is on the disk."""
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+    if target.exists():
+        shutil.copymode(target, part)
+    if overwrite:
+        os.replace(part, target)
+        return
+    try:
+        os.link(part, target)  # fails if another process has just made the file
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if target.exists():
+            raise FileExistsError(EEXIST, os.strerror(EEXIST)) from None
+        os.replace(part, target)
+
+
+@contextmanager
+def _errors_naming(path):
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno or EIO, error.strerror or str(error), str(path)) from error

@@ -1,0 +1,291 @@
+"""Files are written as a whole or not at all: full disks, missing permissions, kills and interrupts at every step."""
+
+import os
+import signal
+import stat
+import sys
+from errno import EACCES, EIO, ENOSPC
+from pathlib import Path
+
+import joblib
+import pytest
+
+from skcnn import __main__ as command_line
+from skcnn.files import check_writable, free_names, replaced
+from tests.helpers.faults import KILLED_AFTER, KILLED_BEFORE, build_faults
+from tests.helpers.scripts import run_script
+
+# Runs the command in a child for each call that it makes to change a file, and in each of them that call has the fault.
+EVERY_CALL = """
+import ctypes, os, sys
+from pathlib import Path
+from skcnn import __main__ as command_line
+
+faults = ctypes.CDLL(None)
+faults.faults_end.restype = ctypes.c_long
+fault, old = int(sys.argv[1]), sys.argv[2] == "old"
+command = "--epochs 2 --no-baseline --n-train 40 --n-test 20 --overwrite --save model.joblib --html page.html".split()
+
+def in_a_child(number):
+    "Exit code, or minus the signal."
+    folder = Path(sys.argv[3], str(number))
+    folder.mkdir()
+    if old:
+        (folder / "model.joblib").write_bytes(b"old")
+        (folder / "page.html").write_bytes(b"old")
+    pid = os.fork()
+    if pid:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.chdir(folder)
+    for stream, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT), stream)
+    faults.faults_begin(ctypes.c_long(number), fault)
+    status = command_line.main(command)
+    n_calls = faults.faults_end()
+    sys.stdout.flush()
+    os._exit(status if number else n_calls)
+
+n_calls = in_a_child(0)
+print(n_calls, *(in_a_child(number) for number in range(1, n_calls + 1)))
+"""
+
+
+@pytest.mark.parametrize("before", ["old", "none"])
+@pytest.mark.parametrize(
+    "fault",
+    [ENOSPC, EACCES, EIO, KILLED_BEFORE, KILLED_AFTER],
+    ids=["ENOSPC", "EACCES", "EIO", "killed", "killed after"],
+)
+def test_every_call_of_the_command(fault, before, tmp_path):
+    output = run_script(EVERY_CALL, fault, before, tmp_path, **build_faults(tmp_path))
+    n_calls, *statuses = map(int, output.split())
+    assert n_calls >= 12  # open, write, fsync and rename, of two files that have been tried before
+    if fault > 0:
+        assert set(statuses) == {2}
+    else:
+        assert set(statuses) == {-signal.SIGKILL}
+    contents = set()
+    for number in range(n_calls + 1):
+        contents.add(check_folder(tmp_path / str(number), before, fault if number else 0))
+    assert len(contents) == 3  # neither new, the model, both
+    assert contents == {(False, False), (True, False), (True, True)}
+
+
+def check_folder(folder, before, fault):
+    """Check the files that a command has left behind; returns which of them are new."""
+    model, page = folder / "model.joblib", folder / "page.html"
+    are_new = []
+    for path in (model, page):
+        if before == "old":
+            assert path.exists()
+            are_new.append(path.read_bytes() != b"old")
+        else:
+            are_new.append(path.exists())
+    if are_new[0]:
+        assert joblib.load(model).n_iter_ == 2
+    if are_new[1]:
+        assert page.read_text().rstrip().endswith("</html>")
+    errors = (folder / "err").read_text()
+    parts = list(folder.glob(".skcnn-*"))
+    if fault > 0:
+        assert errors.startswith("skcnn: error: [Errno ")
+        assert errors.count("\n") == 1
+        assert ("model.joblib" in errors) != ("page.html" in errors)
+        assert os.strerror(fault) in errors
+    else:
+        assert errors == ""
+    assert len(parts) <= (1 if fault < 0 else 0)
+    return tuple(are_new)
+
+
+# ---- interrupts ----
+
+
+# Between a call of open and the `with` that takes the file, an interrupt leaves it to the garbage collection.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_interrupted_at_every_moment(tmp_path, quick, digits):
+    """Ctrl-C while a model is saved, after each function call and line of Python code that does it."""
+    clf = quick(max_iter=3).fit(*digits)
+    path = tmp_path / "model.joblib"
+    contents = set()
+    for number in range(10_000):
+        path.write_bytes(b"old")
+        n_events = 0
+
+        def interrupt(frame, event, arg):
+            nonlocal n_events
+            if frame.f_code.co_filename.endswith(("files.py", "contextlib.py")):
+                n_events += 1
+                if n_events == number + 1:
+                    sys.settrace(None)
+                    raise KeyboardInterrupt
+            return interrupt
+
+        sys.settrace(interrupt)
+        try:
+            with replaced(path) as part:
+                joblib.dump(clf, part)
+        except KeyboardInterrupt:
+            pass
+        else:
+            break
+        finally:
+            sys.settrace(None)
+        is_new = path.read_bytes() != b"old"
+        contents.add(is_new)
+        if is_new:
+            joblib.load(path)
+    assert number > 30
+    assert contents == {False, True}
+
+
+# ---- rules ----
+
+
+def run(capsys, *args):
+    """Exit status, output and errors of the command."""
+    status = command_line.main(["--epochs", "2", "--no-baseline", "--n-train", "40", "--n-test", "20", *args])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_default_name_is_a_free_one(folder, capsys):
+    for name in ("skcnn-model.joblib", "skcnn-model-2.joblib", "skcnn-model-3.joblib"):
+        status, out, _ = run(capsys)
+        assert status == 0
+        assert f"model saved in {name};" in out
+    before = Path("skcnn-model-2.joblib").read_bytes()
+    status, out, _ = run(capsys, "--overwrite", "--seed", "5")
+    assert "model saved in skcnn-model.joblib;" in out
+    assert joblib.load("skcnn-model.joblib").random_state == 5
+    assert Path("skcnn-model-2.joblib").read_bytes() == before
+    assert len(list(folder.iterdir())) == 3
+
+
+@pytest.mark.parametrize("option", ["--save", "--html", "--plot"])
+def test_a_file_that_exists_is_kept(folder, capsys, option):
+    name = "file.png"
+    Path(name).write_bytes(b"old")
+    status, out, err = run(capsys, option, name)
+    assert (status, out) == (2, "")
+    assert err == f"skcnn: error: {name} exists: choose another name, or replace it with --overwrite\n"
+    assert Path(name).read_bytes() == b"old"
+    assert run(capsys, option, name, "--overwrite")[0] == 0
+    assert Path(name).stat().st_size > 1000
+
+
+@pytest.mark.parametrize("option", ["--save", "--html", "--plot"])
+def test_a_file_that_another_process_makes_meanwhile(folder, capsys, monkeypatch, option):
+    """Both files are kept."""
+
+    def make_file(self, state):
+        Path("file.png").write_bytes(b"other")
+
+    monkeypatch.setattr(command_line.Progress, "end", make_file)
+    status, out, _ = run(capsys, option, "file.png")
+    assert status == 0
+    assert "file-2.png" in out
+    assert Path("file.png").read_bytes() == b"other"
+    assert Path("file-2.png").stat().st_size > 1000
+
+
+def test_not_even_for_an_instant(folder, monkeypatch):
+    """A file that appears just before the new one gets its name."""
+    link = os.link
+
+    def make_file(part, target):
+        Path(target).write_bytes(b"other")
+        link(part, target)
+
+    monkeypatch.setattr(os, "link", make_file)
+    with pytest.raises(FileExistsError, match=r"file\.txt"), replaced("file.txt", overwrite=False) as part:
+        part.write_text("new")
+    assert Path("file.txt").read_bytes() == b"other"
+    assert [path.name for path in folder.iterdir()] == ["file.txt"]
+
+
+def test_a_file_system_without_links(folder, monkeypatch):
+    def link(part, target):
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(os, "link", link)
+    with replaced("file.txt", overwrite=False) as part:
+        part.write_text("new")
+    assert Path("file.txt").read_text() == "new"
+    with pytest.raises(FileExistsError), replaced("file.txt", overwrite=False) as part:
+        part.write_text("newer")
+    assert Path("file.txt").read_text() == "new"
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_links_are_followed_and_permissions_kept(folder):
+    Path("target.txt").write_text("old")
+    Path("target.txt").chmod(0o600)
+    Path("link.txt").symlink_to("target.txt")
+    with replaced("link.txt") as part:
+        part.write_text("new")
+    assert Path("link.txt").is_symlink()
+    assert Path("target.txt").read_text() == "new"
+    assert stat.S_IMODE(Path("target.txt").stat().st_mode) == 0o600
+
+
+def test_new_files_have_the_permissions_of_any_other(folder):
+    Path("other.txt").write_text("")
+    with replaced("file.txt") as part:
+        part.write_text("new")
+    assert Path("file.txt").stat().st_mode == Path("other.txt").stat().st_mode
+
+
+def test_devices_are_written_to(folder, capsys):
+    status, out, _ = run(capsys, "--save", "/dev/null")
+    assert status == 0
+    assert "saved in /dev/null" in out
+    assert not Path("/dev/null").is_file()
+    status, _, err = run(capsys, "--save", "/dev/full")
+    assert (status, err) == (2, "skcnn: error: [Errno 28] No space left on device: '/dev/full'\n")
+
+
+def test_an_error_keeps_the_old_file(folder):
+    Path("file.txt").write_text("old")
+    with pytest.raises(ZeroDivisionError), replaced("file.txt") as part:
+        part.write_text("half")
+        raise ZeroDivisionError
+    assert [path.read_text() for path in folder.iterdir()] == ["old"]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="the administrator may write anywhere")
+def test_without_permission(folder):
+    Path("file.txt").write_text("old")
+    Path("file.txt").chmod(0o400)
+    with pytest.raises(PermissionError, match=r"file\.txt"):
+        check_writable("file.txt")
+    Path("file.txt").chmod(0o600)
+    folder.chmod(0o500)
+    try:
+        with pytest.raises(PermissionError, match=r"new\.txt"):
+            check_writable("new.txt")
+    finally:
+        folder.chmod(0o700)
+
+
+def test_checks_leave_nothing_behind(folder):
+    check_writable("new.txt")
+    Path("file.txt").write_text("old")
+    check_writable("file.txt")
+    check_writable(os.devnull)
+    assert [path.read_text() for path in folder.iterdir()] == ["old"]
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        check_writable("nowhere/new.txt")
+    with pytest.raises(IsADirectoryError):
+        check_writable(".")
+
+
+def test_free_names():
+    names = free_names("a/model.tar.gz")
+    assert [str(next(names)) for _ in range(3)] == ["a/model.tar.gz", "a/model.tar-2.gz", "a/model.tar-3.gz"]
