@@ -101,6 +101,22 @@ def check_folder(folder, before, fault):
 # ---- interrupts ----
 
 
+def interrupt_at(number):
+    """A trace function that interrupts the writing of files at an event of this number."""
+    n_events = 0
+
+    def trace(frame, event, arg):
+        nonlocal n_events
+        if frame.f_code.co_filename.endswith(("files.py", "contextlib.py")):
+            n_events += 1
+            if n_events > number:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    return trace
+
+
 # Between a call of open and the `with` that takes the file, an interrupt leaves it to the garbage collection.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_interrupted_at_every_moment(tmp_path, quick, digits):
@@ -110,19 +126,8 @@ def test_interrupted_at_every_moment(tmp_path, quick, digits):
     contents = set()
     for number in range(10_000):
         path.write_bytes(b"old")
-        n_events = 0
-
-        def interrupt(frame, event, arg):
-            nonlocal n_events
-            if frame.f_code.co_filename.endswith(("files.py", "contextlib.py")):
-                n_events += 1
-                if n_events == number + 1:
-                    sys.settrace(None)
-                    raise KeyboardInterrupt
-            return interrupt
-
-        sys.settrace(interrupt)
         try:
+            sys.settrace(interrupt_at(number))
             with replaced(path) as part:
                 joblib.dump(clf, part)
         except KeyboardInterrupt:
@@ -253,9 +258,8 @@ def test_devices_are_written_to(folder, capsys):
 
 def test_an_error_keeps_the_old_file(folder):
     Path("file.txt").write_text("old")
-    with pytest.raises(ZeroDivisionError), replaced("file.txt") as part:
-        part.write_text("half")
-        raise ZeroDivisionError
+    with pytest.raises(UnicodeEncodeError), replaced("file.txt") as part:
+        part.write_text("half, and \ud800", encoding="utf-8")
     assert [path.read_text() for path in folder.iterdir()] == ["old"]
 
 
