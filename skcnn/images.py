@@ -49,7 +49,8 @@ def read_images(estimator, X, y="no_validation", *, reset, image_shape=None):
         check_given_shape(given_shape, image_shape)
     options = {} if without_y else {"multi_output": True}
     try:
-        checked = validate_data(estimator, X, y, reset=reset, dtype=DTYPES, order="C", **options)
+        with np.errstate(invalid="ignore"):  # it adds up all values, and some may be infinities of both signs
+            checked = validate_data(estimator, X, y, reset=reset, dtype=DTYPES, order="C", **options)
     except ValueError as error:
         check_objects(X, error)
         raise

@@ -57,6 +57,7 @@ def some_rows(problem, n_rows):
     return rows
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is found by check_finite
 def measure_logits(problem, rows, parameters, n_threads):
     """Mean and variance of each logit: (n_outputs, 2)."""
     logits = problem.network.logits(problem.X, parameters, n_threads, rows, standardized=False).astype(np.float64)
@@ -65,6 +66,7 @@ def measure_logits(problem, rows, parameters, n_threads):
     return np.stack([means, np.average((logits - means) ** 2, axis=0, weights=weights)], axis=1)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def measure_filters(problem, number, rows, parameters, n_threads):
     """Mean and variance of each filter of a layer, with the layers before normalised as in predictions.
 
@@ -87,6 +89,7 @@ def measure_filters(problem, number, rows, parameters, n_threads):
     return norms
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def merge_norms(norms_out, norms, part):
     """Merge means and variances (n_norms, 2) of two sets of images; `part` is the second set's share of the weight.
 

@@ -68,7 +68,7 @@ def fit_loop(passes, state, plan, observer=None):
         if interrupted_again():
             raise
         state.drop_incomplete()
-        check_finite(state.loss if state.loss_curve else 0.0, state.parameters, plan)
+        check_finite(plan, state.loss if state.loss_curve else 0.0, state.parameters, state.moments)
         stopped_early = plan.early_stopping and state.best_parameters is not None
         state.final_parameters = state.best_parameters if stopped_early else interrupted_parameters(passes, state, plan)
         warn(
@@ -103,7 +103,7 @@ def warn_if_nothing_was_learnt(passes, state, plan):
     if constant < _ROUNDING or (state.loss < constant and is_bound):
         return
     loss = loss_of(state.final_parameters)
-    check_finite(loss, state.final_parameters, plan)
+    check_finite(plan, loss, state.final_parameters)
     if loss >= constant:
         warn(
             f"The network learnt little or nothing: its loss on the training set, {loss:.4g}, is no less than "
@@ -136,7 +136,7 @@ def settled_parameters(passes, state, plan, *, promptly=False):
     if not plan.incremental:
         recompute_statistics(passes, parameters, promptly=promptly)
     if has_statistics(network):
-        check_finite(0.0, parameters, plan)
+        check_finite(plan, 0.0, parameters)
     return parameters
 
 
@@ -152,7 +152,7 @@ def train(passes, state, plan, observer):
     for _ in range(plan.max_iter):
         observer.begin(state)
         loss = passes.train_epoch(state)
-        check_finite(loss, state.parameters, plan)
+        check_finite(plan, loss, state.parameters, state.moments)
         # Evaluate before recording anything, so that an interrupt leaves as many scores as losses.
         learnt = validation = None
         if passes.validates:
@@ -174,7 +174,7 @@ def evaluate(passes, parameters, plan):
     """Loss and score on the validation set if training ended with these parameters."""
     recompute_statistics(passes, parameters)
     if has_statistics(passes.network):
-        check_finite(0.0, parameters, plan)
+        check_finite(plan, 0.0, parameters)
     return passes.validate(parameters)
 
 
@@ -196,9 +196,16 @@ def reduce_or_stop(passes, state, plan):
     return not reduced
 
 
-def check_finite(loss, parameters, plan):
-    if not np.isfinite(loss) or not np.isfinite(parameters).all():
+def check_finite(plan, loss, *arrays):
+    """Check the loss, parameters and the solver's moments: one that is infinite would end the training of a parameter.
+
+    Raises
+    ------
+    ValueError
+        If one is not finite.
+    """
+    if not np.isfinite(loss) or not all(np.isfinite(array).all() for array in arrays):
         raise ValueError(
-            f"Training diverged: the loss or a parameter is no longer finite. "
-            f"Lower learning_rate_init={plan.solver['learning_rate']!r}, or scale X (see rescale)."
+            f"Training diverged: the loss, a parameter or a moment of its gradient is no longer finite. "
+            f"Lower learning_rate_init={plan.solver['learning_rate']!r} or alpha, or scale X (see rescale)."
         )

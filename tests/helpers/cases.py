@@ -2,7 +2,10 @@
 
 import os
 
+# .ci/long_run sets it to tens and hundreds.
+EFFORT = float(os.environ.get("SKCNN_EFFORT", "1"))
+
 
 def cases(number):
-    """`number`, times the environment variable SKCNN_EFFORT; .ci/long_run sets it to tens and hundreds."""
-    return max(1, round(number * float(os.environ.get("SKCNN_EFFORT", "1"))))
+    """`number` in every run of the tests, and a multiple of it in a long one."""
+    return max(1, round(number * EFFORT))

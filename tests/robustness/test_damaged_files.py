@@ -237,7 +237,7 @@ SPECIFIC = {
     "labels of another length": ((PARTS | {"y_test": np.arange(5)}).items(), r"x_test of shape \(4, 3, 3\) and y_test"),
     "labels in two axes": ((PARTS | {"y_train": Y[:, None]}).items(), r"y_train of shape \(4, 1\)"),
     "complex pixels": ((PARTS | {"x_train": X * 1j, "x_test": X * 1j}).items(), "complex128 holds no numbers"),
-    "records": ((PARTS | {"y_train": np.zeros(4, "i4,i4")}).items(), "y_train of type .* holds neither numbers nor text"),
+    "records": ((PARTS | {"y_train": np.zeros(4, "i4,i4")}).items(), "y_train of type .* holds neither numbers"),
     "dates": ((PARTS | {"x_train": X.astype("M8[s]"), "x_test": X.astype("M8[s]")}).items(), "holds no numbers"),
     "labels without number": ((PARTS | {"y_train": Y / [np.nan, 1, 1, 1]}).items(), "NaN"),
     "infinite labels": ((PARTS | {"y_train": Y / [1, 1, 1, inf] + [inf, 0, 0, 0]}).items(), "infinity"),
