@@ -55,12 +55,29 @@ def read_images(estimator, X, y="no_validation", *, reset, image_shape=None):
         check_objects(X, error)
         raise
     X, y = (checked, None) if without_y else checked
+    if not reset and hasattr(estimator, "_model"):
+        check_largest(X, estimator._model)
     # The kernels need aligned numbers, which a field of a packed record does not have.
     return (X if X.flags.aligned else X.copy()), y, given_shape
 
 
+def check_largest(X, model):
+    """Check that no value can make a layer overflow."""
+    largest = largest_value(X)
+    if not largest <= model.largest_pixel:
+        raise ValueError(
+            f"X holds values too large for {model.parameters.dtype.name}, in which this model computes: up to "
+            f"{largest:.3g}, while its layers may overflow from {model.largest_pixel:.3g} on."
+        )
+
+
+def largest_value(X):
+    """The largest absolute value, or the largest possible one for bytes."""
+    return 255.0 if X.dtype == np.uint8 else float(max(X.max(), -X.min()))
+
+
 def _is_checked(estimator, X):
-    """Whether `validate_data` would return X as it is; it decides itself if the sum is not finite, as of large numbers.
+    """Whether `validate_data` would return X as it is and no value is too large.
 
     This takes a tenth of its time, which would be most of that of a one-row prediction.
     """
@@ -76,10 +93,7 @@ def _is_checked(estimator, X):
         and not hasattr(estimator, "feature_names_in_")
     ):
         return False
-    if X.dtype == np.uint8:
-        return True
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(X.sum()))
+    return largest_value(X) <= estimator._model.largest_pixel  # NaN is not
 
 
 def measure_scale(X, sample_weight, rescale):

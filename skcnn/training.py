@@ -7,12 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skcnn.model import find_largest_pixel
 from skcnn.network import own
 from skcnn.notices import warn
 from skcnn.statistics import has_statistics, recompute_statistics, update_running
 
 # The loss of the best constant if all labels are equal, up to rounding.
 _ROUNDING = 1e-9
+
+# No parameter of a network that has learnt something is as large.
+_FAR_AWAY = 1e3
 
 # Seconds within which a second interrupt is not taken for one of another fit.
 _AGAIN = 3.0
@@ -75,6 +79,7 @@ def fit_loop(passes, state, plan, observer=None):
             f"Training interrupted by user; the model has the parameters of that moment. Another interrupt within "
             f"{_AGAIN:g} seconds, be it in another fit, is raised as KeyboardInterrupt."
         )
+    check_predicts(plan, passes.network, state.final_parameters)
 
 
 def interrupted_again():
@@ -88,8 +93,8 @@ def warn_if_nothing_was_learnt(passes, state, plan):
 
     The last epoch's loss includes the penalty and was taken while parameters still improved, so if it is small enough,
     the model's loss is as well. This does not hold for a model kept by early stopping, nor with batch normalisation,
-    which uses other statistics in training: their loss is computed. Standardised logits cannot be nearly constant, so
-    their loss is not compared.
+    which uses other statistics in training, nor if a last step at a large rate threw the parameters far away: their
+    loss is computed. Standardised logits cannot be nearly constant, so their loss is not compared.
 
     Raises
     ------
@@ -100,11 +105,12 @@ def warn_if_nothing_was_learnt(passes, state, plan):
         return
     constant, loss_of = passes.constant_loss()
     is_bound = not plan.early_stopping and not passes.network.batch_norm
-    if constant < _ROUNDING or (state.loss < constant and is_bound):
+    is_bound = is_bound and np.abs(state.final_parameters).max() < _FAR_AWAY
+    if state.loss < constant and is_bound:
         return
     loss = loss_of(state.final_parameters)
     check_finite(plan, loss, state.final_parameters)
-    if loss >= constant:
+    if loss >= constant > _ROUNDING:
         warn(
             f"The network learnt little or nothing: its loss on the training set, {loss:.4g}, is no less than "
             f"{constant:.4g}, that of predicting each class as often as it comes, whatever the image. Try "
@@ -196,6 +202,13 @@ def reduce_or_stop(passes, state, plan):
     return not reduced
 
 
+def check_predicts(plan, network, parameters):
+    """Check that images like those of the training set cannot make a layer overflow."""
+    most = find_largest_pixel(network.folded, network.fold(parameters))
+    if most < network.input_scale / abs(network.rescale):
+        raise diverged(plan, f"its layers overflow for pixels of {most:.3g} and more")
+
+
 def check_finite(plan, loss, *arrays):
     """Check the loss, parameters and the solver's moments: one that is infinite would end the training of a parameter.
 
@@ -205,7 +218,11 @@ def check_finite(plan, loss, *arrays):
         If one is not finite.
     """
     if not np.isfinite(loss) or not all(np.isfinite(array).all() for array in arrays):
-        raise ValueError(
-            f"Training diverged: the loss, a parameter or a moment of its gradient is no longer finite. "
-            f"Lower learning_rate_init={plan.solver['learning_rate']!r} or alpha, or scale X (see rescale)."
-        )
+        raise diverged(plan, "the loss, a parameter or a moment of its gradient is no longer finite")
+
+
+def diverged(plan, how):
+    return ValueError(
+        f"Training diverged: {how}. Lower learning_rate_init={plan.solver['learning_rate']!r} or alpha, or scale X "
+        f"(see rescale)."
+    )

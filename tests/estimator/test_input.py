@@ -178,8 +178,18 @@ def test_a_row_that_is_not_finite_is_no_row_to_predict(value):
         clf.predict(X)
 
 
-def test_rows_whose_sum_is_infinite_are_predicted():
-    X = (np.arange(1200).reshape(-1, 6) % 7).astype("float32")
-    clf = fit_unconverged(small_network(image_shape=(2, 3)), X, X[:, 0] > 3)
-    X[50:] = 1e38
-    assert np.isfinite(clf.predict_proba(X)).all()
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+@pytest.mark.parametrize("n_rows", [1, 50])
+def test_values_with_which_layers_may_overflow(dtype, activation, n_rows):
+    """Infinities of both signs are NaN, which a bounded activation would take for a number."""
+    X = (np.arange(1200).reshape(-1, 6) % 7).astype(dtype)
+    clf = fit_unconverged(small_network(image_shape=(2, 3), activation=activation), X, X[:, 0] > 3)
+    largest = clf._model.largest_pixel
+    assert np.finfo(dtype).max / 1e7 < largest < np.finfo(dtype).max / 1e2
+    X[:, 2] = -0.99 * largest
+    assert np.isfinite(clf.predict_proba(X[:n_rows])).all()
+    X[0, 2] = -1.01 * largest
+    for rows in (X[:n_rows], X[:n_rows].tolist()):
+        with pytest.raises(ValueError, match=f"X holds values too large for {dtype}, in which .*may overflow from "):
+            clf.predict_proba(rows)

@@ -156,7 +156,7 @@ def test_partial_fit_with_one_class():
 @few_steps
 def test_values_near_the_largest():
     """MLPRegressor's parameters become infinite, which is an error; sigmoids stay between 0 and 1."""
-    X = np.finfo(float).max / 100 * np.random.RandomState(0).uniform(size=(10, 2))  # leaves room for sums over a batch
+    X = np.finfo(float).max / 1e8 * np.random.RandomState(0).uniform(size=(10, 2))  # leaves room for sums of products
     p = dense(2).fit(X, np.arange(10) % 2).predict_proba(X)
     assert ((p >= 0) & (p <= 1)).all()
     assert_allclose(p.sum(axis=1), 1, rtol=1e-12)
