@@ -55,9 +55,9 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if args.version:
         from skcnn import __version__
-        from skcnn.kernels import LEVEL
+        from skcnn.kernels import COMPILER, LEVEL
 
-        print(f"skcnn {__version__} ({LEVEL} kernels)")
+        print(f"skcnn {__version__} ({LEVEL} kernels, {COMPILER})")
         return 0
     try:
         check_files(args)

@@ -8,7 +8,7 @@ from importlib import import_module
 
 try:
     from skcnn.kernels._buffers import Memory
-    from skcnn.kernels._cpu import LEVELS, supported_levels
+    from skcnn.kernels._cpu import COMPILER, LEVELS, supported_levels
     from skcnn.kernels._network import ACTIVATIONS, GLOBAL_POOLS, CompiledNetwork
     from skcnn.kernels._network import N_LANES as LANES
     from skcnn.kernels._network import N_MAX_LAYERS as MAX_LAYERS
@@ -48,6 +48,7 @@ def choose_level(wanted, built, supported):
 
 __all__ = [
     "ACTIVATIONS",
+    "COMPILER",
     "GLOBAL_POOLS",
     "LANES",
     "LEVEL",

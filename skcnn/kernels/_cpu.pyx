@@ -1,4 +1,4 @@
-"""Which builds of the kernels there are, and which of them this CPU can run."""
+"""Which builds of the kernels there are, which of them this CPU can run, and what compiled them."""
 
 cdef extern from *:
     """
@@ -20,13 +20,29 @@ cdef extern from *:
       static int skcnn_has_v3(void) { return 0; }
       static int skcnn_has_v4(void) { return 0; }
     #endif
+
+    #define SKCNN_TEXT(number) #number
+    #define SKCNN_NUMBER(number) SKCNN_TEXT(number)
+    #if defined(__clang__)
+      #define SKCNN_COMPILER "clang " SKCNN_NUMBER(__clang_major__) "." SKCNN_NUMBER(__clang_minor__)
+    #elif defined(__GNUC__)
+      #define SKCNN_COMPILER "gcc " SKCNN_NUMBER(__GNUC__) "." SKCNN_NUMBER(__GNUC_MINOR__)
+    #elif defined(_MSC_VER)
+      #define SKCNN_COMPILER "MSVC " SKCNN_NUMBER(_MSC_VER)
+    #else
+      #define SKCNN_COMPILER "an unknown compiler"
+    #endif
     """
+    const char* SKCNN_COMPILER
     bint SKCNN_X86_LEVELS
     bint skcnn_has_v3()
     bint skcnn_has_v4()
 
 # The best one last; "baseline" is what every CPU of the architecture has.
 LEVELS = ["baseline", "v3", "v4"] if SKCNN_X86_LEVELS else ["baseline"]
+
+# Builds by another one may round differently.
+COMPILER = SKCNN_COMPILER.decode()
 
 
 def supported_levels():

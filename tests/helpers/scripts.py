@@ -8,9 +8,9 @@ import sys
 TIMEOUT = 120
 
 
-def run_script(script, *args, **environment):
+def run_script(script, *args, timeout=TIMEOUT, **environment):
     """The script's output; `environment` is added to this process's own. Output on stderr is a failure."""
-    result = run_command(script, *args, **environment)
+    result = run_command(script, *args, timeout=timeout, **environment)
     assert (result.returncode, result.stderr) == (0, ""), result
     return result.stdout
 

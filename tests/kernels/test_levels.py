@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 import skcnn
 from skcnn import kernels
-from skcnn.kernels import LEVEL, LEVELS, choose_level, supported_levels
+from skcnn.kernels import COMPILER, LEVEL, LEVELS, choose_level, supported_levels
 from tests.helpers.scripts import fail_script, run_script
 
 ALL = ["baseline", "v3", "v4"]
@@ -132,7 +132,7 @@ def test_process_of_another_level(process, here, digits):
     module = "skcnn.kernels._kernels" + ("" if level == "baseline" else f"_{level}")
     loaded, version, *versions = printed.splitlines()
     assert loaded == f"{level} {module}"
-    assert version == f"skcnn {skcnn.__version__} ({level} kernels)"
+    assert version == f"skcnn {skcnn.__version__} ({level} kernels, {COMPILER})"
     assert f"kernels: {level} (built: {', '.join(LEVELS)}; SKCNN_CPU chooses)" in versions
     for (dtype, clf), there, fit, own in zip(here.items(), scores, fits, own_scores, strict=True):
         expected = clf.decision_function(X)

@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
 from skcnn.threads import count_threads
+from tests.helpers.cases import cases
 from tests.helpers.scripts import run_script
 from tests.helpers.threads import assert_same_bits, needs_openmp
 
@@ -111,7 +112,7 @@ def test_forks_where_threads_cannot_be_ended():
 
 
 FORK_BESIDE_A_FIT = """
-import os, signal, threading, warnings
+import os, signal, sys, threading, warnings
 import numpy as np
 import skcnn.plan
 from skcnn import ConvSigmoidClassifier
@@ -137,7 +138,7 @@ def fits():
 thread = threading.Thread(target=fits)
 thread.start()
 statuses = []
-for number in range(40):
+for number in range(int(sys.argv[1])):
     pid = os.fork()
     if not pid:
         signal.alarm(30)  # kills a process that hangs
@@ -154,7 +155,7 @@ print(set(statuses))
 @needs_fork
 def test_forked_while_another_thread_fits():
     """The child does not wait for locks held by the other thread, which does not exist there."""
-    assert run_script(FORK_BESIDE_A_FIT).strip() == "{0}"
+    assert run_script(FORK_BESIDE_A_FIT, cases(50)).strip() == "{0}"
 
 
 FORKSERVER = """

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import skcnn
 from skcnn import __main__ as command_line
-from skcnn.kernels import LEVEL, LEVELS
+from skcnn.kernels import COMPILER, LEVEL, LEVELS
 
 
 def test_version():
@@ -15,7 +15,7 @@ def test_version():
 
 def test_version_on_the_command_line(capsys):
     assert command_line.main(["--version"]) == 0
-    assert capsys.readouterr().out == f"skcnn {skcnn.__version__} ({LEVEL} kernels)\n"
+    assert capsys.readouterr().out == f"skcnn {skcnn.__version__} ({LEVEL} kernels, {COMPILER})\n"
 
 
 def test_show_versions(capsys):
