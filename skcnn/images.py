@@ -72,8 +72,8 @@ def check_largest(X, model):
 
 
 def largest_value(X):
-    """The largest absolute value, or the largest possible one for bytes."""
-    return 255.0 if X.dtype == np.uint8 else float(max(X.max(), -X.min()))
+    """The largest absolute value; NaN if there is a NaN."""
+    return float(X.max()) if X.dtype == np.uint8 else float(max(X.max(), -X.min()))
 
 
 def _is_checked(estimator, X):
@@ -93,7 +93,8 @@ def _is_checked(estimator, X):
         and not hasattr(estimator, "feature_names_in_")
     ):
         return False
-    return largest_value(X) <= estimator._model.largest_pixel  # NaN is not
+    largest = 255 if X.dtype == np.uint8 else largest_value(X)
+    return largest <= estimator._model.largest_pixel  # NaN is not
 
 
 def measure_scale(X, sample_weight, rescale):
