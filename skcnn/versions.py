@@ -4,7 +4,7 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from skcnn.kernels import LEVEL, LEVELS, max_threads
+from skcnn.kernels import COMPILER, LEVEL, LEVELS, max_threads
 
 _PACKAGES = ("skcnn", "scikit-learn", "numpy", "scipy", "joblib", "threadpoolctl", "keras")
 
@@ -23,7 +23,7 @@ def show_versions():
         "executable": sys.executable,
         "machine": platform.platform(),
         **{package: _version(package) for package in _PACKAGES},
-        "kernels": f"{LEVEL} (built: {', '.join(LEVELS)}; SKCNN_CPU chooses)",
+        "kernels": f"{LEVEL} (built: {', '.join(LEVELS)}, by {COMPILER}; SKCNN_CPU chooses)",
         "threads": f"at most {max_threads()}",
     }
     for name, value in lines.items():

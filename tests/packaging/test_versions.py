@@ -24,5 +24,5 @@ def test_show_versions(capsys):
     assert lines["Python"].startswith(platform.python_version())
     for package in ("skcnn", "scikit-learn", "numpy", "joblib"):
         assert lines[package] == version(package)
-    assert lines["kernels"] == f"{LEVEL} (built: {', '.join(LEVELS)}; SKCNN_CPU chooses)"
+    assert lines["kernels"] == f"{LEVEL} (built: {', '.join(LEVELS)}, by {COMPILER}; SKCNN_CPU chooses)"
     assert re.fullmatch(r"at most [1-9]\d*", lines["threads"])
