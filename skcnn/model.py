@@ -59,7 +59,8 @@ class Model:
 def find_largest_pixel(network, parameters):
     """The largest absolute value of a pixel with which no sum of products before an activation can overflow.
 
-    Infinities of both signs would add up to NaN there, which a bounded activation takes for a large number.
+    A sum that overflows on its way may end as an infinity of the wrong sign, which a bounded activation takes for a
+    large number.
     """
     views = network.views(parameters)
     limit = float(np.finfo(parameters.dtype).max) / _MARGIN

@@ -182,7 +182,7 @@ def test_a_row_that_is_not_finite_is_no_row_to_predict(value):
 @pytest.mark.parametrize("activation", ["sigmoid", "relu"])
 @pytest.mark.parametrize("n_rows", [1, 50])
 def test_values_with_which_layers_may_overflow(dtype, activation, n_rows):
-    """Infinities of both signs are NaN, which a bounded activation would take for a number."""
+    """Sums may end as infinities of the wrong sign, which a bounded activation would take for large numbers."""
     X = (np.arange(1200).reshape(-1, 6) % 7).astype(dtype)
     clf = fit_unconverged(small_network(image_shape=(2, 3), activation=activation), X, X[:, 0] > 3)
     largest = clf._model.largest_pixel
