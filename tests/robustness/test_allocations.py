@@ -3,6 +3,7 @@
 import os
 import resource
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,16 +82,16 @@ def test_each_allocation_fails(module, name, call, monkeypatch):
     assert failing.n_failed >= 2
 
 
-def test_each_allocation_of_a_network():
-    failing = Failing(lambda: Network(**vars_of(NETWORK)).compiled)
-    assert type(failing()) is type(NETWORK.compiled)
-    assert failing.n_failed > 50
-
-
-def vars_of(network):
-    from dataclasses import fields
-
-    return {field.name: getattr(network, field.name) for field in fields(network) if field.init}
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="Python itself crashes if a frame cannot be allocated")
+def test_each_allocation_of_a_network(monkeypatch):
+    """It calls properties, which are written in Python; the other functions have nothing but C."""
+    expected = forward()
+    failing = Failing(kernels.CompiledNetwork)
+    monkeypatch.setattr("skcnn.network.CompiledNetwork", failing)
+    monkeypatch.setattr("tests.robustness.test_allocations.NETWORK", replace(NETWORK))
+    for actual, one in zip(forward(), expected, strict=True):
+        assert_same_bits(actual, one)
+    assert failing.n_failed > 10
 
 
 def test_each_allocation_of_memory():

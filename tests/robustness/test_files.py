@@ -17,10 +17,11 @@ from tests.helpers.scripts import run_script
 
 # Runs the command in a child for each call that it makes to change a file, and in each of them that call has the fault.
 EVERY_CALL = """
-import ctypes, os, sys
+import ctypes, os, sys, warnings
 from pathlib import Path
 from skcnn import __main__ as command_line
 
+warnings.simplefilter("ignore")  # Python 3.12 and later warn of forks beside threads, here OpenBLAS's
 faults = ctypes.CDLL(None)
 faults.faults_end.restype = ctypes.c_long
 fault, old = int(sys.argv[1]), sys.argv[2] == "old"
