@@ -27,7 +27,7 @@ NETWORK = {
 # The same cases in each run, and others in a long one.
 several = settings(
     max_examples=cases(500),
-    derandomize=EFFORT == 1,
+    derandomize=EFFORT <= 1,
     deadline=None,
     database=None,
     print_blob=True,
