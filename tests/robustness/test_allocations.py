@@ -135,7 +135,7 @@ print(*outcomes)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux" or os.environ.get("LD_PRELOAD"), reason="needs Linux's limits of memory")
+@pytest.mark.skipif(sys.platform != "linux" or "LD_PRELOAD" in os.environ, reason="needs Linux's limits of memory")
 def test_a_process_with_little_memory():
     """One thread, as a new one needs memory for its stack."""
     outcomes = run_script(LIMITED).split()
