@@ -71,7 +71,7 @@ def with_damage(data, rng):
     return bytes(data)
 
 
-def with_damaged_member(data, rng):
+def with_damaged_member(data, rng, damage=with_damage):
     """A zip archive in which one file is damaged, as somebody would do it on purpose: its checksum is right."""
     written = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as archive, zipfile.ZipFile(written, "w") as copy:
@@ -79,7 +79,7 @@ def with_damaged_member(data, rng):
         damaged = names[int(rng.integers(len(names)))]
         for name in names:
             content = archive.read(name)
-            copy.writestr(name, with_damage(content, rng) if name == damaged else content)
+            copy.writestr(name, damage(content, rng) if name == damaged else content)
     return written.getvalue()
 
 

@@ -13,7 +13,7 @@ import pytest
 from skcnn import __main__ as command_line
 from skcnn.datasets import load_npz
 from tests.helpers.cases import cases
-from tests.helpers.damaged_models import FORMATS, fitted, use, with_damage
+from tests.helpers.damaged_models import FORMATS, fitted, use, with_damage, with_damaged_member
 from tests.helpers.marks import few_steps
 from tests.helpers.scripts import run_command
 
@@ -134,23 +134,19 @@ def check_command(data, path, capsys):
     return status
 
 
-@pytest.mark.parametrize("group", range(N_GROUPS))
-def test_damaged_npz(archives, tmp_path, capsys, group):
-    rng = np.random.default_rng(group)
-    statuses = set()
-    for number in range(cases(150) // N_GROUPS):
-        data = with_damage(archives[number % len(archives)], rng)
-        statuses.add(check_command(data, tmp_path / "images.npz", capsys))
-    assert 2 in statuses
+def with_other_header(data, rng):
+    """An archive in which one array's header has another number, another type, or a damaged byte."""
+    return with_damaged_member(data, rng, change_header)
 
 
 @pytest.mark.parametrize("group", range(N_GROUPS))
-def test_npz_with_damaged_headers(archives, tmp_path, capsys, group):
-    """Arrays whose checksum is right and whose header says something else."""
+@pytest.mark.parametrize("damage", [with_damage, with_other_header])
+def test_damaged_npz(archives, tmp_path, capsys, group, damage):
+    """Damaged bytes, or arrays whose checksum is right and whose header says something else."""
     rng = np.random.default_rng(group)
     statuses = set()
     for number in range(cases(150) // N_GROUPS):
-        data = with_other_header(archives[number % len(archives)], rng)
+        data = damage(archives[number % len(archives)], rng)
         statuses.add(check_command(data, tmp_path / "images.npz", capsys))
     assert 2 in statuses
 
@@ -188,20 +184,6 @@ DESCRIPTIONS = [
     "<f8,<f8",
     "",
 ]
-
-
-def with_other_header(data, rng):
-    """An archive in which one array's header has another number, another type, or a damaged byte."""
-    written = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as archive, zipfile.ZipFile(written, "w") as copy:
-        names = archive.namelist()
-        changed = names[int(rng.integers(len(names)))]
-        for name in names:
-            content = archive.read(name)
-            if name == changed:
-                content = change_header(content, rng)
-            copy.writestr(name, content)
-    return written.getvalue()
 
 
 def change_header(content, rng):
