@@ -133,7 +133,7 @@ def test_process_of_another_level(process, here, digits):
     loaded, version, *versions = printed.splitlines()
     assert loaded == f"{level} {module}"
     assert version == f"skcnn {skcnn.__version__} ({level} kernels, {COMPILER})"
-    assert f"kernels: {level} (built: {', '.join(LEVELS)}; SKCNN_CPU chooses)" in versions
+    assert f"kernels: {level} (built: {', '.join(LEVELS)}, by {COMPILER}; SKCNN_CPU chooses)" in versions
     for (dtype, clf), there, fit, own in zip(here.items(), scores, fits, own_scores, strict=True):
         expected = clf.decision_function(X)
         assert_close(there, expected, dtype)
