@@ -18,7 +18,7 @@ from skcnn.plan import make_plan
 from skcnn.state import fitted_attributes, initial_state, resumed_state
 from skcnn.targets import check_labels, find_labels, find_partial_labels
 from skcnn.threads import count_threads
-from skcnn.training import final_parameters, fit_loop
+from skcnn.training import check_predicts, final_parameters, fit_loop
 from skcnn.validation import check_fits_dtype, check_parameters, check_sample_weight, fit_weights
 
 # Weights with at most this sum, 1 up to rounding, are taken for a distribution over the samples.
@@ -74,7 +74,7 @@ def run(estimator, probe, labels, passes, state, plan, given, observer=None):
         observer = callbacks.begin_fit(*given, attributes_of)
     fit_loop(passes, state, plan, observer)
     keep_moments = bool(estimator.warm_start)
-    store(estimator, probe, fitted_attributes(labels, plan, state, passes.network, keep_moments=keep_moments))
+    store(estimator, probe, plan, fitted_attributes(labels, plan, state, passes.network, keep_moments=keep_moments))
     if callbacks is not None:
         callbacks.end_fit()
 
@@ -112,7 +112,7 @@ def partial_fit(estimator, X, y, sample_weight, classes):
     n_epochs = len(state.loss_curve)
     try:
         fit_loop(LocalPasses(problem, plan, generator), state, plan)
-        store(estimator, probe, fitted_attributes(labels, plan, state, network, keep_moments=True))
+        store(estimator, probe, plan, fitted_attributes(labels, plan, state, network, keep_moments=True))
     except BaseException:
         # The list is the estimator's own, which is to be as before.
         if estimator.__dict__.get("t_", 0) != state.t:
@@ -225,7 +225,8 @@ def noted(probe):
     return {name: getattr(probe, name) for name in _NOTED if hasattr(probe, name)}
 
 
-def store(estimator, probe, attributes):
+def store(estimator, probe, plan, attributes):
     """Store all fitted attributes in the estimator, in one step that no interrupt can divide."""
+    check_predicts(plan, attributes["_model"])
     kept = {name: value for name, value in vars(estimator).items() if name not in _NOTED}
     estimator.__dict__ = kept | noted(probe) | attributes

@@ -55,7 +55,7 @@ def read_images(estimator, X, y="no_validation", *, reset, image_shape=None):
         check_objects(X, error)
         raise
     X, y = (checked, None) if without_y else checked
-    if not reset and hasattr(estimator, "_model"):
+    if without_y and not reset:
         check_largest(X, estimator._model)
     # The kernels need aligned numbers, which a field of a packed record does not have.
     return (X if X.flags.aligned else X.copy()), y, given_shape

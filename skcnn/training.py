@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skcnn.model import find_largest_pixel
 from skcnn.network import own
 from skcnn.notices import warn
 from skcnn.statistics import has_statistics, recompute_statistics, update_running
@@ -79,7 +78,6 @@ def fit_loop(passes, state, plan, observer=None):
             f"Training interrupted by user; the model has the parameters of that moment. Another interrupt within "
             f"{_AGAIN:g} seconds, be it in another fit, is raised as KeyboardInterrupt."
         )
-    check_predicts(plan, passes.network, state.final_parameters)
 
 
 def interrupted_again():
@@ -202,11 +200,10 @@ def reduce_or_stop(passes, state, plan):
     return not reduced
 
 
-def check_predicts(plan, network, parameters):
+def check_predicts(plan, model):
     """Check that images like those of the training set cannot make a layer overflow."""
-    most = find_largest_pixel(network.folded, network.fold(parameters))
-    if most < network.input_scale / abs(network.rescale):
-        raise diverged(plan, f"its layers overflow for pixels of {most:.3g} and more")
+    if model.largest_pixel < model.network.input_scale / abs(model.network.rescale):
+        raise diverged(plan, f"its layers overflow for pixels of {model.largest_pixel:.3g} and more")
 
 
 def check_finite(plan, loss, *arrays):

@@ -195,3 +195,13 @@ def test_weights_that_leave_a_part_empty(digits, epochs, part):
         ValueError, match=f"sample_weight is zero for every sample that early_stopping=True has .*{part}"
     ):
         clf.fit(X, y, weights)
+
+
+def test_a_new_fit_is_not_bound_by_the_last_model(quick, digits):
+    """The largest pixel is that of a model; images of another scale are for the next one."""
+    X, y = digits[0].astype(np.float32), digits[1]
+    clf = quick().fit(X * np.float32(1e-20), y)
+    assert clf._model.largest_pixel < np.inf
+    object.__setattr__(clf._model, "largest_pixel", 0.5)
+    clf.fit(X, y, X_val=X[:50], y_val=y[:50])
+    assert len(clf.validation_scores_) == clf.n_iter_
