@@ -34,8 +34,12 @@ class EpochCallbacks(Observer):
 
     @classmethod
     def of(cls, estimator, max_iter):
-        """An instance, or None if scikit-learn has no callbacks."""
-        return None if CallbackSupportMixin is None else cls(estimator, max_iter)
+        """An instance, or None without callbacks to report to.
+
+        scikit-learn keeps what it knows of a fit in the estimator, where fits in several threads would meet.
+        """
+        called = any(hasattr(estimator, name) for name in ("_skl_callbacks", "_parent_callback_ctx"))
+        return cls(estimator, max_iter) if CallbackSupportMixin is not None and called else None
 
     def begin_fit(self, X, y, sample_weight, attributes):
         """Begin the fit and return the observer; `attributes(state)` are the fitted ones if training ended there."""

@@ -228,5 +228,6 @@ def noted(probe):
 def store(estimator, probe, plan, attributes):
     """Store all fitted attributes in the estimator, in one step that no interrupt can divide."""
     check_predicts(plan, attributes["_model"])
-    kept = {name: value for name, value in vars(estimator).items() if name not in _NOTED}
+    # A copy is made in one step, and other threads may give the estimator attributes meanwhile.
+    kept = {name: value for name, value in vars(estimator).copy().items() if name not in _NOTED}
     estimator.__dict__ = kept | noted(probe) | attributes

@@ -182,7 +182,7 @@ def as_task(estimator):
 def without_names(estimator):
     """A copy of the estimator without names of columns, which blocks do not have."""
     copy = object.__new__(type(estimator))
-    vars(copy).update({name: value for name, value in vars(estimator).items() if name != "feature_names_in_"})
+    vars(copy).update({name: value for name, value in vars(estimator).copy().items() if name != "feature_names_in_"})
     return copy
 
 

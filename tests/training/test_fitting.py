@@ -97,6 +97,20 @@ def test_a_failing_fit_does_not_disturb_predictions(quick, digits):
     assert vars(clf) == before
 
 
+def test_a_fit_in_progress_keeps_nothing_in_the_estimator(fitted, digits):
+    """Other threads may fit the same estimator meanwhile."""
+
+    class Watching(np.random.RandomState):
+        def permutation(self, n):
+            seen.append(vars(clf).copy())
+            return super().permutation(n)
+
+    clf, seen = fitted.set_params(max_iter=2, random_state=Watching(0)), []
+    before = vars(clf).copy()
+    fit_unconverged(clf, *digits)
+    assert seen == [before, before]
+
+
 def test_verbose(quick, digits, capsys):
     quick(max_iter=3).fit(*digits)
     assert capsys.readouterr().out == ""
