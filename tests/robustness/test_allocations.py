@@ -31,6 +31,7 @@ class Failing:
             allocators.set_nomemory(self.n_failed, self.n_failed + 1)
             try:
                 result = self.function(*args, **options)
+                allocators.remove_mem_hooks()  # which may need the memory that fails
             except MemoryError:
                 self.n_failed += 1
             else:
