@@ -17,6 +17,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
+def is_kernel(name):
+    return name.startswith("kernels/")
+
+
 class Workplace:
     """A copy of the tree, and an environment in which it is installed."""
 
@@ -36,31 +40,27 @@ class Workplace:
             shutil.copy(self.source / name, self.tests)
         venv.create(folder / "environment", with_pip=True)
         self.bin = folder / "environment/bin"
-        self.install("pip", "install", "-q", f"{self.source}[test]", "pytest-xdist", "meson-python", "cython", "ninja")
+        self.run("pip", "install", "-q", f"{self.source}[test]", "pytest-xdist", "cython", "meson", "ninja")
         script = "import os, skcnn; print(os.path.dirname(skcnn.__file__))"
         output = subprocess.run([self.bin / "python", "-P", "-c", script], capture_output=True, text=True, check=True)
         self.installed = Path(output.stdout.strip())
-        # Kept between builds, so that only what has changed is compiled.
-        self.builds = folder / "build"
-        self.build()
+        # For errors of the kernels, each of which is built: the compiler's first level takes a third of the time.
+        self.build = folder / "build"
+        self.run("meson", "setup", "-Dbuildtype=custom", "-Doptimization=1", self.build, self.source)
 
-    def install(self, *command):
-        subprocess.run([self.bin / command[0], *command[1:]], check=True)
-
-    def build(self):
-        command = ["-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--force-reinstall"]
+    def run(self, *command):
         environment = os.environ | {"PATH": f"{self.bin}:{os.environ['PATH']}"}
-        # The compiler's first level of optimisation takes a third of the time.
-        options = ["-Csetup-args=-Dbuildtype=custom", "-Csetup-args=-Doptimization=1", f"-Cbuild-dir={self.builds}"]
-        subprocess.run([self.bin / "python", *command, *options, str(self.source)], check=True, env=environment)
+        subprocess.run([self.bin / command[0], *command[1:]], check=True, env=environment, stdout=subprocess.DEVNULL)
 
     def put(self, name, text):
-        """Write a source file, and build or copy what is made of it."""
-        (self.source / "skcnn" / name).write_text(text)
-        if name.startswith("kernels/"):
-            self.build()
-        else:
-            (self.installed / name).write_text(text)
+        """Write a source file, where it is installed as well; of the kernels, it still has to be built."""
+        for folder in (self.source / "skcnn", *([] if is_kernel(name) else [self.installed])):
+            (folder / name).write_text(text)
+
+    def build_kernels(self):
+        self.run("ninja", "-C", self.build)
+        for module in self.build.glob("skcnn/kernels/*.so"):
+            shutil.copy(module, self.installed / "kernels")
 
     def run_tests(self, tests):
         """The first test that fails, or None."""
@@ -73,26 +73,40 @@ class Workplace:
 def main(first=0, last=None):
     errors = tomllib.loads((ROOT / ".ci/mutations.toml").read_text())["error"]
     chosen = list(enumerate(errors))[first:last]
+    groups = [[one for one in chosen if is_kernel(one[1]["file"]) == built] for built in (False, True)]
     missed = []
     with tempfile.TemporaryDirectory() as folder:
         place = Workplace(Path(folder))
-        found = place.run_tests(" ".join(sorted({name for _, error in chosen for name in error["tests"].split()})))
-        if found is not None:
-            raise SystemExit(f"Without an error fails {found}")
-        for number, error in chosen:
-            old, new = error["old"], error["new"]
-            text = (ROOT / "skcnn" / error["file"]).read_text()
-            if text.count(old) != 1:
-                raise SystemExit(f"{number}: {error['file']} has {old!r} {text.count(old)} times")
-            place.put(error["file"], text.replace(old, new))
-            found = place.run_tests(error["tests"])
-            change = f"{' '.join(old.split())[:60]} -> {' '.join(new.split())[:60]}"
-            print(f"{number}  {error['file']}: {change}: {found}", flush=True)
-            if found is None:
-                missed.append(number)
-            place.put(error["file"], text)
+        for group in filter(None, groups):
+            missed += find(place, group)
     print(f"{len(chosen)} errors, {len(missed)} not found{': ' if missed else ''}{', '.join(map(str, missed))}")
     return 1 if missed else 0
+
+
+def find(place, group):
+    """The numbers of the errors that no test finds, of errors that are all of the kernels or all of Python."""
+    built = is_kernel(group[0][1]["file"])
+    if built:
+        place.build_kernels()
+    found = place.run_tests(" ".join(sorted({name for _, error in group for name in error["tests"].split()})))
+    if found is not None:
+        raise SystemExit(f"Without an error fails {found}")
+    missed = []
+    for number, error in group:
+        old, new = error["old"], error["new"]
+        text = (ROOT / "skcnn" / error["file"]).read_text()
+        if text.count(old) != 1:
+            raise SystemExit(f"{number}: {error['file']} has {old!r} {text.count(old)} times")
+        place.put(error["file"], text.replace(old, new))
+        if built:
+            place.build_kernels()
+        found = place.run_tests(error["tests"])
+        change = f"{' '.join(old.split())[:60]} -> {' '.join(new.split())[:60]}"
+        print(f"{number}  {error['file']}: {change}: {found}", flush=True)
+        if found is None:
+            missed.append(number)
+        place.put(error["file"], text)
+    return missed
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
+dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 
 from skcnn import ConvSigmoidClassifier  # noqa: E402
@@ -175,6 +176,15 @@ def bad_cases(X, y):
             "types that cannot be sorted: some chunks have strings, others numbers",
         ),
         "columns": ((dX, chunks_of(np.stack([y, y], 1))), "Chunk 0 of y: several columns must hold 0 and 1"),
+        "numbers of columns": (
+            (
+                dX,
+                chunks_of(np.stack([y > 3, y > 4], 1).astype(int)).map_blocks(
+                    lambda block, block_id: np.repeat(block, 1 + block_id[0], axis=1), dtype=int, chunks=(50, 2)
+                ),
+            ),
+            r"chunks of y have different numbers of columns: \['2', '4', '6', '8'\]",
+        ),
         "empty": ((dX[:0], dy[:0]), "X has no samples: all of its 1 chunks are empty"),
         "shape": ((chunks_of(X.reshape(-1, 28, 28)), dy, None, {"image_shape": (14, 56)}), "takes images of shape"),
         "kernel": ((dX, dy, None, {"kernel_size": [(40, 3)]}), "kernel_size"),
@@ -216,6 +226,8 @@ def test_wrong_types(client, small):
         make().fit(X, chunks_of(y))
     with pytest.raises(TypeError, match="sample_weight is a dask collection and X is not"):
         make().fit(X, y, da.ones(200, chunks=50))
+    with pytest.raises(TypeError, match="X must be a dask array or data frame; got Delayed"):
+        make().fit(dask.delayed(X), chunks_of(y))
     with pytest.raises(TypeError, match="persist must be True or False; got 1"):
         make(persist=1).fit(chunks_of(X), chunks_of(y))
     with pytest.raises(ValueError, match=r"Chunk 0 of X: it is of type float64, and .* uint8"):

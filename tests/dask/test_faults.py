@@ -147,6 +147,16 @@ def test_scaled_to_none_and_up_again(own_cluster, after_round, data, expected, m
     assert_nothing_left(own_cluster)
 
 
+def test_without_workers_at_first(own_cluster, data, expected, monkeypatch):
+    monkeypatch.setattr(_cluster, "_PATIENCE", 0.5)
+    own_cluster.cluster.scale(0)
+    wait_for(lambda: not own_cluster.nthreads())
+    threading.Timer(3, own_cluster.cluster.scale, [2]).start()
+    with pytest.warns(UserWarning, match="The cluster has had no workers for 0.5 seconds"):
+        clf = DaskConvSigmoidClassifier(**PARAMETERS).fit(*data)
+    np.testing.assert_array_equal(arrays_of(clf), expected[True])
+
+
 def test_adapts(own_cluster, data, expected):
     """A fit has the cluster start workers, and when it ends they stop: it holds nothing."""
     own_cluster.cluster.scale(0)
@@ -187,6 +197,16 @@ def test_restarted_before_training(own_cluster, data, expected, monkeypatch, nam
     assert_nothing_left(own_cluster)
 
 
+def test_restarted_with_a_validation_set_in_memory(own_cluster, after_round, data, digits):
+    """The set is put on the cluster again."""
+    validation = {"X_val": digits[0][:100], "y_val": digits[1][:100]}
+    undisturbed = DaskConvSigmoidClassifier(**PARAMETERS).fit(*data, **validation)
+    after_round(5, own_cluster.restart)
+    clf = DaskConvSigmoidClassifier(**PARAMETERS).fit(*data, **validation)
+    np.testing.assert_array_equal(arrays_of(clf), arrays_of(undisturbed))
+    assert clf.validation_scores_ == undisturbed.validation_scores_
+
+
 def test_restarted_with_persisted_data(own_cluster, after_round, data):
     """What the caller had persisted cannot be loaded again: an error says so, and the earlier fit remains."""
     clf = DaskConvSigmoidClassifier(**PARAMETERS).fit(*data)
@@ -210,6 +230,21 @@ def deadly(block, block_info=None):
     if block_info[0]["chunk-location"][0] == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return block
+
+
+def deadly_later(block, flag, block_info=None):
+    return deadly(block, block_info) if os.path.exists(flag) else block
+
+
+def test_a_chunk_that_kills_during_training(own_cluster, after_round, data, tmp_path):
+    X, y = data
+    flag = tmp_path / "flag"
+    after_round(2, flag.touch)
+    with pytest.raises(RuntimeError, match=r"A task \(.*\) with chunk.* 3.* of X killed 4 workers"):
+        DaskConvSigmoidClassifier(**PARAMETERS, persist=False).fit(
+            X.map_blocks(deadly_later, flag=str(flag), dtype=X.dtype), y
+        )
+    assert_nothing_left(own_cluster)
 
 
 @pytest.mark.parametrize("persist", [True, False])

@@ -5,6 +5,8 @@ import re
 import numpy as np
 import pytest
 
+from skcnn import ConvSigmoidClassifier
+
 SIZES = "must be an integer, 'auto', or a sequence with one entry for each layer, an integer or a pair "
 KERNEL, POOL = f"{SIZES}(kernel_height, kernel_width)", f"{SIZES}(pool_height, pool_width)"
 
@@ -272,6 +274,17 @@ def test_statistics_that_are_not_finite(quick, digits):
     clf = quick(standardize=True, learning_rate_init=1e22, max_iter=1, batch_size=300)
     with pytest.raises(ValueError, match=r"Training diverged: .*Lower learning_rate_init=1e\+22"):
         clf.fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("learning_rate_init", "pixels"), [(1e32, "0[.]0"), (1e34, "0")])
+def test_parameters_with_which_layers_overflow(digits, learning_rate_init, pixels):
+    """Finite ones that the last step of a fit made: no prediction would be possible."""
+    step = {"max_iter": 1, "batch_size": 300, "learning_rate_init": learning_rate_init}
+    clf = ConvSigmoidClassifier(n_filters=3, activation="relu", random_state=0, **step)
+    message = f"Training diverged: its layers overflow for pixels of {pixels}[0-9]* and more"
+    with pytest.raises(ValueError, match=message):
+        clf.fit(digits[0].astype(np.float32), digits[1])
 
 
 @pytest.mark.parametrize("pool_size", [1, 2])

@@ -193,3 +193,28 @@ def test_values_with_which_layers_may_overflow(dtype, activation, n_rows):
     for rows in (X[:n_rows], X[:n_rows].tolist()):
         with pytest.raises(ValueError, match=f"X holds values too large for {dtype}, in which .*may overflow from "):
             clf.predict_proba(rows)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logits_that_overflow(dtype):
+    """The largest pixel bounds what activations read; the logits have a check of their own."""
+    X = (np.arange(1200).reshape(-1, 6) % 7).astype(dtype)
+    clf = fit_unconverged(small_network(image_shape=(2, 3), activation="relu"), X, X[:, 0] > 3)
+    clf.filters_[:], clf.coefs_[-1][:] = 1, np.finfo(dtype).max / 1e7
+    for rows in (X, X[:1]):
+        with pytest.raises(ValueError, match=f"X holds values too large for {dtype}, in which this model computes"):
+            clf.predict_proba(rows * 1e10)
+
+
+def test_another_thread_fits_other_images_meanwhile(digits, quick):
+    X, y = digits
+    clf = quick().fit(X, y)
+
+    class Images:
+        def __array__(self, dtype=None, copy=None):
+            clf.fit(X[:, :49], y)
+            return X[:, :49]
+
+    with pytest.raises(ValueError, match="X has 49 features, but the network takes 64"):
+        clf.predict(Images())
+    assert clf.predict(X[:, :49]).shape == y.shape

@@ -91,6 +91,14 @@ def test_several_labels_in_chunks(quick, labelled):
         clf.partial_fit(X, Y[:, 0])
 
 
+def test_labels_that_cannot_be_compared_with_the_classes(quick, digits):
+    X, y = digits
+    names = np.array(list("abcdefghij"), dtype=object)[y]
+    clf = quick().partial_fit(X, names, classes=np.unique(names))
+    with pytest.raises(ValueError, match=r"y has labels that are not among the classes \['a', .*\]: \[0, 1"):
+        clf.partial_fit(X, y.astype(object))
+
+
 def test_a_column_of_labels_is_one_label(quick, digits):
     X, y = digits
     with pytest.warns(DataConversionWarning, match="A column-vector y"):

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 from skcnn.datasets import load_mnist_sample
 from skcnn.export import to_html
-from tests.helpers.pages import fit_network
+from tests.helpers.pages import NETWORKS, fit_network
 
 
 @pytest.fixture
@@ -65,6 +65,26 @@ def test_the_model(tmp_path, fit):
     assert_array_equal(numbers(model["images"]), X[:3].ravel())
     assert (model["low"], model["high"]) == (X[:3].min(), X[:3].max())
     assert model["blank"] == [np.median(X[:3])]
+
+
+KINDS = {
+    "BatchNormalization": "batch normalization",
+    "MaxPooling": "max-pooling",
+    "GlobalPooling": "global pooling",
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_layers(tmp_path, fit, name):
+    """All but normalisations, which the filters contain."""
+    clf, _, _ = fit(name)
+    network = clf._model.network.folded
+    model = read_model(to_html(clf, tmp_path / "a.html"))
+    layers = network.layers[:-1]  # the last one, the sigmoid, is each page's own
+    kinds = [type(layer).__name__ for layer in layers]
+    assert [layer["type"] for layer in model["layers"]] == [KINDS.get(kind, kind.lower()) for kind in kinds]
+    assert sum(size for layer in model["layers"] for _, size in layer["arrays"]) == network.n_parameters
+    assert [layer["out_shape"] for layer in model["layers"]] == [list(layer.out_shape) for layer in layers]
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,9 @@ def test_wrong_estimators_and_images(stack):
     clf.coefs_[0][:] = 1
     with pytest.raises(ValueError, match="X holds values too large for float64"):
         feature_maps(clf, np.full_like(X, 1e308), layer=0)
+    clf.coefs_[0][:] = 1e300  # what had been computed of the filters is no longer so
+    with pytest.raises(ValueError, match="X holds values too large for float64"):
+        feature_maps(clf, np.full_like(X, 1e10), layer=0)
 
 
 def test_display_of_pictures(stack):

@@ -200,6 +200,11 @@ def test_bad_input():
         MisclassifiedDisplay.from_estimator(ConvSigmoidClassifier(), np.ones((5, 4)), Y)
 
 
+def test_display_of_mistakes_that_nobody_has_counted():
+    display = MisclassifiedDisplay(np.zeros((2, 4, 4)), ["a", "b"], ["b", "a"]).plot()
+    assert display.figure_.get_suptitle() == "2 mistakes"
+
+
 def test_styles():
     styles = {"im_kw": {"cmap": "magma"}, "text_kw": {"size": 5, "color": "red"}}
     display = MisclassifiedDisplay.from_predictions(Y, P, np.eye(5, 4), **styles)

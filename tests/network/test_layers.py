@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 import pytest
 
-from skcnn.layers import Activation, Convolution, Dense, MaxPooling, Standardization
+from skcnn.layers import Activation, Convolution, Dense, MaxPooling, Standardization, group_stages
 from skcnn.network import Network
 from tests.helpers import reference
 from tests.helpers.arrays import random_arrays
@@ -93,3 +93,11 @@ def test_initial_parameters(activation, he, init):
         assert high - 0.01 * (high - low) < values.max() <= high
     assert (views.pop("running_variances") == 1).all()
     assert all(not view.any() for view in views.values())
+
+
+def test_what_the_kernels_do_not_have():
+    convolution = Convolution((9, 8, 2), 0, 3, (3, 2), "full")
+    with pytest.raises(ValueError, match="padding='full' must be 'valid' or 'same'"):
+        convolution.pads  # noqa: B018
+    with pytest.raises(TypeError, match="The kernels have no dict"):
+        group_stages([convolution, {}])

@@ -71,6 +71,13 @@ def test_all_classes_of_digits(capsys):
     assert accuracies(capsys.readouterr().out)["skcnn"][1] > 0.95
 
 
+def test_mnist_of_keras(capsys, monkeypatch):
+    monkeypatch.setattr("skcnn.datasets.load_keras_mnist", lambda: load_mnist_sample(as_split=True))
+    run(*shlex.split("--dataset mnist --epochs 1 --n-train 50 --n-test 20 --no-baseline"))
+    assert accuracies(capsys.readouterr().out)["skcnn"][1] >= 0
+    assert joblib.load("skcnn-model.joblib").t_ == 50
+
+
 def test_options_reach_the_classifier():
     network = "--n-filters 2 --kernel-size 3 --epochs 2 --batch-size 10 --learning-rate 0.02 --seed 3"
     run(*shlex.split(network), *shlex.split("--n-train 50 --n-test 20 --no-baseline --save model.joblib"))

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
 from skcnn import datasets
 
@@ -108,17 +109,29 @@ def test_mnist_without_keras(monkeypatch):
         datasets.load_keras_mnist()
 
 
+def put_in_place_of_keras(monkeypatch, load_data):
+    mnist = type("mnist", (), {"load_data": staticmethod(load_data)})
+    monkeypatch.setattr(datasets, "_keras_backend", lambda: True)
+    monkeypatch.setitem(sys.modules, "keras.datasets", type("datasets", (), {"mnist": mnist}))
+    monkeypatch.setitem(sys.modules, "keras", type("keras", (), {}))
+
+
+def test_mnist_of_keras(monkeypatch):
+    arrays = {part: (np.full((n, 28, 28), n, np.uint8), np.arange(n)) for part, n in (("train", 5), ("test", 3))}
+    put_in_place_of_keras(monkeypatch, lambda: (arrays["train"], arrays["test"]))
+    split = datasets.load_keras_mnist()
+    assert (split.X_train.shape, split.X_test.shape) == ((5, 784), (3, 784))
+    assert_array_equal(split.y_train, np.arange(5))
+    assert_array_equal(split.y_test, np.arange(3))
+
+
 def test_mnist_without_a_network(monkeypatch):
     """Keras raises a bare Exception if its download fails."""
 
-    class Mnist:
-        @staticmethod
-        def load_data():
-            raise Exception("URL fetch failure")
+    def load_data():
+        raise Exception("URL fetch failure")
 
-    monkeypatch.setattr(datasets, "_keras_backend", lambda: True)
-    monkeypatch.setitem(sys.modules, "keras.datasets", type("datasets", (), {"mnist": Mnist}))
-    monkeypatch.setitem(sys.modules, "keras", type("keras", (), {}))
+    put_in_place_of_keras(monkeypatch, load_data)
     with pytest.raises(OSError, match=r"Keras could not download MNIST \(URL fetch failure\); give the path"):
         datasets.load_keras_mnist()
 

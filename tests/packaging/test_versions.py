@@ -2,7 +2,7 @@
 
 import platform
 import re
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import skcnn
 from skcnn import __main__ as command_line
@@ -26,3 +26,12 @@ def test_show_versions(capsys):
         assert lines[package] == version(package)
     assert lines["kernels"] == f"{LEVEL} (built: {', '.join(LEVELS)}, by {COMPILER}; SKCNN_CPU chooses)"
     assert re.fullmatch(r"at most [1-9]\d*", lines["threads"])
+
+
+def test_a_package_that_is_not_installed(capsys, monkeypatch):
+    def version_of(package):
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr("skcnn.versions.version", version_of)
+    skcnn.show_versions()
+    assert "keras: not installed\n" in capsys.readouterr().out

@@ -104,14 +104,14 @@ def check_folder(folder, before, fault):
 
 def interrupt_at(number):
     """A trace function that interrupts the writing of files at an event of this number."""
-    n_events = 0
+    n_events, before = 0, sys.gettrace()
 
     def trace(frame, event, arg):
         nonlocal n_events
         if frame.f_code.co_filename.endswith(("files.py", "contextlib.py")):
             n_events += 1
             if n_events > number:
-                sys.settrace(None)
+                sys.settrace(before)
                 raise KeyboardInterrupt
         return trace
 
@@ -124,7 +124,7 @@ def test_interrupted_at_every_moment(tmp_path, quick, digits):
     """Ctrl-C while a model is saved, after each function call and line of Python code that does it."""
     clf = quick(max_iter=3).fit(*digits)
     path = tmp_path / "model.joblib"
-    contents = set()
+    contents, before = set(), sys.gettrace()
     for number in range(10_000):
         path.write_bytes(b"old")
         try:
@@ -136,7 +136,7 @@ def test_interrupted_at_every_moment(tmp_path, quick, digits):
         else:
             break
         finally:
-            sys.settrace(None)
+            sys.settrace(before)
         is_new = path.read_bytes() != b"old"
         contents.add(is_new)
         if is_new:

@@ -110,6 +110,12 @@ def test_another_version(state, version, written):
         loaded(state)
 
 
+def test_a_state_that_is_no_dict(state):
+    for other in ([state], state | {1: 2}):
+        with pytest.raises(ValueError, match=f"must be a dict of attributes; got {type(other).__name__}"):
+            loaded(other)
+
+
 def test_a_pickle_of_before_versions(state):
     del state["_skcnn_state_version"]
     with pytest.raises(ValueError, match="written by an earlier one"):
@@ -196,6 +202,12 @@ DAMAGE = {
     "history": ((), "loss_curve_", lambda value: ["x"], "loss_curve_ must be a list of numbers"),
     "columns": ((), "n_features_in_", lambda value: 63, "n_features_in_ is 63, and the network takes 64"),
     "classes in disorder": (MODEL, "classes", lambda classes: classes[::-1], "classes must be two or more, different"),
+    "classes of types that have no order": (
+        MODEL,
+        "classes",
+        lambda classes: np.array([0, "one"] * 5, object),
+        "classes must be two or more, different and sorted",
+    ),
     "one class": (MODEL, "classes", lambda classes: classes[:1], "classes must be two or more, different and sorted"),
     "names": ((), "feature_names_in_", lambda value: np.array(["a"], object), "feature_names_in_ must have 64 names"),
     "columns as an array": ((), "n_features_in_", lambda value: np.array([64, 64]), "n_features_in_ is array"),

@@ -205,3 +205,11 @@ def test_a_new_fit_is_not_bound_by_the_last_model(quick, digits):
     object.__setattr__(clf._model, "largest_pixel", 0.5)
     clf.fit(X, y, X_val=X[:50], y_val=y[:50])
     assert len(clf.validation_scores_) == clf.n_iter_
+
+
+def test_images_with_which_logits_overflow(quick, split):
+    X, y, validation = split
+    X_val = validation["X_val"].astype(np.float32)
+    X_val[3] = 3e38
+    with pytest.raises(ValueError, match="X_val holds values too large for float32, in which this model computes"):
+        quick(activation="relu").fit(X.astype(np.float32), y, X_val=X_val, y_val=validation["y_val"])
