@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from skcnn.kernels import ACTIVATIONS
+from skcnn.kernels import ACTIVATIONS, LANES
 from skcnn.kernels import compiled as _kernels
 from tests.helpers import reference
 from tests.helpers.differences import assert_same_gradient, differences
@@ -39,6 +39,21 @@ def test_accurate_to_four_units_in_the_last_place(activation, dtype, order):
     errors = np.abs(activated(activation, x) - expected) / unit
     worst = errors.argmax()
     assert errors[worst] < 4, f"{float(errors[worst]):.1f} units in the last place at x = {x[worst]}"
+
+
+@every_dtype
+@every_activation
+@pytest.mark.parametrize("n_positions", [1, 2, 3, 8, 33])
+def test_lanes_do_not_depend_on_each_other(activation, dtype, n_positions):
+    """Values that share a division are of one image of a group."""
+    rng = np.random.default_rng(0)
+    x, others = rng.normal(size=(2, n_positions, LANES)).astype(dtype)
+    expected = activated(activation, x.ravel()).reshape(x.shape)
+    for lane in range(LANES):
+        others[:, lane], kept = x[:, lane], others[:, lane].copy()
+        actual = activated(activation, others.ravel()).reshape(x.shape)
+        np.testing.assert_array_equal(actual[:, lane], expected[:, lane])
+        others[:, lane] = kept
 
 
 @every_dtype
