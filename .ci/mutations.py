@@ -1,4 +1,4 @@
-"""Put the errors of mutations.toml into the code, one by one, and see some test find each: [FIRST [LAST]] of them.
+"""Put the errors of mutations.toml into the code, one by one, and see some test find each: [NUMBER ...], or all.
 
 An error of the kernels is built for the baseline level alone. Prints, for each error, the tests that found it, and ends
 with 1 if there was one that none did. Needs what the tests need, and takes an hour.
@@ -70,9 +70,9 @@ class Workplace:
         return None if result.returncode == 0 else found[1] if found else result.stdout.strip().splitlines()[-1]
 
 
-def main(first=0, last=None):
+def main(*numbers):
     errors = tomllib.loads((ROOT / ".ci/mutations.toml").read_text())["error"]
-    chosen = list(enumerate(errors))[first:last]
+    chosen = [(number, errors[number]) for number in numbers or range(len(errors))]
     groups = [[one for one in chosen if is_kernel(one[1]["file"]) == built] for built in (False, True)]
     missed = []
     with tempfile.TemporaryDirectory() as folder:

@@ -279,6 +279,11 @@ def test_workspaces_that_there_are_not(n_rows):
         NETWORK.workspace(n_rows, 1, "float64")
 
 
+def test_workspaces_of_another_type():
+    with pytest.raises(ValueError, match="itemsize=2 must be that of float32 or float64"):
+        kernels.make_workspace(NETWORK.compiled, 10, 1, 2)
+
+
 @pytest.mark.parametrize("n_bytes", [-1, 2**62])
 def test_memory_that_there_is_not(n_bytes):
     with pytest.raises((ValueError, MemoryError)):

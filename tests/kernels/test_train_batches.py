@@ -52,6 +52,30 @@ def test_a_batch_of_zero_weight_changes_nothing():
     np.testing.assert_array_equal(parameters[: network.n_parameters], problem["parameters"])
 
 
+def test_a_batch_with_weight_on_one_row_leaves_the_statistics():
+    """A single row has no deviation; the parameters take their step."""
+    network = Network(**SMALL, standardize=True)
+    problem = random_problem(network, 5)
+    problem["sample_weight"][1:] = 0
+    options = {"orders": [np.arange(5)], "batch_size": 5, "solver": SOLVER, "loss": "log_loss", "alpha": 1.0}
+    parameters, *_, n_steps = harness.train_batches(network, **problem, **options)
+    first, last = network.n_trainable, network.n_parameters
+    np.testing.assert_array_equal(parameters[first:last], problem["parameters"][first:])
+    assert n_steps == 1
+    assert (parameters[:first] != problem["parameters"][:first]).any()
+
+
+@every_dtype
+def test_learning_rates_beyond_the_largest_of_a_parameter(dtype):
+    """Those that were asked for are taken."""
+    network = Network(**SMALL)
+    problem = random_problem(network, 12, dtype)
+    options = {"orders": random_orders(12, 2), "batch_size": 6, "loss": "log_loss", "alpha": 0.2}
+    options["solver"] = SOLVER | {"kind": "adam", "learning_rate": 0.5}
+    parameters = harness.train_batches(network, **problem, **options)[0]
+    assert_close(parameters, harness.expected_train_batches(network, **problem, **options)[0], factor=100)
+
+
 @every_stack
 @pytest.mark.parametrize("kind", ["adam", "sgd"])
 @every_dtype
