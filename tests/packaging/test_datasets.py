@@ -109,6 +109,16 @@ def test_mnist_without_keras(monkeypatch):
         datasets.load_keras_mnist()
 
 
+def test_a_file_that_does_not_fit_into_memory(tmp_path, monkeypatch):
+    def load(*args, **options):
+        raise MemoryError("Unable to allocate 3 TiB")
+
+    np.savez(tmp_path / "data.npz", x_train=np.zeros((2, 4)))
+    monkeypatch.setattr(datasets.np, "load", load)
+    with pytest.raises(MemoryError, match=r"data\.npz does not fit into memory: Unable to allocate 3 TiB"):
+        datasets.load_npz(tmp_path / "data.npz")
+
+
 def put_in_place_of_keras(monkeypatch, load_data):
     mnist = type("mnist", (), {"load_data": staticmethod(load_data)})
     monkeypatch.setattr(datasets, "_keras_backend", lambda: True)
