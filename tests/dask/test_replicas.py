@@ -193,9 +193,12 @@ def test_class_weights_are_those_of_all_data(client, chunked, persist):
     assert not np.array_equal(fit((dX, dy), 3, persist=persist)._model.parameters, given._model.parameters)
 
 
-def test_weights_that_sum_to_one(client, chunked):
+@pytest.mark.parametrize("targets", ["classes", "labels"])
+def test_weights_that_sum_to_one(client, chunked, targets):
     """They are raised for all replicas alike, as for one."""
     dX, dy, _, _ = chunked
+    if targets == "labels":
+        dy = da.stack([dy > 4, dy % 2 == 1], axis=1).astype(int).rechunk({1: -1})
     plain, weighted = (
         DaskConvSigmoidClassifier(**PARAMETERS, n_replicas=2).fit(dX, dy, weights)
         for weights in (np.ones(1000), np.full(1000, 1e-3))
