@@ -97,6 +97,12 @@ PARAMETERS = [
         ValueError,
         "random_shift=(8, 0) moves images out of view: (rows, columns) may be (7, 7)",
     ),
+    (
+        "random_shift",
+        (0, 8),
+        ValueError,
+        "random_shift=(0, 8) moves images out of view: (rows, columns) may be (7, 7)",
+    ),
     ("random_shift", (1, -2), ValueError, "random_shift's columns=-2 must be an integer of at least 0"),
     ("random_shift", (1.5, 1), TypeError, "random_shift's rows must be an integer; got 1.5"),
     ("image_shape", (7, 9), ValueError, "image_shape=(7, 9) means 63 features per row, but X has 64"),

@@ -48,6 +48,16 @@ def test_warm_start_continues(quick, digits, solver):
     assert (halves.n_iter_, halves.t_) == (3, straight.t_)
 
 
+def test_warm_start_begins_with_the_initial_learning_rate(quick, digits):
+    """As in MLPClassifier: an adaptive rate that the last fit had reduced is whole again."""
+    rate = {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 0.5}
+    clf = quick(**rate, tol=1e9, n_iter_no_change=1, max_iter=8, warm_start=True)
+    fit_unconverged(clf, *digits)
+    assert clf.learning_rate_ < 0.5
+    fit_unconverged(clf.set_params(max_iter=1, n_iter_no_change=100), *digits)
+    assert clf.learning_rate_ == 0.5
+
+
 def test_warm_start_needs_the_same_network_and_classes(quick, digits):
     X, y = digits
     clf = quick(warm_start=True).fit(X, y)

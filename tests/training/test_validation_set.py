@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from skcnn import ConvSigmoidClassifier
-from skcnn.holdout import Holdout
+from skcnn.holdout import Holdout, hold_out
 from tests.helpers.fits import fit_unconverged, fit_watched
 from tests.helpers.marks import few_steps
 from tests.helpers.reference import output_loss
@@ -213,3 +213,27 @@ def test_images_with_which_logits_overflow(quick, split):
     X_val[3] = 3e38
     with pytest.raises(ValueError, match="X_val holds values too large for float32, in which this model computes"):
         quick(activation="relu").fit(X.astype(np.float32), y, X_val=X_val, y_val=validation["y_val"])
+
+
+def test_a_single_held_out_sample_is_too_few(quick, digits):
+    """Of labels, for which nothing is stratified."""
+    X, y = digits
+    labels = np.stack([y > 4, y % 2 == 1], axis=1).astype(int)
+    with pytest.raises(ValueError, match=r"too small: .*0\.1 of 10 samples holds out 1, and at least two"):
+        quick(early_stopping=True, validation_fraction=0.1).fit(X[:10], labels[:10])
+
+
+def test_samples_keep_their_order(quick, digits, monkeypatch):
+    """Without shuffling, batches are read in the order of X."""
+    made = []
+
+    def recorded(*args, **options):
+        made.append(hold_out(*args, **options))
+        return made[-1]
+
+    monkeypatch.setattr("skcnn.fitting.hold_out", recorded)
+    quick(early_stopping=True, shuffle=False).fit(*digits)
+    ((problem, holdout),) = made
+    assert (np.diff(problem.rows) > 0).all()
+    assert (np.diff(holdout.rows) > 0).all()
+    assert sorted([*problem.rows, *holdout.rows]) == list(range(300))
