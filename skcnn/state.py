@@ -64,7 +64,6 @@ class State:
         The loss, or with early stopping the score, decides whether the epoch improved on the best one by `tol`. Early
         stopping also keeps the best parameters.
         """
-        self.drop_incomplete()
         done = {"n_iter": self.n_iter + 1, "t": self.t + n_samples, "best_loss": min(self.best_loss, loss)}
         self.loss_curve.append(loss)
         if validation is not None:

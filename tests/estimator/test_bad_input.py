@@ -282,6 +282,13 @@ def test_statistics_that_are_not_finite(quick, digits):
         clf.fit(X, y)
 
 
+def test_squared_gradients_that_overflow(quick, digits):
+    """Adam would divide by infinity from then on, and the loss and the parameters stay finite."""
+    clf = quick(alpha=1e22)
+    with pytest.raises(ValueError, match=r"a moment of its gradient is no longer finite\. Lower .* alpha"):
+        clf.fit(digits[0].astype(np.float32), digits[1])
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(("learning_rate_init", "pixels"), [(1e32, "0[.]0"), (1e34, "0")])
 def test_parameters_with_which_layers_overflow(digits, learning_rate_init, pixels):

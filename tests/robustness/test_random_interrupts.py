@@ -1,8 +1,9 @@
-"""Ctrl-C at random instants: an estimator is usable, or as it was before, and never anything else."""
+"""Ctrl-C at random instants, and while an epoch is recorded: an estimator is usable, or as it was before."""
 
 import os
 import pickle
 import signal
+import sys
 import time
 import warnings
 
@@ -107,6 +108,50 @@ def test_partial_fit(interrupted_after, digits, network):
         if len(clf.loss_curve_) == n_losses and raised:
             assert state_of(clf) == before
         assert clf.t_ == len(clf.loss_curve_) * len(X)
+
+
+def interrupt_at(number):
+    """A trace function that interrupts a call of `State`'s methods at an event of this number."""
+    n_events, before = 0, sys.gettrace()
+
+    def trace(frame, event, arg):
+        nonlocal n_events
+        if frame.f_code.co_filename.endswith("state.py") and "self" in frame.f_code.co_varnames:
+            n_events += 1
+            if n_events > number:
+                sys.settrace(before)
+                raise KeyboardInterrupt
+        return trace
+
+    return trace
+
+
+@pytest.mark.parametrize("network", list(NETWORKS.values())[1:], ids=list(NETWORKS)[1:])
+def test_while_an_epoch_is_recorded(digits, network):
+    """The history has whole epochs alone."""
+    X, y = digits
+    options = DIGITS | {"max_iter": 3, "n_iter_no_change": 1}
+    n_epochs, before = set(), sys.gettrace()
+    for number in range(1000):
+        clf = ConvSigmoidClassifier(**network, **options, random_state=0)
+        training._interrupt.seconds = -np.inf
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                sys.settrace(interrupt_at(number))
+                clf.fit(X, y)
+            except KeyboardInterrupt:  # before or after training
+                assert not hasattr(clf, "classes_")
+                continue
+            finally:
+                sys.settrace(before)
+        assert len(clf.loss_curve_) == clf.n_iter_
+        check(clf, X, y)
+        n_epochs.add(clf.n_iter_)
+        if not any("interrupted by user" in str(warning.message) for warning in caught):
+            break
+    assert number > 20
+    assert n_epochs == {0, 1, 2, 3}
 
 
 def test_grid_search(interrupted_after, digits):
