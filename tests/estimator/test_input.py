@@ -9,6 +9,8 @@ from numpy.testing import assert_array_equal
 
 from skcnn import ConvSigmoidClassifier
 from skcnn.images import read_images
+from skcnn.model import find_largest_pixel
+from skcnn.network import make_network
 from tests.helpers.fits import fit_unconverged
 from tests.helpers.marks import few_steps
 
@@ -193,6 +195,24 @@ def test_values_with_which_layers_may_overflow(dtype, activation, n_rows):
     for rows in (X[:n_rows], X[:n_rows].tolist()):
         with pytest.raises(ValueError, match=f"X holds values too large for {dtype}, in which .*may overflow from "):
             clf.predict_proba(rows)
+
+
+@pytest.mark.parametrize(
+    ("activation", "weights", "expected"),
+    [("sigmoid", (4, 1), 1 / 4), ("sigmoid", (4, 100), 1 / 4), ("relu", (4, 1), 1 / 4), ("relu", (4, 100), 1 / 400)],
+)
+def test_largest_pixel_of_a_stack(activation, weights, expected):
+    """As a part of what a sum may be, with weights of the two layers; a sigmoid's output is at most 1."""
+    clf = ConvSigmoidClassifier((1, 1), kernel_size=1, image_shape=(2, 3), padding="same", activation=activation)
+    network = make_network(clf, 6, 1)
+    parameters = np.zeros(network.n_parameters)
+    filters = [network.views(parameters)[f"filters_{number}"] for number in range(2)]
+    filters[0][:], filters[1][:] = weights
+    limit = np.finfo(float).max / 1e6
+    assert find_largest_pixel(network, parameters) == pytest.approx(expected * limit)
+    filters[1][:] = 1.01 * limit  # too large for an input of 1, which a sigmoid's can be
+    expected = 0 if activation == "sigmoid" else 1 / 4.04
+    assert find_largest_pixel(network, parameters) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
