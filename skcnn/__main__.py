@@ -90,6 +90,8 @@ def check_files(args):
         check_writable(path)
         if Path(path).is_file() and not args.overwrite:
             raise ValueError(f"{path} exists: choose another name, or replace it with --overwrite")
+    if not args.save:
+        check_writable(next(name for name in free_names(MODEL) if args.overwrite or not is_taken(name)))
     for one, other in combinations(paths, 2):
         if Path(paths[one]).resolve() == Path(paths[other]).resolve():
             raise ValueError(f"--{one} and --{other} both name {paths[one]}")
@@ -247,13 +249,18 @@ def run(args, split, y_train, y_test):
     return INTERRUPTED if progress.interrupted else 0
 
 
+def is_taken(path):
+    """Whether there is a file or folder; devices, as /dev/null, can be written to any number of times."""
+    return path.is_file() or path.is_dir()
+
+
 def write(args, path, writer):
     """Call `writer(temporary path)` and give its file a name: `path`, or a free one if that must not be replaced.
 
     A file that was there before is an error of `check_files`; this one is of another process that ran at the same time.
     """
     for name in free_names(path):
-        if name.is_file() and not args.overwrite:
+        if is_taken(name) and not args.overwrite:
             continue
         try:
             with replaced(name, overwrite=args.overwrite) as part:

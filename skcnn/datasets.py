@@ -198,6 +198,9 @@ def _split_of(arrays, source):
             raise ValueError(f"{source}: x_{name} of shape {x.shape} and type {x.dtype} holds no numbers")
         if y.dtype.kind not in "biufUS":
             raise ValueError(f"{source}: y_{name} of type {y.dtype} holds neither numbers nor text")
+        for key, values in ((f"x_{name}", x), (f"y_{name}", y)):
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                raise ValueError(f"{source}: {key} holds NaN or infinity")
     rescale = 1.0
     if x_train.dtype.kind in "iu":
         rescale = 1 / (255 if max(x_train.max(), x_test.max()) <= 255 else np.iinfo(x_train.dtype).max)

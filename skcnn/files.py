@@ -3,10 +3,14 @@
 import os
 import shutil
 from contextlib import contextmanager
-from errno import EEXIST, EIO
+from errno import EACCES, EEXIST, EIO, EISDIR, ELOOP, ENOSYS, ENOTSUP, EPERM
 from itertools import count
 from pathlib import Path
+from stat import S_IMODE
 from uuid import uuid4
+
+# What a file system says that has no links.
+_WITHOUT_LINKS = {EPERM, ENOSYS, ENOTSUP}
 
 
 @contextmanager
@@ -37,6 +41,8 @@ def replaced(path, *, overwrite=True):
         target = path.resolve()
         part = _part_beside(target)
         try:
+            # Nobody who cannot read the old file can read the new one.
+            part.touch(S_IMODE(target.stat().st_mode) if target.exists() else 0o666)
             yield part
             _finish(part, target, overwrite)
         finally:
@@ -53,11 +59,15 @@ def check_writable(path):
     """
     path = Path(path)
     with _errors_naming(path):
-        if path.exists():
-            with path.open("ab"):  # neither a folder nor read-only
-                pass
         if path.exists() and not path.is_file():
+            if path.is_dir():
+                raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+            if not os.access(path, os.W_OK):  # opening it could wait for a reader
+                raise PermissionError(EACCES, os.strerror(EACCES))
             return
+        if path.exists():
+            with path.open("ab"):  # is not read-only
+                pass
         part = _part_beside(path.resolve())
         try:
             part.touch()
@@ -89,9 +99,9 @@ def _finish(part, target, overwrite):
         return
     try:
         os.link(part, target)  # fails if another process has just made the file
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links
+    except OSError as error:
+        if error.errno not in _WITHOUT_LINKS:
+            raise
         if target.exists():
             raise FileExistsError(EEXIST, os.strerror(EEXIST)) from None
         os.replace(part, target)
@@ -103,3 +113,7 @@ def _errors_naming(path):
         yield
     except OSError as error:
         raise OSError(error.errno or EIO, error.strerror or str(error), str(path)) from error
+    except RuntimeError as error:  # before Python 3.13, of links that lead to themselves
+        if "Symlink loop" not in str(error):
+            raise
+        raise OSError(ELOOP, os.strerror(ELOOP), str(path)) from error

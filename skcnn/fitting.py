@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from skcnn.callbacks import EpochCallbacks
 from skcnn.holdout import hold_out, read_validation_set
-from skcnn.images import measure_scale, read_images, warn_about_shape
+from skcnn.images import check_squares, measure_scale, read_images, warn_about_shape
 from skcnn.kernels import LOSSES
 from skcnn.network import make_network
 from skcnn.passes import LocalPasses, Problem
@@ -28,7 +28,7 @@ _DISTRIBUTION = 1.001
 _BYTES_RESCALE = 1 / 255
 
 # Attributes that scikit-learn's validation sets from X; the second only for named columns.
-_NOTED = ("n_features_in_", "feature_names_in_")
+_NOTED = {"n_features_in_", "feature_names_in_"}
 
 
 def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), observer=None):
@@ -58,11 +58,14 @@ def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), obse
         problem, holdout = hold_out(float(estimator.validation_fraction), state.split_seed, problem, weights)
     plan = make_plan(estimator, network, len(problem.rows), count_threads(estimator.n_jobs), incremental=False)
     passes = LocalPasses(problem, plan, generator, holdout)
-    run(estimator, probe, labels, passes, state, plan, (X, y, sample_weight), observer)
+    run(estimator, probe, labels, passes, state, plan, (X, y, sample_weight), observer=observer)
 
 
-def run(estimator, probe, labels, passes, state, plan, given, observer=None):
-    """Train and store the result; `given` is (X, y, sample_weight), which callbacks see."""
+def run(estimator, probe, labels, passes, state, plan, given, *, observer=None, own=None):
+    """Train and store the result, with attributes of the estimator's `own`.
+
+    Callbacks see `given`, (X, y, sample_weight).
+    """
 
     def attributes_of(state):
         parameters = final_parameters(passes, state, plan)
@@ -73,8 +76,9 @@ def run(estimator, probe, labels, passes, state, plan, given, observer=None):
     if callbacks is not None:
         observer = callbacks.begin_fit(*given, attributes_of)
     fit_loop(passes, state, plan, observer)
-    keep_moments = bool(estimator.warm_start)
-    store(estimator, probe, plan, fitted_attributes(labels, plan, state, passes.network, keep_moments=keep_moments))
+    attributes = fitted_attributes(labels, plan, state, passes.network, keep_moments=bool(estimator.warm_start))
+    check_predicts(passes, plan, attributes["_model"])
+    store(estimator, noted(probe) | attributes | (own or {}))
     if callbacks is not None:
         callbacks.end_fit()
 
@@ -109,13 +113,16 @@ def partial_fit(estimator, X, y, sample_weight, classes):
         state = initial_state(estimator, network, generator, dtype)
     problem = make_problem(estimator, X, y, final_weights(estimator, labels, y, weights), labels, network)
     plan = make_plan(estimator, network, X.shape[0], count_threads(estimator.n_jobs), incremental=True)
-    n_epochs = len(state.loss_curve)
+    passes = LocalPasses(problem, plan, generator)
+    n_epochs, before = len(state.loss_curve), vars(estimator).get("_model")
     try:
-        fit_loop(LocalPasses(problem, plan, generator), state, plan)
-        store(estimator, probe, plan, fitted_attributes(labels, plan, state, network, keep_moments=True))
+        fit_loop(passes, state, plan)
+        attributes = fitted_attributes(labels, plan, state, network, keep_moments=True)
+        check_predicts(passes, plan, attributes["_model"])
+        store(estimator, noted(probe) | attributes)
     except BaseException:
         # The list is the estimator's own, which is to be as before.
-        if estimator.__dict__.get("t_", 0) != state.t:
+        if vars(estimator).get("_model") is before:
             del state.loss_curve[n_epochs:]
         raise
 
@@ -152,6 +159,7 @@ def training_dtype(dtype):
 
 def make_problem(estimator, X, y, weights, labels, network):
     """The problem of learning all rows of X with their `final_weights`."""
+    check_squares(X, network.rescale)
     return Problem(
         X=X,
         targets=labels.smooth(labels.encode(y), float(estimator.label_smoothing), weights.dtype),
@@ -225,9 +233,12 @@ def noted(probe):
     return {name: getattr(probe, name) for name in _NOTED if hasattr(probe, name)}
 
 
-def store(estimator, probe, plan, attributes):
+def store(estimator, attributes):
     """Store all fitted attributes in the estimator, in one step that no interrupt can divide."""
-    check_predicts(plan, attributes["_model"])
+    stale = [name for name in _NOTED - attributes.keys() if name in vars(estimator)]
+    if not stale:
+        vars(estimator).update(attributes)
+        return
     # A copy is made in one step, and other threads may give the estimator attributes meanwhile.
-    kept = {name: value for name, value in vars(estimator).copy().items() if name not in _NOTED}
-    estimator.__dict__ = kept | noted(probe) | attributes
+    kept = {name: value for name, value in vars(estimator).copy().items() if name not in stale}
+    estimator.__dict__ = kept | attributes

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from skcnn.images import read_images
+from skcnn.images import check_squares, read_images
 from skcnn.losses import mean_loss
 from skcnn.targets import check_labels
 from skcnn.validation import check_sample_weight
@@ -108,5 +108,6 @@ def read_validation_set(estimator, network, labels, dtype, X_val, y_val, sample_
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"X_val and y_val do not go with X and y: {error}") from error
+    check_squares(X_val, network.rescale, "X_val")
     weights = check_sample_weight(sample_weight_val, X_val.shape[0], dtype, name="sample_weight_val")
     return Holdout(X_val, labels.encode(y_val, "y_val"), weights, None)

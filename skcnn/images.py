@@ -19,7 +19,7 @@ MOST_SCALE = 2.0**30
 _BLOCK = 2**18
 
 
-def read_images(estimator, X, y="no_validation", *, reset, image_shape=None):
+def read_images(estimator, X, y="no_validation", *, reset, image_shape=None, model=None):
     """Check X, and y if given, and return X as rows, with the shape of its images if it had one.
 
     Parameters
@@ -32,6 +32,8 @@ def read_images(estimator, X, y="no_validation", *, reset, image_shape=None):
         Whether the estimator receives these attributes.
     image_shape : tuple of (height, width, n_channels), optional
         Required shape of the images.
+    model : skcnn.model.Model, optional
+        With which X will be predicted, so that no value may be too large for it.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def read_images(estimator, X, y="no_validation", *, reset, image_shape=None):
         None if X was passed as rows.
     """
     without_y = isinstance(y, str) and y == "no_validation"
-    if without_y and not reset and _is_checked(estimator, X):
+    if model is not None and _is_checked(estimator, X, model):
         return X, None, None
     X, given_shape = as_rows(X)
     if image_shape is not None:
@@ -55,8 +57,8 @@ def read_images(estimator, X, y="no_validation", *, reset, image_shape=None):
         check_objects(X, error)
         raise
     X, y = (checked, None) if without_y else checked
-    if without_y and not reset:
-        check_largest(X, estimator._model)
+    if model is not None:
+        check_largest(X, model)
     # The kernels need aligned numbers, which a field of a packed record does not have.
     return (X if X.flags.aligned else X.copy()), y, given_shape
 
@@ -71,12 +73,23 @@ def check_largest(X, model):
         )
 
 
+def check_squares(X, rescale, name="X"):
+    """Check that the squares of rescaled pixels, of which scales and the solver's moments are made, do not overflow."""
+    dtype = np.float64 if X.dtype == np.float64 else np.float32
+    most, largest = float(np.finfo(dtype).max) ** 0.5 / abs(rescale), largest_value(X)
+    if largest > most:
+        raise ValueError(
+            f"{name} holds values too large to learn from in {dtype.__name__}: up to {largest:.3g}, and with "
+            f"rescale={rescale:.3g} the largest is {most:.3g}. Scale {name}, or lower rescale."
+        )
+
+
 def largest_value(X):
     """The largest absolute value; NaN if there is a NaN."""
     return float(X.max()) if X.dtype == np.uint8 else float(max(X.max(), -X.min()))
 
 
-def _is_checked(estimator, X):
+def _is_checked(estimator, X, model):
     """Whether `validate_data` would return X as it is and no value is too large.
 
     This takes a tenth of its time, which would be most of that of a one-row prediction.
@@ -94,7 +107,7 @@ def _is_checked(estimator, X):
     ):
         return False
     largest = 255 if X.dtype == np.uint8 else largest_value(X)
-    return largest <= estimator._model.largest_pixel  # NaN is not
+    return largest <= model.largest_pixel  # NaN is not
 
 
 def measure_scale(X, sample_weight, rescale):

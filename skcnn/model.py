@@ -30,7 +30,7 @@ class Model:
         Parameters of `network.folded`, which predicts: `parameters` themselves or, with `batch_norm`, a read-only
         vector made from them.
     largest_pixel : float
-        The largest absolute value in X with which no layer overflows.
+        The largest absolute value in X with which no layer overflows, if nobody writes to the parameters.
     """
 
     network: Network
@@ -71,7 +71,7 @@ def find_largest_pixel(network, parameters):
             weight = float(np.abs(views[f"filters_{number}"]).sum(axis=(1, 2, 3), dtype=float).max())
             intercept = float(np.abs(views[f"filter_intercepts_{number}"]).max())
             slope, offset = slope * weight, offset * weight + intercept
-            if offset >= limit:
+            if not (offset < limit and slope < inf):  # NaN is neither
                 return 0.0
             if slope > 0:
                 largest = min(largest, (limit - offset) / slope)

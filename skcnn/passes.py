@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skcnn.images import largest_value
 from skcnn.kernels import train_batches
 from skcnn.losses import constant_loss, mean_loss
 from skcnn.network import Network, count_until_signals
@@ -77,6 +78,11 @@ class LocalPasses:
     def n_samples(self):
         """Number of samples in an epoch."""
         return len(self.problem.rows)
+
+    @property
+    def largest_pixel(self):
+        """The largest absolute value of the images that the model is made for."""
+        return largest_value(self.problem.X)
 
     @property
     def validates(self):

@@ -44,7 +44,7 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             check_is_fitted(self)
         model = self._model
         network, parameters = model.network.folded, model.folded
-        X, _, _ = read_images(self, X, reset=False, image_shape=network.image_shape)
+        X, _, _ = read_images(self, X, reset=False, image_shape=network.image_shape, model=model)
         if X.shape[1] != network.n_features:  # if another thread is in `fit`
             raise ValueError(f"X has {X.shape[1]} features, but the network takes {network.n_features}.")
         n_threads = count_threads(self.n_jobs) if X.shape[0] > LANES else 1

@@ -200,9 +200,9 @@ def reduce_or_stop(passes, state, plan):
     return not reduced
 
 
-def check_predicts(plan, model):
-    """Check that images like those of the training set cannot make a layer overflow."""
-    if model.largest_pixel < model.network.input_scale / abs(model.network.rescale):
+def check_predicts(passes, plan, model):
+    """Check that the images of the training set cannot make a layer overflow."""
+    if model.largest_pixel < passes.largest_pixel:
         raise diverged(plan, f"its layers overflow for pixels of {model.largest_pixel:.3g} and more")
 
 

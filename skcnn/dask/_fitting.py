@@ -83,10 +83,10 @@ def fit(estimator, client, X, y, sample_weight, validation):
             progress=progress,
         )
         try:
-            fitting.run(estimator, probe, labels, passes, state, plan, (X, y, sample_weight))
+            own = {"n_replicas_": n_replicas}
+            fitting.run(estimator, probe, labels, passes, state, plan, (X, y, sample_weight), own=own)
         finally:
             progress.close()
-        estimator.n_replicas_ = n_replicas
 
 
 def check_own_parameters(estimator):

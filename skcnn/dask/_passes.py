@@ -61,6 +61,11 @@ class DistributedPasses:
         return len(self.shares)
 
     @property
+    def largest_pixel(self):
+        """The usual value: the largest one is not worth another pass over the data."""
+        return self.network.input_scale / abs(self.network.rescale)
+
+    @property
     def validates(self):
         return self.validation is not None
 

@@ -8,7 +8,7 @@ import numpy as np
 from skcnn.dask._chunks import cut
 from skcnn.fitting import final_weights, make_problem
 from skcnn.holdout import Holdout, hold_out
-from skcnn.images import sum_squares
+from skcnn.images import check_squares, sum_squares
 from skcnn.kernels import LOSSES
 from skcnn.network import Network
 from skcnn.passes import LocalPasses, draw_order, make_workspace, run_batches
@@ -50,6 +50,7 @@ class Recipe:
         return hold_out(fraction, seed, problem, weights, is_part=not self.whole)
 
     def holdout(self, samples, name="y_val"):
+        check_squares(samples.X, self.network.rescale, name.replace("y", "X"))
         return Holdout(_aligned(samples.X), self.labels.encode(samples.y, name), self._weights(samples), None)
 
     def _weights(self, samples):

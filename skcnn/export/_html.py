@@ -98,7 +98,7 @@ def _make_page(description, name):
 def _describe(estimator, model, images, labels):
     """Everything that the page needs, as JSON types."""
     network = model.network.folded
-    rows = _read(estimator, images)
+    rows = _read(estimator, model, images)
     texts = _label_texts(labels, len(rows), model.labels)
     views = network.views(model.folded)
     parameters = [views[parameter.name].ravel() for layer in network.layers for parameter in layer.parameters]
@@ -146,12 +146,12 @@ def _describe_layer(layer):
     return options | {"out_shape": layer.out_shape, "arrays": list(zip(names, sizes, strict=True))}
 
 
-def _read(estimator, images):
+def _read(estimator, model, images):
     """Images as rows, of which there are none if `images` is None."""
-    network = estimator._network
+    network = model.network
     if images is None:
         return np.empty((0, network.n_features), dtype=np.uint8)
-    rows, _, _ = read_images(estimator, images, reset=False, image_shape=network.image_shape)
+    rows, _, _ = read_images(estimator, images, reset=False, image_shape=network.image_shape, model=model)
     if len(rows) > MOST_IMAGES:
         raise ValueError(
             f"images has {len(rows)} images, and the page takes at most {MOST_IMAGES}: pass images[:{MOST_IMAGES}]."

@@ -155,11 +155,22 @@ def test_partial_fit_with_one_class():
 
 @few_steps
 def test_values_near_the_largest():
-    """MLPRegressor's parameters become infinite, which is an error; sigmoids stay between 0 and 1."""
-    X = np.finfo(float).max / 1e8 * np.random.RandomState(0).uniform(size=(10, 2))  # leaves room for sums of products
-    p = dense(2).fit(X, np.arange(10) % 2).predict_proba(X)
-    assert ((p >= 0) & (p <= 1)).all()
-    assert_allclose(p.sum(axis=1), 1, rtol=1e-12)
+    """MLPRegressor's parameters become infinite, which is an error; so are squares that would overflow."""
+    X, y = np.random.RandomState(0).uniform(0.5, 0.99, size=(10, 2)), np.arange(10) % 2
+    for dtype in (np.float32, np.float64):
+        most = np.sqrt(np.finfo(dtype).max)
+        large = (X * most).astype(dtype)
+        p = dense(2).fit(large, y).predict_proba(large)
+        assert ((p >= 0) & (p <= 1)).all()
+        assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
+        for options in ({}, {"classes": [0, 1]}):
+            fit = dense(2).partial_fit if options else dense(2).fit
+            with pytest.raises(
+                ValueError, match=f"X holds values too large to learn from in {np.dtype(dtype)}: up to "
+            ):
+                fit(large * 3, y, **options)
+        with pytest.raises(ValueError, match="X_val holds values too large to learn from"):
+            dense(2).fit(large, y, X_val=large * 3, y_val=y)
 
 
 @both

@@ -209,10 +209,13 @@ def test_a_new_fit_is_not_bound_by_the_last_model(quick, digits):
 
 def test_images_with_which_logits_overflow(quick, split):
     X, y, validation = split
-    X_val = validation["X_val"].astype(np.float32)
-    X_val[3] = 3e38
+    X, X_val, y_val = X.astype(np.float32), validation["X_val"].astype(np.float32), validation["y_val"]
+    clf = quick(activation="relu", solver="sgd", momentum=0, alpha=0, learning_rate_init=1e-30, warm_start=True)
+    clf.fit(X, y)
+    clf.filters_[:], clf.coefs_[-1][:] = 1, 1e22
+    X_val[3] = 1e18
     with pytest.raises(ValueError, match="X_val holds values too large for float32, in which this model computes"):
-        quick(activation="relu").fit(X.astype(np.float32), y, X_val=X_val, y_val=validation["y_val"])
+        clf.fit(X, y, X_val=X_val, y_val=y_val)
 
 
 def test_a_single_held_out_sample_is_too_few(quick, digits):
