@@ -1,12 +1,14 @@
 """The state in pickles, copies and skops files: written as plain numbers and arrays, checked completely when read.
 
-A file may be damaged or malicious, so nothing in it is used before it is known to be consistent.
+A file may be damaged or malicious, so nothing in it is used before it is known to be consistent. Damage that leaves it
+consistent, as another digit of a parameter, is found by a checksum; malice is not.
 """
 
 from dataclasses import fields
 from inspect import signature
 from math import inf, isfinite
 from numbers import Integral, Real
+from zlib import crc32
 
 import numpy as np
 
@@ -20,8 +22,10 @@ from skcnn.targets import Labels
 from skcnn.validation import OPTIONS
 
 # Increased when the meaning of a state changes; a new hyper-parameter does not count.
-STATE_VERSION = 2
+STATE_VERSION = 3
+_WITHOUT_CHECKSUM = 2  # the version before, which is read as well
 _VERSION = "_skcnn_state_version"
+_CHECKSUM = "_skcnn_checksum"
 
 # Newer parameters of a network, which older states lack.
 YOUNGER = {"batch_norm": False, "global_pool": None}
@@ -29,9 +33,10 @@ YOUNGER = {"batch_norm": False, "global_pool": None}
 _LISTS = ("loss_curve_", "validation_loss_curve_", "validation_scores_")
 _COUNTS = ("n_iter_", "t_")
 _NUMBERS = ("learning_rate_", "best_loss_", "best_validation_score_")
+_COLUMNS = ("n_features_in_", "feature_names_in_")
 
 
-def write_state(attributes):
+def write_state(attributes, estimator_class):
     """The state of an estimator with these attributes; it shares no list with them."""
     state = dict(attributes)
     state[_VERSION] = STATE_VERSION
@@ -41,7 +46,44 @@ def write_state(attributes):
     for name in _LISTS:
         if state.get(name) is not None:
             state[name] = list(state[name])
+    state[_CHECKSUM] = checksum(state, estimator_class)
     return state
+
+
+def checksum(state, estimator_class):
+    """A CRC-32 of all of a state that is skcnn's: attributes of subclasses, users and scikit-learn are theirs."""
+    names = {"_model", "_checkpoint", *_LISTS, *_COUNTS, *_NUMBERS, *_COLUMNS, *default_parameters(estimator_class)}
+    value = 0
+    for part in parts_of({name: state[name] for name in names & state.keys()}):
+        value = crc32(part, value)
+    return value
+
+
+def parts_of(value):
+    """Bytes that are the same for a value before and after a file, with any version of NumPy and byte order."""
+    if isinstance(value, dict):
+        for name in sorted(value, key=repr):
+            yield repr(name).encode()
+            yield from parts_of(value[name])
+    elif isinstance(value, list | tuple) and all(type(item) is float for item in value):
+        yield np.array(value).astype("<f8").tobytes()
+    elif isinstance(value, list | tuple):
+        yield str(len(value)).encode()
+        for item in value:
+            yield from parts_of(item)
+    elif isinstance(value, np.ndarray) and value.dtype == object:
+        yield from parts_of(value.tolist())
+    elif isinstance(value, np.ndarray):
+        yield f"{value.dtype.kind}{value.shape}".encode()
+        yield value.astype(value.dtype.newbyteorder("<"), copy=False).tobytes()
+    elif isinstance(value, bool | np.bool_ | str | None):
+        yield str(value).encode()
+    elif isinstance(value, Integral):
+        yield hex(value).encode()
+    elif isinstance(value, float | np.floating):
+        yield repr(float(value)).encode()
+    else:  # of users
+        yield type(value).__name__.encode()
 
 
 def default_parameters(estimator_class):
@@ -64,11 +106,13 @@ def read_state(state, estimator_class):
         raise ValueError(f"The saved state of an estimator must be a dict of attributes; got {type(state).__name__}.")
     attributes = default_parameters(estimator_class) | state
     version = attributes.pop(_VERSION, None)
-    if type(version) is not int or version != STATE_VERSION:
+    if type(version) is not int or version not in (_WITHOUT_CHECKSUM, STATE_VERSION):
         written = "an earlier one" if version is None else f"one that writes version {version!r}"
         raise ValueError(
-            f"This skcnn reads version {STATE_VERSION} of a saved estimator's state; this one was written by {written}."
+            f"This skcnn reads versions {_WITHOUT_CHECKSUM} and {STATE_VERSION} of a saved estimator's state; this one was "
+            f"written by {written}."
         )
+    given = attributes.pop(_CHECKSUM, None)
     hidden = sorted(name for name in state if callable(getattr(estimator_class, name, None)))
     check(not hidden, f"it has values for the methods {hidden}")
     if "_model" not in attributes:
@@ -79,6 +123,9 @@ def read_state(state, estimator_class):
         attributes["_checkpoint"] = read_checkpoint(attributes.get("_checkpoint"), model)
         read_history(attributes)
         read_columns(attributes, model.network.n_features)
+    if version == STATE_VERSION or given is not None:
+        unchanged = type(given) is int and given == checksum(state, estimator_class)
+        check(unchanged, "it is not as it was written, by its checksum")
     return attributes
 
 

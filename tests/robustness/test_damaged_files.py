@@ -30,13 +30,13 @@ sys.path.append(sys.argv[1])  # behind skcnn: its source folder, which is not co
 from tests.helpers.damaged_models import FORMATS, cases_of, fitted, use
 form, group, begin, end, file = sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]), Path(sys.argv[6])
 clf, X, y = fitted()
-n_models = 0
+n_models, expected = 0, clf.predict_proba(X)
 for number, data in enumerate(cases_of(form, clf, group, end)):
     if number < begin:
         continue
     file.write_bytes(data)
     file.with_suffix(".number").write_text(str(number))
-    n_models += use(FORMATS[form].read, data, X, y)
+    n_models += use(FORMATS[form].read, data, X, y, expected)
 print(n_models)
 """
 
@@ -90,7 +90,7 @@ def test_undamaged_models():
     """What the tests above would find: these are right models."""
     clf, X, y = fitted()
     for form in FORMATS.values():
-        assert use(form.read, form.write(clf), X, y) == 1
+        assert use(form.read, form.write(clf), X, y, clf.predict_proba(X)) == 1
 
 
 # ---- data sets ----

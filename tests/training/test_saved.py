@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 
 from skcnn import ConvSigmoidClassifier
 from skcnn.saved import STATE_VERSION, YOUNGER
-from tests.helpers.damage import loaded
+from tests.helpers.damage import loaded, without_checksum
 from tests.helpers.marks import few_steps
 
 STACK = {"n_filters": (3, 4), "padding": "same", "activation": "relu", "standardize": True}
@@ -31,7 +31,7 @@ def every_clf(quick, digits, request):
 
 @pytest.fixture
 def state(clf):
-    return clf.__getstate__()
+    return without_checksum(clf.__getstate__())
 
 
 # ---- all ways to save ----
@@ -94,7 +94,7 @@ def test_unfitted(way, tmp_path):
 
 def test_a_network_of_before_normalization(quick, digits):
     clf = quick(**STACK).fit(*digits)
-    state = clf.__getstate__()
+    state = without_checksum(clf.__getstate__())
     for name in YOUNGER:
         del state["_model"]["network"][name]
     assert_array_equal(loaded(state).predict_proba(digits[0]), clf.predict_proba(digits[0]))
@@ -106,8 +106,43 @@ def test_a_network_of_before_normalization(quick, digits):
 )
 def test_another_version(state, version, written):
     state["_skcnn_state_version"] = version
-    with pytest.raises(ValueError, match=f"reads version {STATE_VERSION} of a saved .*{re.escape(written)}"):
+    with pytest.raises(ValueError, match=f"reads versions .* and {STATE_VERSION} of a saved .*{re.escape(written)}"):
         loaded(state)
+
+
+def test_a_checksum(clf):
+    """Changes that make a state of another model, which is consistent as well."""
+    state = clf.__getstate__()
+    loaded(copy.deepcopy(state))
+    parameters = state["_model"]["parameters"].copy()
+    parameters[3] *= 1.5
+    another = [
+        state | {"_model": state["_model"] | {"parameters": parameters}},
+        state | {"_model": state["_model"] | {"classes": state["_model"]["classes"] + 1}},
+        state | {"_checkpoint": state["_checkpoint"] | {"n_steps": 3}},
+        *(state | change for change in ({"alpha": 0.5}, {"loss_curve_": [1.0]}, {"t_": 7}, {"image_shape": (8, 8, 1)})),
+        *(state | {"_skcnn_checksum": value} for value in (None, 0, "x", True)),
+    ]
+    for changed in another:
+        with pytest.raises(ValueError, match="it is not as it was written, by its checksum"):
+            loaded(changed)
+    with pytest.raises(ValueError, match="it is not as it was written"):
+        loaded({name: value for name, value in state.items() if name != "_skcnn_checksum"})
+    loaded(state | {"note": "of a user"})
+
+
+@pytest.mark.parametrize("labels", ["texts", "objects", "dates", "several"])
+def test_checksums_of_all_kinds_of_classes(quick, digits, labels, tmp_path):
+    X, y = digits[0], digits[1] % 3
+    y = {
+        "texts": np.array(["a", "bé", "c"])[y],
+        "objects": np.array(["a", "bé", "c"], dtype=object)[y],
+        "dates": np.array(["2001-01-01", "2002-01-01", "2003-01-01"], dtype="datetime64[D]")[y],
+        "several": np.stack([y == 0, y > 1], axis=1),
+    }[labels]
+    for way in (by_joblib, by_skops):
+        clf = quick().fit(X, y)
+        assert_array_equal(way(clf, tmp_path / "model").predict(X), clf.predict(X))
 
 
 def test_a_state_that_is_no_dict(state):
