@@ -109,8 +109,8 @@ def read_state(state, estimator_class):
     if type(version) is not int or version not in (_WITHOUT_CHECKSUM, STATE_VERSION):
         written = "an earlier one" if version is None else f"one that writes version {version!r}"
         raise ValueError(
-            f"This skcnn reads versions {_WITHOUT_CHECKSUM} and {STATE_VERSION} of a saved estimator's state; this one was "
-            f"written by {written}."
+            f"This skcnn reads versions {_WITHOUT_CHECKSUM} and {STATE_VERSION} of a saved estimator's state; this one "
+            f"was written by {written}."
         )
     given = attributes.pop(_CHECKSUM, None)
     hidden = sorted(name for name in state if callable(getattr(estimator_class, name, None)))

@@ -80,17 +80,14 @@ def test_fit(interrupted_after, digits, network):
     clf.fit(X, y)
     limit = 1.1 * duration(lambda: clf.fit(X, y))
     rng = np.random.default_rng(0)
-    n_raised = n_kept = 0
+    complete = state_of(clf)
     for _ in range(cases(30)):
         before = state_of(clf)
         raised = interrupted_after(rng.uniform(0, limit), lambda: clf.fit(X, y))
         check(clf, X, y)
-        if raised and state_of(clf) == before:
-            n_kept += 1
-        n_raised += raised
         assert clf.t_ == clf.n_iter_ * (len(X) - (30 if clf.early_stopping else 0))
-    assert n_raised <= cases(30)
-    assert n_kept <= n_raised
+        if raised:
+            assert state_of(clf) in (before, complete)
 
 
 @pytest.mark.parametrize("network", list(NETWORKS.values())[:2], ids=list(NETWORKS)[:2])
@@ -111,12 +108,12 @@ def test_partial_fit(interrupted_after, digits, network):
 
 
 def interrupt_at(number):
-    """A trace function that interrupts a call of `State`'s methods at an event of this number."""
+    """A trace function that interrupts what makes and stores a fit's state, at an event of this number."""
     n_events, before = 0, sys.gettrace()
 
     def trace(frame, event, arg):
         nonlocal n_events
-        if frame.f_code.co_filename.endswith("state.py") and "self" in frame.f_code.co_varnames:
+        if frame.f_code.co_filename.endswith(("state.py", "fitting.py")):
             n_events += 1
             if n_events > number:
                 sys.settrace(before)
@@ -126,32 +123,49 @@ def interrupt_at(number):
     return trace
 
 
-@pytest.mark.parametrize("network", list(NETWORKS.values())[1:], ids=list(NETWORKS)[1:])
-def test_while_an_epoch_is_recorded(digits, network):
-    """The history has whole epochs alone."""
-    X, y = digits
+def fits(X, y):
     options = DIGITS | {"max_iter": 3, "n_iter_no_change": 1}
-    n_epochs, before = set(), sys.gettrace()
-    for number in range(1000):
-        clf = ConvSigmoidClassifier(**network, **options, random_state=0)
-        training._interrupt.seconds = -np.inf
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+    clf = ConvSigmoidClassifier(**NETWORKS["validated"], **options, random_state=0)
+    return clf.fit(X, y), lambda clf: clf.fit(X, 9 - y)
+
+
+def streams(X, y):
+    clf = ConvSigmoidClassifier(**NETWORKS["stack"], **DIGITS, random_state=0)
+    return clf.partial_fit(X, y, classes=np.unique(y)), lambda clf: clf.partial_fit(X, 9 - y)
+
+
+@pytest.mark.parametrize("second", [False, True], ids=["first", "second"])
+@pytest.mark.parametrize("kind", [fits, streams])
+def test_at_each_line(digits, kind, second):
+    """Interrupts at each line that makes or stores a state: it is the old one, the new one, or one of whole epochs."""
+    found, trace_before = set(), sys.gettrace()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        clf, call = kind(*digits)
+        before = state_of(clf)
+        call(clf)
+        complete = state_of(clf)
+        for number in range(5000):
+            again = ConvSigmoidClassifier()
+            again.__setstate__(pickle.loads(before))
+            caught.clear()
+            training._interrupt.seconds = time.monotonic() if second else -np.inf
+            raised = False
             try:
                 sys.settrace(interrupt_at(number))
-                clf.fit(X, y)
-            except KeyboardInterrupt:  # before or after training
-                assert not hasattr(clf, "classes_")
-                continue
+                call(again)
+            except KeyboardInterrupt:
+                raised = True
             finally:
-                sys.settrace(before)
-        assert len(clf.loss_curve_) == clf.n_iter_
-        check(clf, X, y)
-        n_epochs.add(clf.n_iter_)
-        if not any("interrupted by user" in str(warning.message) for warning in caught):
-            break
-    assert number > 20
-    assert n_epochs == {0, 1, 2, 3}
+                sys.settrace(trace_before)
+            kept = any("interrupted by user" in str(warning.message) for warning in caught)
+            found.add("kept" if kept else {before: "old", complete: "new"}[state_of(again)])
+            assert len(again.loss_curve_) == (again.n_iter_ if kind is fits else again.t_ // len(digits[0]))
+            check(again, *digits)
+            if not raised and not kept:
+                break
+    assert number > 100
+    assert found == {"old", "new"} | (set() if second else {"kept"})
 
 
 def test_grid_search(interrupted_after, digits):
