@@ -63,11 +63,16 @@ class Workplace:
             shutil.copy(module, self.installed / "kernels")
 
     def run_tests(self, tests):
-        """The first test that fails, or None."""
+        """The first test that fails, or None; an error that is not a test's, as of an import, ends this script."""
         command = [self.bin / "pytest", "-x", "-q", "-n", "2", "-p", "no:cacheprovider", *tests.split()]
-        result = subprocess.run(command, cwd=self.tests, capture_output=True, text=True)
-        found = re.search(r"^(?:FAILED|ERROR) (\S+)", result.stdout, re.MULTILINE)
-        return None if result.returncode == 0 else found[1] if found else result.stdout.strip().splitlines()[-1]
+        try:
+            result = subprocess.run(command, cwd=self.tests, capture_output=True, text=True, timeout=3600)
+        except subprocess.TimeoutExpired:
+            return "a test that does not end"
+        found = re.search(r"^(?:FAILED|ERROR) (\S+::\S+)", result.stdout, re.MULTILINE)
+        if result.returncode and not found:
+            raise RuntimeError(f"{tests}: no test failed, but pytest did:\n{result.stdout[-3000:]}{result.stderr}")
+        return found[1] if found else None
 
 
 def main(*numbers):

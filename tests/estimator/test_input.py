@@ -213,6 +213,9 @@ def test_largest_pixel_of_a_stack(activation, weights, expected):
     filters[1][:] = 1.01 * limit  # too large for an input of 1, which a sigmoid's can be
     expected = 0 if activation == "sigmoid" else 1 / 4.04
     assert find_largest_pixel(network, parameters) == pytest.approx(expected)
+    for filter in filters:  # whose sum with the other layer's, or the scale, is infinite
+        filter[:] = np.finfo(float).max
+    assert find_largest_pixel(make_network(clf, 6, 1, pixel_scale=(3.0, 1.0)), parameters) == 0
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -238,3 +241,19 @@ def test_another_thread_fits_other_images_meanwhile(digits, quick):
     with pytest.raises(ValueError, match="X has 49 features, but the network takes 64"):
         clf.predict(Images())
     assert clf.predict(X[:, :49]).shape == y.shape
+
+
+def test_another_thread_stores_another_model_meanwhile(digits, quick):
+    """A value that is too large for the model that predicts is refused, whatever the next one could do with it."""
+    X, y = digits[0].astype(np.float32), digits[1]
+    clf, other = quick().fit(X, y), quick().fit(X, y)
+    object.__setattr__(clf._model, "largest_pixel", 10.0)
+
+    class Images:
+        def __array__(self, dtype=None, copy=None):
+            clf._model = other._model
+            return X * 20
+
+    with pytest.raises(ValueError, match="X holds values too large for float32"):
+        clf.predict(Images())
+    assert clf.predict(X * 20).shape == y.shape

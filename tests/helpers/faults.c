@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <sys/types.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { KILLED_BEFORE = -1, KILLED_AFTER = -2 }; /* other faults are values of errno */
@@ -61,6 +61,18 @@ int fsync(int file) { FAULTY(NEXT(fsync)(file)); }
 int rename(const char* old, const char* new) { FAULTY(NEXT(rename)(old, new)); }
 
 int link(const char* old, const char* new) { FAULTY(NEXT(link)(old, new)); }
+
+int chmod(const char* path, mode_t mode) { FAULTY(NEXT(chmod)(path, mode)); }
+
+int fchmodat(int folder, const char* path, mode_t mode, int flags) { FAULTY(NEXT(fchmodat)(folder, path, mode, flags)); }
+
+/* Where nothing can be removed, temporary files stay. */
+int unlink(const char* path)
+{
+    if (fault > 0)
+        return NEXT(unlink)(path);
+    FAULTY(NEXT(unlink)(path));
+}
 
 int open64(const char* path, int flags, ...)
 {

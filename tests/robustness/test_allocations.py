@@ -104,7 +104,7 @@ def test_each_allocation_of_memory():
 
 
 LIMITED = """
-import resource, warnings
+import copy, resource, warnings
 import numpy as np
 from skcnn import ConvSigmoidClassifier
 
@@ -112,7 +112,7 @@ warnings.simplefilter("ignore")
 X = np.random.default_rng(0).random((60_000, 256), dtype=np.float32)
 y = np.arange(60_000) % 3
 clf = ConvSigmoidClassifier(4, max_iter=1, random_state=0).fit(X[:200], y[:200])
-before = clf.predict_proba(X[:200])
+kept, before = copy.deepcopy(clf), clf.predict_proba(X[:200])
 with open("/proc/self/statm") as file:
     used = int(file.read().split()[0]) * resource.getpagesize()
 outcomes = []
@@ -131,6 +131,7 @@ for more in (0, 2**18, 2**20, 2**22, 2**24, 2**26, 2**28, 2**30, resource.RLIM_I
             outcomes.append("MemoryError")
         finally:
             resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert np.array_equal(kept.predict_proba(X[:200]), before)
     assert np.isfinite(clf.predict_proba(X[:200])).all()
 print(*outcomes)
 """

@@ -228,6 +228,7 @@ SPECIFIC = {
     "records": ((PARTS | {"y_train": np.zeros(4, "i4,i4")}).items(), "y_train of type .* holds neither numbers"),
     "dates": ((PARTS | {"x_train": X.astype("M8[s]"), "x_test": X.astype("M8[s]")}).items(), "holds no numbers"),
     "labels without number": ((PARTS | {"y_train": Y / [np.nan, 1, 1, 1]}).items(), "NaN"),
+    "test labels without number": ((PARTS | {"y_test": Y / [np.nan, 1, 1, 1]}).items(), "y_test holds NaN"),
     "infinite labels": ((PARTS | {"y_train": Y / [1, 1, 1, inf] + [inf, 0, 0, 0]}).items(), "infinity"),
     "complex labels": ((PARTS | {"y_train": Y * 1j}).items(), "y_train of type complex128 holds neither"),
     "pixels without number": ((PARTS | {"x_train": X + np.nan}).items(), "NaN"),
@@ -244,6 +245,7 @@ def test_specific_damage(parts, message, tmp_path, capsys):
     err = capsys.readouterr().err
     assert re.search(message, err), err
     assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_shapes_beyond_memory(tmp_path):

@@ -4,6 +4,7 @@ import os
 import signal
 import stat
 import sys
+import threading
 from errno import EACCES, EIO, ENOSPC, ENOTSUP
 from pathlib import Path
 
@@ -25,7 +26,8 @@ warnings.simplefilter("ignore")  # Python 3.12 and later warn of forks beside th
 faults = ctypes.CDLL(None)
 faults.faults_end.restype = ctypes.c_long
 fault, old = int(sys.argv[1]), sys.argv[2] == "old"
-command = "--epochs 2 --no-baseline --n-train 40 --n-test 20 --overwrite --save model.joblib --html page.html".split()
+command = "--epochs 2 --no-baseline --n-train 40 --n-test 20 --save model.joblib --html page.html".split()
+command += ["--overwrite"] * old
 
 def in_a_child(number):
     "Exit code, or minus the signal."
@@ -121,10 +123,10 @@ def interrupt_at(number):
 # Between a call of open and the `with` that takes the file, an interrupt leaves it to the garbage collection.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_interrupted_at_every_moment(tmp_path, quick, digits):
-    """Ctrl-C while a model is saved, after each function call and line of Python code that does it."""
+    """Ctrl-C while a model is saved, at each call, line and return of skcnn.files."""
     clf = quick(max_iter=3).fit(*digits)
     path = tmp_path / "model.joblib"
-    contents, before = set(), sys.gettrace()
+    contents, before, n_left = set(), sys.gettrace(), 0
     for number in range(10_000):
         path.write_bytes(b"old")
         try:
@@ -139,10 +141,14 @@ def test_interrupted_at_every_moment(tmp_path, quick, digits):
             sys.settrace(before)
         is_new = path.read_bytes() != b"old"
         contents.add(is_new)
+        for part in tmp_path.glob(".skcnn-*"):  # if it was the removal that was interrupted
+            part.unlink()
+            n_left += 1
         if is_new:
             joblib.load(path)
     assert number > 30
     assert contents == {False, True}
+    assert n_left <= 2
 
 
 # ---- rules ----
@@ -172,6 +178,20 @@ def test_the_default_name_is_a_free_one(folder, capsys):
     assert joblib.load("skcnn-model.joblib").random_state == 5
     assert Path("skcnn-model-2.joblib").read_bytes() == before
     assert len(list(folder.iterdir())) == 3
+
+
+def test_the_default_name_is_checked_before_training(folder, capsys, monkeypatch):
+    Path("skcnn-model.joblib").mkdir()
+    assert run(capsys)[0] == 0  # -2 is free
+    status, out, err = run(capsys, "--overwrite")
+    assert (status, out, err) == (2, "", "skcnn: error: [Errno 21] Is a directory: 'skcnn-model.joblib'\n")
+
+    def part(target):
+        return folder / "nowhere" / target.name
+
+    monkeypatch.setattr("skcnn.files._part_beside", part)
+    status, out, err = run(capsys)
+    assert (status, out, err) == (2, "", "skcnn: error: [Errno 2] No such file or directory: 'skcnn-model-3.joblib'\n")
 
 
 @pytest.mark.parametrize("option", ["--save", "--html", "--plot"])
@@ -260,6 +280,37 @@ def test_devices_are_written_to(folder, capsys):
     assert not Path("/dev/null").is_file()
     status, _, err = run(capsys, "--save", "/dev/full")
     assert (status, err) == (2, "skcnn: error: [Errno 28] No space left on device: '/dev/full'\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_pipes_have_one_writer(folder):
+    """A check that opened the pipe would end its reader."""
+    os.mkfifo("pipe")
+    received = []
+    reader = threading.Thread(target=lambda: received.append(Path("pipe").read_bytes()), daemon=True)
+    reader.start()
+    check_writable("pipe")
+    with replaced("pipe", overwrite=False) as part:
+        part.write_bytes(b"all")
+    reader.join(timeout=60)
+    assert received == [b"all"]
+
+
+def test_links_that_lead_to_themselves(folder, capsys):
+    """An error before Python 3.13, and another link to follow since."""
+    Path("loop.joblib").symlink_to("loop.joblib")
+    status, _, err = run(capsys, "--save", "loop.joblib")
+    if status:
+        assert (status, err) == (2, "skcnn: error: [Errno 40] Too many levels of symbolic links: 'loop.joblib'\n")
+
+
+def test_nobody_else_can_read_what_will_be_private(folder):
+    Path("file.txt").write_text("old")
+    Path("file.txt").chmod(0o600)
+    with replaced("file.txt") as part:
+        part.write_text("new")
+        assert stat.S_IMODE(part.stat().st_mode) == 0o600
+    assert stat.S_IMODE(Path("file.txt").stat().st_mode) == 0o600
 
 
 def test_an_error_keeps_the_old_file(folder):

@@ -6,10 +6,10 @@ import warnings
 
 import numpy as np
 from sklearn.base import clone
+from threadpoolctl import threadpool_limits
 
 from skcnn import ConvSigmoidClassifier
 from tests.helpers.cases import EFFORT
-from tests.helpers.threads import limited
 
 SECONDS = 8 * EFFORT
 N_THREADS = 8
@@ -37,6 +37,7 @@ class Soak:
 
     def run(self, number):
         rng = np.random.default_rng(number)
+        threadpool_limits(2, user_api="openmp")  # which is each thread's own
         actions = [self.fit, self.predict, self.predict_one, self.fit_shared, self.predict_shared, self.stream]
         try:
             while time.monotonic() < self.end and not self.errors:
@@ -77,7 +78,7 @@ def test_threads():
     rng = np.random.RandomState(0)
     y = np.arange(60) % 3
     X = rng.uniform(size=(60, 64)) + y[:, np.newaxis]
-    with warnings.catch_warnings(), limited(2):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # little is learnt
         soak = Soak(X, y)
         soak.end = time.monotonic() + SECONDS
