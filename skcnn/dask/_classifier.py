@@ -10,6 +10,7 @@ from skcnn.classifier import ConvSigmoidClassifier
 from skcnn.dask._cluster import is_asynchronous, open_client
 from skcnn.dask._fitting import fit, local_parameters
 from skcnn.dask._predictions import LazyPredictions
+from skcnn.saved import write_state
 
 
 def _with_local_parameters(init):
@@ -198,8 +199,8 @@ class DaskConvSigmoidClassifier(LazyPredictions, ConvSigmoidClassifier):
         """
         local = ConvSigmoidClassifier(**local_parameters(self))
         if self.__sklearn_is_fitted__():
-            state = self.__getstate__()
-            local.__setstate__({name: value for name, value in state.items() if name not in _OWN})
+            attributes = {name: value for name, value in vars(self).copy().items() if name not in _OWN}
+            local.__setstate__(write_state(attributes, type(local)))
         return local
 
 

@@ -23,7 +23,7 @@ NETWORK = {
     *("standardize", "fit_intercept"),
 }
 
-reference_correlate = reference.correlate
+reference_correlate, reference_activations = reference.correlate, dict(reference.ACTIVATIONS)
 
 # The same cases in each run, and others in a long one.
 several = settings(
@@ -131,6 +131,12 @@ def rough_correlate(rng, epsilon, images, filters, intercepts):
     return exact + epsilon * rng.uniform(-1, 1, exact.shape) * largest[..., np.newaxis, np.newaxis]
 
 
+def rough_activation(name, rng, epsilon, x):
+    """Within four units in the last place; tanh is computed from a sigmoid, with the accuracy of numbers around 1."""
+    exact = reference_activations[name][0](x)
+    return exact + 4 * epsilon * rng.uniform(-1, 1, x.shape) * (exact if name == "sigmoid" else 1)
+
+
 def with_rounding(function, *arrays):
     """A network function's value in float64, and by how much rounding, in the arrays' coarsest dtype, may change it."""
     rng = np.random.default_rng(0)
@@ -140,6 +146,9 @@ def with_rounding(function, *arrays):
         expected = function(*exact)
         changes = np.zeros(expected.shape)
         patch.setattr(reference, "correlate", partial(rough_correlate, rng, epsilon))
+        for name in ("sigmoid", "tanh"):
+            rough = partial(rough_activation, name, rng, epsilon), reference_activations[name][1]
+            patch.setitem(reference.ACTIVATIONS, name, rough)
         for _ in range(3):
             noisy = [values * (1 + rng.uniform(-8, 8, values.shape) * epsilon) for values in exact]
             changes = np.maximum(changes, np.abs(function(*noisy) - expected))
