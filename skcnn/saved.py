@@ -52,7 +52,8 @@ def write_state(attributes, estimator_class):
 
 def checksum(state, estimator_class):
     """A CRC-32 of all of a state that is skcnn's: attributes of subclasses, users and scikit-learn are theirs."""
-    names = {"_model", "_checkpoint", *_LISTS, *_COUNTS, *_NUMBERS, *_COLUMNS, *default_parameters(estimator_class)}
+    ours = next(one for one in estimator_class.__mro__ if one.__module__.startswith("skcnn."))
+    names = {"_model", "_checkpoint", *_LISTS, *_COUNTS, *_NUMBERS, *_COLUMNS, *default_parameters(ours)}
     value = 0
     for part in parts_of({name: state[name] for name in names & state.keys()}):
         value = crc32(part, value)

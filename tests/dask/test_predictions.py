@@ -1,5 +1,7 @@
 """Predictions: lazy arrays with the values of the local class, and arrays at once."""
 
+import copy
+
 import dask
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ def fitted(X, y, **parameters):
     """The same model in both classes, without a cluster."""
     local = ConvSigmoidClassifier(4, max_iter=1, tol=1e9, n_iter_no_change=1, random_state=0, **parameters).fit(X, y)
     clf = DaskConvSigmoidClassifier(4)
-    clf.__setstate__(clf.__getstate__() | {k: v for k, v in local.__getstate__().items() if k in vars(local)})
+    vars(clf).update(copy.deepcopy(vars(local)))
     return clf, local
 
 

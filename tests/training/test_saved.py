@@ -166,6 +166,28 @@ def test_a_hyper_parameter_that_there_was_not_yet(state, digits, clf):
     assert_array_equal(again.predict_proba(digits[0]), clf.predict_proba(digits[0]))
 
 
+class Forgetful(ConvSigmoidClassifier):
+    """A subclass that does not save all that it has."""
+
+    def __init__(self, n_filters=16, *, image_shape=None, note=None):
+        super().__init__(n_filters, image_shape=image_shape)
+        self.note = note
+
+    def __getstate__(self):
+        return super().__getstate__() | {"note": None}
+
+
+def test_a_subclass_that_changes_what_it_saves(digits):
+    X, y = digits
+    clf = Forgetful(3, note=len)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        clf.fit(X, y)
+    again = pickle.loads(pickle.dumps(clf))
+    assert again.note is None
+    assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
+
+
 class Needy(ConvSigmoidClassifier):
     """A subclass whose constructor has a required argument."""
 
