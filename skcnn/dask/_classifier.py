@@ -204,6 +204,6 @@ class DaskConvSigmoidClassifier(LazyPredictions, ConvSigmoidClassifier):
         return local
 
 
-_OWN = {*signature(DaskConvSigmoidClassifier.__init__).parameters, "n_replicas_"} - {
+_OWN = {*signature(DaskConvSigmoidClassifier.__init__).parameters, "n_replicas_", "_client"} - {
     *signature(ConvSigmoidClassifier.__init__).parameters
 }
