@@ -38,7 +38,7 @@ def fails():
 
 def uses():
     pickle.loads(pickle.dumps(clf)).predict(X[:2])
-    copy.deepcopy(clf).partial_fit(X, y)
+    copy.deepcopy(clf).set_params(early_stopping=False).partial_fit(X, y)
     clf.transform(X), clf.summary(), clf.coefs_
 
 def streams():
