@@ -14,6 +14,7 @@ import pytest
 from skcnn import __main__ as command_line
 from skcnn.files import check_writable, free_names, replaced
 from tests.helpers.faults import KILLED_AFTER, KILLED_BEFORE, build_faults
+from tests.helpers.interrupts import interrupt_at
 from tests.helpers.scripts import run_script
 
 # Runs the command in a child for each call that it makes to change a file, and in each of them that call has the fault.
@@ -104,22 +105,6 @@ def check_folder(folder, before, fault):
 # ---- interrupts ----
 
 
-def interrupt_at(number):
-    """A trace function that interrupts the writing of files at an event of this number."""
-    n_events, before = 0, sys.gettrace()
-
-    def trace(frame, event, arg):
-        nonlocal n_events
-        if frame.f_code.co_filename.endswith(("files.py", "contextlib.py")):
-            n_events += 1
-            if n_events > number:
-                sys.settrace(before)
-                raise KeyboardInterrupt
-        return trace
-
-    return trace
-
-
 # Between a call of open and the `with` that takes the file, an interrupt leaves it to the garbage collection.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_interrupted_at_every_moment(tmp_path, quick, digits):
@@ -130,7 +115,7 @@ def test_interrupted_at_every_moment(tmp_path, quick, digits):
     for number in range(10_000):
         path.write_bytes(b"old")
         try:
-            sys.settrace(interrupt_at(number))
+            sys.settrace(interrupt_at(number, "files.py", "contextlib.py"))
             with replaced(path) as part:
                 joblib.dump(clf, part)
         except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from skcnn import ConvSigmoidClassifier, training
 from skcnn.passes import LocalPasses
 from tests.helpers.cases import cases
+from tests.helpers.interrupts import interrupt_at
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs a timer's signal")
 
@@ -107,22 +108,6 @@ def test_partial_fit(interrupted_after, digits, network):
         assert clf.t_ == len(clf.loss_curve_) * len(X)
 
 
-def interrupt_at(number):
-    """A trace function that interrupts what makes and stores a fit's state, at an event of this number."""
-    n_events, before = 0, sys.gettrace()
-
-    def trace(frame, event, arg):
-        nonlocal n_events
-        if frame.f_code.co_filename.endswith(("state.py", "fitting.py")):
-            n_events += 1
-            if n_events > number:
-                sys.settrace(before)
-                raise KeyboardInterrupt
-        return trace
-
-    return trace
-
-
 def fits(X, y):
     options = DIGITS | {"max_iter": 3, "n_iter_no_change": 1}
     clf = ConvSigmoidClassifier(**NETWORKS["validated"], **options, random_state=0)
@@ -152,7 +137,7 @@ def test_at_each_line(digits, kind, second):
             training._interrupt.seconds = time.monotonic() if second else -np.inf
             raised = False
             try:
-                sys.settrace(interrupt_at(number))
+                sys.settrace(interrupt_at(number, "state.py", "fitting.py"))
                 call(again)
             except KeyboardInterrupt:
                 raised = True
