@@ -83,7 +83,7 @@ print((tracemalloc.get_traced_memory()[0] - before) / (n_calls // 4))
 """
 
 # Name: number of calls.
-CALLS = {"fit": 400, "partial_fit": 400, "predict": 5000, "predict one": 10_000, "errors": 400, "copies": 400}
+CALLS = {"fit": 400, "partial_fit": 400, "predict": 5000, "predict one": 10_000, "errors": 400, "copies": 1000}
 
 
 @pytest.mark.parametrize(("call", "number"), CALLS.items(), ids=CALLS)
