@@ -61,8 +61,8 @@ def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), obse
     run(estimator, probe, labels, passes, state, plan, (X, y, sample_weight), observer=observer)
 
 
-def run(estimator, probe, labels, passes, state, plan, given, *, observer=None, own=None):
-    """Train and store the result, with attributes of the estimator's `own`.
+def run(estimator, probe, labels, passes, state, plan, given, *, observer=None, extra=None):
+    """Train and store the result, with `extra` attributes.
 
     Callbacks see `given`, (X, y, sample_weight).
     """
@@ -78,7 +78,7 @@ def run(estimator, probe, labels, passes, state, plan, given, *, observer=None, 
     fit_loop(passes, state, plan, observer)
     attributes = fitted_attributes(labels, plan, state, passes.network, keep_moments=bool(estimator.warm_start))
     check_predicts(passes, plan, attributes["_model"])
-    store(estimator, noted(probe) | attributes | (own or {}))
+    store(estimator, noted(probe) | attributes | (extra or {}))
     if callbacks is not None:
         callbacks.end_fit()
 

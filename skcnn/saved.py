@@ -8,6 +8,7 @@ from dataclasses import fields
 from inspect import signature
 from math import inf, isfinite
 from numbers import Integral, Real
+from operator import itemgetter
 from zlib import crc32
 
 import numpy as np
@@ -63,9 +64,9 @@ def checksum(state, estimator_class):
 def parts_of(value):
     """Bytes that are the same for a value before and after a file, with any version of NumPy and byte order."""
     if isinstance(value, dict):
-        for name in sorted(value, key=repr):
-            yield repr(name).encode()
-            yield from parts_of(value[name])
+        for name, item in sorted(((b"".join(parts_of(key)), item) for key, item in value.items()), key=itemgetter(0)):
+            yield name
+            yield from parts_of(item)
     elif isinstance(value, list | tuple) and all(type(item) is float for item in value):
         yield np.array(value).astype("<f8").tobytes()
     elif isinstance(value, list | tuple):

@@ -83,8 +83,8 @@ def fit(estimator, client, X, y, sample_weight, validation):
             progress=progress,
         )
         try:
-            own = {"n_replicas_": n_replicas}
-            fitting.run(estimator, probe, labels, passes, state, plan, (X, y, sample_weight), own=own)
+            extra = {"n_replicas_": n_replicas}
+            fitting.run(estimator, probe, labels, passes, state, plan, (X, y, sample_weight), extra=extra)
         finally:
             progress.close()
 

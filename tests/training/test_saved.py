@@ -12,7 +12,7 @@ import skops.io
 from numpy.testing import assert_array_equal
 
 from skcnn import ConvSigmoidClassifier
-from skcnn.saved import STATE_VERSION, YOUNGER
+from skcnn.saved import STATE_VERSION, YOUNGER, parts_of
 from tests.helpers.damage import loaded, without_checksum
 from tests.helpers.marks import few_steps
 
@@ -129,6 +129,14 @@ def test_a_checksum(clf):
     with pytest.raises(ValueError, match="it is not as it was written"):
         loaded({name: value for name, value in state.items() if name != "_skcnn_checksum"})
     loaded(state | {"note": "of a user"})
+
+
+def test_a_checksum_has_no_types_of_numpy():
+    """Their texts differ between versions of NumPy: np.int64(3) was 3 before 2.0."""
+    numbers = {np.int64(3): np.float32(0.5), "b": [np.bool_(True), np.str_("x")], 1.5: np.array([1, "y"], dtype=object)}
+    plain = {1.5: [1, "y"], "b": (True, "x"), 3: 0.5}
+    assert b"".join(parts_of(numbers)) == b"".join(parts_of(plain))
+    assert b"".join(parts_of({3: 0.5})) != b"".join(parts_of({3: 0.25}))
 
 
 @pytest.mark.parametrize("labels", ["texts", "objects", "dates", "several"])
