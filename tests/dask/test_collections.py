@@ -261,3 +261,18 @@ def test_shuffling_unknown_lengths(client, small):
     X, y = small
     with pytest.raises(ValueError, match="chunks of known length"):
         shuffle(unknown(chunks_of(X)), unknown(chunks_of(y)))
+
+
+@pytest.mark.parametrize("persist", [True, False])
+@pytest.mark.parametrize("which", ["X", "X_val"])
+def test_pixels_whose_squares_overflow(client, digits, persist, which):
+    """In one chunk, of which the worker that reads it says so."""
+    X, y = digits[0][:200].astype(np.float32), digits[1][:200]
+    large = X.copy()
+    large[150] = 2e19
+    data = [da.from_array(large if which == name else X, chunks=(50, -1)) for name in ("X", "X_val")]
+    dy = da.from_array(y, chunks=50)
+    clf = DaskConvSigmoidClassifier(3, max_iter=1, persist=persist)
+    with pytest.raises(ValueError, match=f"{which} holds values too large to learn from in float32: up to 2e[+]19"):
+        clf.fit(data[0], dy, X_val=data[1], y_val=dy)
+    assert not hasattr(clf, "classes_")
