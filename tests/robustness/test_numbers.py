@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import platform
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pytest
@@ -114,6 +115,42 @@ def test_both_dtypes_learn_the_same(network, digits):
     np.testing.assert_allclose(single._parameters, double._parameters, rtol=0, atol=2e-3 * scale)
     np.testing.assert_allclose(single.loss_curve_, double.loss_curve_, rtol=1e-4)
     np.testing.assert_allclose(single.predict_proba(X), double.predict_proba(X), rtol=0, atol=2e-3)
+
+
+# ---- pixels whose squares are near the largest number ----
+
+
+@contextmanager
+def suppress_diverged():
+    """Allow the error of training that diverged, and no other."""
+    try:
+        yield
+    except ValueError as error:
+        if "Training diverged" not in str(error):
+            raise
+
+
+@every_dtype
+@pytest.mark.parametrize("shape", [(36,), (1, 36), (6, 6), (5, 4, 3)], ids=["signal", "one row", "grey", "colour"])
+@pytest.mark.parametrize("options", [{}, {"batch_norm": True}, {"solver": "sgd"}, {"rescale": 1e3}], ids=str)
+@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # losses can fall by more than tol
+def test_pixels_near_the_largest(shape, options, activation, dtype):
+    """A fit ends in a model that predicts its own images, or in the error of training that diverged."""
+    most = np.finfo(dtype).max ** 0.5 / options.get("rescale", 1)
+    rng = np.random.RandomState(0)
+    X, y = (rng.uniform(-0.99, 0.99, size=(40, *shape)) * most).astype(dtype), np.arange(40) % 3
+    for n_filters in (3, (3, 4)):
+        parameters = {"n_filters": n_filters, "kernel_size": 1, "activation": activation, **options}
+        can_diverge = activation == "relu" or bool(options.keys() & {"batch_norm", "solver"})
+        with suppress_diverged() if can_diverge else nullcontext():
+            clf = fit({}, X, y, **parameters)
+            p = clf.predict_proba(X)
+            assert np.isfinite(clf.loss_curve_).all()
+            assert ((p >= 0) & (p <= 1)).all()
+            np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
+        with pytest.raises(ValueError, match="X holds values too large to learn from"):
+            fit({}, X * 3, y, **parameters)
 
 
 # ---- long runs ----
