@@ -1,5 +1,7 @@
-"""Many threads at once, on their own estimators and on shared ones: each result is one that there can be."""
+"""Many threads at once, on their own estimators and on shared ones: possible results, and no growth of memory."""
 
+import os
+import sys
 import threading
 import time
 import warnings
@@ -85,9 +87,30 @@ def test_threads():
         threads = [threading.Thread(target=soak.run, args=(number,)) for number in range(N_THREADS)]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
-    print(f"{sum(soak.n_calls)} calls by {N_THREADS} threads in {SECONDS:g} s")
+        memory = watch(soak, threads)
+    n_calls = sum(soak.n_calls)
+    print(f"{n_calls} calls by {N_THREADS} threads in {SECONDS:g} s")
     if soak.errors:
         raise soak.errors[0]
     assert min(soak.n_calls) > 5
+    if sys.platform == "linux":
+        # Over the second half; the threads' caches, of malloc and OpenMP, fill for some minutes.
+        growth = np.polyfit(*np.transpose(memory[len(memory) // 2 :]), 1)[0]
+        print(f"growth of memory: {growth:.1f} bytes a call")
+        assert growth < max(100, 64 * 2**20 / n_calls)
+
+
+def watch(soak, threads):
+    """Wait for threads; returns pairs of the number of calls and the resident memory in bytes."""
+    memory = []
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(timeout=max(0.1, SECONDS / 300))
+            if sys.platform == "linux":
+                memory.append((sum(soak.n_calls), resident_memory()))
+    return memory
+
+
+def resident_memory():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
