@@ -7,6 +7,7 @@ with 1 if there was one that none did. Needs what the tests need, and takes an h
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,8 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+
+TIMEOUT = 3600  # seconds of the tests of one error; all tests together, without an error, take some minutes
 
 
 def is_kernel(name):
@@ -65,13 +68,18 @@ class Workplace:
     def run_tests(self, tests):
         """The first test that fails, or None; an error that is not a test's, as of an import, ends this script."""
         command = [self.bin / "pytest", "-x", "-q", "-n", "2", "-p", "no:cacheprovider", *tests.split()]
-        try:
-            result = subprocess.run(command, cwd=self.tests, capture_output=True, text=True, timeout=3600)
-        except subprocess.TimeoutExpired:
-            return "a test that does not end"
-        found = re.search(r"^(?:FAILED|ERROR) (\S+::\S+)", result.stdout, re.MULTILINE)
-        if result.returncode and not found:
-            raise RuntimeError(f"{tests}: no test failed, but pytest did:\n{result.stdout[-3000:]}{result.stderr}")
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command, cwd=self.tests, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        ) as process:
+            try:
+                output, errors = process.communicate(timeout=TIMEOUT)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)  # the workers as well
+                return "a test that does not end"
+        found = re.search(r"^(?:FAILED|ERROR) (\S+::\S+)", output, re.MULTILINE)
+        if process.returncode and not found:
+            raise RuntimeError(f"{tests}: no test failed, but pytest did:\n{output[-3000:]}{errors}")
         return found[1] if found else None
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 from functools import partial
+from io import BytesIO
 from itertools import combinations
 from pathlib import Path
 
@@ -90,11 +91,26 @@ def check_files(args):
         check_writable(path)
         if Path(path).is_file() and not args.overwrite:
             raise ValueError(f"{path} exists: choose another name, or replace it with --overwrite")
-    if not args.save:
-        check_writable(next(name for name in free_names(MODEL) if args.overwrite or not is_taken(name)))
+    if args.save:
+        check_compression(Path(args.save))
+    else:
+        paths["save"] = next(name for name in free_names(MODEL) if args.overwrite or not is_taken(name))
+        check_writable(paths["save"])
+    paths = {"dataset": args.dataset} | paths
     for one, other in combinations(paths, 2):
         if Path(paths[one]).resolve() == Path(paths[other]).resolve():
-            raise ValueError(f"--{one} and --{other} both name {paths[one]}")
+            raise ValueError(f"--{one} and --{other} both name {paths[other]}")
+
+
+def check_compression(path):
+    """Check that there is the package that joblib needs for one of the compressions that a file's suffix can mean."""
+    import joblib
+
+    if path.suffix == ".lz4":
+        try:
+            joblib.dump(None, BytesIO(), compress="lz4")
+        except ValueError as error:
+            raise ValueError(f"--save {path}: {error}") from error
 
 
 def make_parser():

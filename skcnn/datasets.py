@@ -147,8 +147,9 @@ def load_npz(path):
     ----------
     path : path-like
         File with arrays x_train and x_test of shape (n_samples, height, width) or (n_samples, height, width,
-        n_channels), y_train and y_test of shape (n_samples,). `rescale` is 1 / 255 for integers up to 255, 1 over the
-        largest integer of the type if some are larger, and 1 for other numbers.
+        n_channels), y_train and y_test of shape (n_samples,). `rescale` is 1 / 255 for integers up to 255. If some
+        are larger, it is 1 over the largest integer of the type if this has 16 bits, and of as many bits as the data
+        needs otherwise. It is 1 for other numbers.
 
     Returns
     -------
@@ -201,14 +202,20 @@ def _split_of(arrays, source):
         for key, values in ((f"x_{name}", x), (f"y_{name}", y)):
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 raise ValueError(f"{source}: {key} holds NaN or infinity")
-    rescale = 1.0
-    if x_train.dtype.kind in "iu":
-        rescale = 1 / (255 if max(x_train.max(), x_test.max()) <= 255 else np.iinfo(x_train.dtype).max)
     return Split(
         x_train.reshape(len(x_train), prod(x_train.shape[1:])),
         y_train,
         x_test.reshape(len(x_test), prod(x_test.shape[1:])),
         y_test,
         x_train.shape[1:],
-        rescale,
+        1 / _white(x_train, x_test) if x_train.dtype.kind in "iu" else 1.0,
     )
+
+
+def _white(*integers):
+    """The value of white: 255 if that is enough, otherwise the largest of as many bits as the images have."""
+    largest = max(int(x.max()) for x in integers)
+    if largest <= 255:
+        return 255
+    dtype = integers[0].dtype
+    return np.iinfo(dtype).max if dtype.itemsize <= 2 else 2 ** largest.bit_length() - 1

@@ -3,14 +3,11 @@
 import os
 import shutil
 from contextlib import contextmanager
-from errno import EACCES, EEXIST, EIO, EISDIR, ELOOP, ENOSYS, ENOTSUP, EPERM
+from errno import EACCES, EEXIST, EIO, EISDIR, ELOOP
 from itertools import count
 from pathlib import Path
-from stat import S_IMODE
+from stat import S_IMODE, S_IWUSR
 from uuid import uuid4
-
-# What a file system says that has no links.
-_WITHOUT_LINKS = {EPERM, ENOSYS, ENOTSUP}
 
 
 @contextmanager
@@ -42,7 +39,7 @@ def replaced(path, *, overwrite=True):
         part = _part_beside(target)
         try:
             # Nobody who cannot read the old file can read the new one.
-            part.touch(S_IMODE(target.stat().st_mode) if target.exists() else 0o666)
+            part.touch(S_IMODE(target.stat().st_mode) | S_IWUSR if target.exists() else 0o666)
             yield part
             _finish(part, target, overwrite)
         finally:
@@ -99,9 +96,7 @@ def _finish(part, target, overwrite):
         return
     try:
         os.link(part, target)  # fails if another process has just made the file
-    except OSError as error:
-        if error.errno not in _WITHOUT_LINKS:
-            raise
+    except OSError:  # of that, or of a file system without links
         if target.exists():
             raise FileExistsError(EEXIST, os.strerror(EEXIST)) from None
         os.replace(part, target)

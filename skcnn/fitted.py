@@ -17,7 +17,7 @@ class FittedNetwork:
         return hasattr(self, "_model")
 
     def __getstate__(self):
-        return write_state(super().__getstate__(), type(self))
+        return write_state(super().__getstate__())
 
     def __setstate__(self, state):
         super().__setstate__(read_state(state, type(self)))

@@ -28,7 +28,7 @@ _DISTRIBUTION = 1.001
 _BYTES_RESCALE = 1 / 255
 
 # Attributes that scikit-learn's validation sets from X; the second only for named columns.
-_NOTED = {"n_features_in_", "feature_names_in_"}
+_NOTED = ("n_features_in_", "feature_names_in_")
 
 
 def fit(estimator, X, y, sample_weight=None, validation=(None, None, None), observer=None):
@@ -159,7 +159,7 @@ def training_dtype(dtype):
 
 def make_problem(estimator, X, y, weights, labels, network):
     """The problem of learning all rows of X with their `final_weights`."""
-    check_squares(X, network.rescale)
+    check_squares(X, network.rescale, weights.dtype)
     return Problem(
         X=X,
         targets=labels.smooth(labels.encode(y), float(estimator.label_smoothing), weights.dtype),
@@ -196,7 +196,8 @@ def weigh_classes(class_weight, labels, y, weights):
     if class_weight is None:
         return weights
     check_takes_class_weight(class_weight, labels)
-    codes = np.searchsorted(labels.classes, y)
+    targets = labels.encode(y)
+    codes = targets.argmax(axis=1) if labels.n_outputs > 1 else targets[:, 0].astype(np.intp)
     totals = np.bincount(codes, weights, minlength=len(labels.classes)) if isinstance(class_weight, str) else None
     with np.errstate(over="ignore"):
         weighed = weights * class_factors(class_weight, labels, totals)[codes]
@@ -234,11 +235,11 @@ def noted(probe):
 
 
 def store(estimator, attributes):
-    """Store all fitted attributes in the estimator, in one step that no interrupt can divide."""
-    stale = [name for name in _NOTED - attributes.keys() if name in vars(estimator)]
-    if not stale:
-        vars(estimator).update(attributes)
-        return
-    # A copy is made in one step, and other threads may give the estimator attributes meanwhile.
-    kept = {name: value for name, value in vars(estimator).copy().items() if name not in stale}
-    estimator.__dict__ = kept | attributes
+    """Store all fitted attributes in the estimator; what other threads give it meanwhile is kept.
+
+    An interrupt between the two steps leaves the model before, of which only the names of columns are lost.
+    """
+    for name in _NOTED:
+        if name not in attributes:
+            vars(estimator).pop(name, None)
+    vars(estimator).update(attributes)

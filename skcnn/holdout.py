@@ -1,6 +1,7 @@
 """The validation set: a held-out part of the training set, or the set passed by the caller."""
 
 from dataclasses import dataclass, replace
+from math import isfinite
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -24,13 +25,14 @@ class Holdout:
         """Weighted mean loss, without penalty, smoothing and class weights, and weighted accuracy."""
         rows = slice(None) if self.rows is None else self.rows
         logits = problem.network.logits(self.X, parameters, n_threads, self.rows).astype(np.float64)
-        if not np.isfinite(logits).all():
+        targets, weights = self.targets[rows] > 0.5, self.sample_weight[rows]  # undo the smoothing
+        with np.errstate(all="ignore"):
+            loss = mean_loss(logits, targets, weights, problem.objective["loss"])
+        if not (np.isfinite(logits).all() and isfinite(loss)):
             name = "X_val" if self.rows is None else "X"
             raise ValueError(
                 f"{name} holds values too large for {parameters.dtype.name}, in which this model computes."
             )
-        targets, weights = self.targets[rows] > 0.5, self.sample_weight[rows]  # undo the smoothing
-        loss = mean_loss(logits, targets, weights, problem.objective["loss"])
         correct = problem.labels.are_correct(logits, targets)
         return loss, float(np.average(correct, weights=weights))
 
@@ -108,6 +110,6 @@ def read_validation_set(estimator, network, labels, dtype, X_val, y_val, sample_
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"X_val and y_val do not go with X and y: {error}") from error
-    check_squares(X_val, network.rescale, "X_val")
+    check_squares(X_val, network.rescale, dtype, "X_val")
     weights = check_sample_weight(sample_weight_val, X_val.shape[0], dtype, name="sample_weight_val")
     return Holdout(X_val, labels.encode(y_val, "y_val"), weights, None)

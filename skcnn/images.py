@@ -1,12 +1,12 @@
 """Reading of X as rows of pixels, and the shape and scale of the images."""
 
-from math import isqrt, log2, prod
+from math import frexp, isqrt, ldexp, log2, prod, sqrt
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
 from skcnn.notices import warn
-from skcnn.validation import check_integer
+from skcnn.validation import check_integer, check_no_mask, check_no_times
 
 # Dtypes in which X is read without conversion; others are converted to the first.
 DTYPES = (np.float64, np.float32, np.uint8)
@@ -33,7 +33,7 @@ def read_images(estimator, X, y="no_validation", *, reset, image_shape=None, mod
     image_shape : tuple of (height, width, n_channels), optional
         Required shape of the images.
     model : skcnn.model.Model, optional
-        With which X will be predicted, so that no value may be too large for it.
+        With which X will be predicted: it has the required shape, and no value may be too large for it.
 
     Returns
     -------
@@ -46,7 +46,12 @@ def read_images(estimator, X, y="no_validation", *, reset, image_shape=None, mod
     without_y = isinstance(y, str) and y == "no_validation"
     if model is not None and _is_checked(estimator, X, model):
         return X, None, None
+    if not without_y:
+        check_no_mask(y, "y")
+        y = in_numpy(y)
     X, given_shape = as_rows(X)
+    if model is not None:
+        image_shape = model.network.image_shape
     if image_shape is not None:
         check_given_shape(given_shape, image_shape)
     options = {} if without_y else {"multi_output": True}
@@ -56,6 +61,8 @@ def read_images(estimator, X, y="no_validation", *, reset, image_shape=None, mod
     except ValueError as error:
         check_objects(X, error)
         raise
+    except OverflowError as error:
+        raise ValueError(f"X or y holds numbers too large for float64: {error}") from error
     X, y = (checked, None) if without_y else checked
     if model is not None:
         check_largest(X, model)
@@ -66,6 +73,8 @@ def read_images(estimator, X, y="no_validation", *, reset, image_shape=None, mod
 def check_largest(X, model):
     """Check that no value can make a layer overflow."""
     largest = largest_value(X)
+    if np.isnan(largest):  # which scikit-learn can be told not to look for
+        raise ValueError("X contains NaN.")
     if not largest <= model.largest_pixel:
         raise ValueError(
             f"X holds values too large for {model.parameters.dtype.name}, in which this model computes: up to "
@@ -73,14 +82,13 @@ def check_largest(X, model):
         )
 
 
-def check_squares(X, rescale, name="X"):
-    """Check that the squares of rescaled pixels, of which scales and the solver's moments are made, do not overflow."""
-    dtype = np.float64 if X.dtype == np.float64 else np.float32
+def check_squares(X, rescale, dtype, name="X"):
+    """Check that squares of rescaled pixels, of which the solver's moments are made, do not overflow in `dtype`."""
     most, largest = float(np.finfo(dtype).max) ** 0.5 / abs(rescale), largest_value(X)
     if largest > most:
         raise ValueError(
-            f"{name} holds values too large to learn from in {dtype.__name__}: up to {largest:.3g}, and with "
-            f"rescale={rescale:.3g} the largest is {most:.3g}. Scale {name}, or lower rescale."
+            f"{name} holds values too large for training in {np.dtype(dtype).name}: up to {largest:.3g}, and with "
+            f"rescale={rescale:.3g} the largest is {most:.3g}. Scale X, or lower rescale."
         )
 
 
@@ -115,34 +123,45 @@ def measure_scale(X, sample_weight, rescale):
 
     It is the weighted root mean square over the usual one, rounded to be the same for weights and repeated samples.
     """
-    total = sum_squares(X, sample_weight)
-    return choose_scale(total / (sample_weight.sum(dtype=np.float64) * X.shape[1]), rescale)
+    return choose_scale(norm(X, sample_weight) / sqrt(sample_weight.sum(dtype=np.float64) * X.shape[1]), rescale)
 
 
-def choose_scale(mean, rescale):
-    """The scale of rescaled pixels, as in `measure_scale`, from the mean of the squares of X."""
-    if not 0 < mean < np.inf:
+def choose_scale(root_mean_square, rescale):
+    """The scale of rescaled pixels, as in `measure_scale`, from the root mean square of X."""
+    if not 0 < root_mean_square < np.inf:
         return 1.0
-    exponent = round(log2(mean) / 2 + log2(abs(rescale) / _USUAL_PIXEL))
+    exponent = round(log2(root_mean_square) + log2(abs(rescale)) - log2(_USUAL_PIXEL))
     return 2.0 ** max(-log2(MOST_SCALE), min(log2(MOST_SCALE), exponent))
 
 
-def sum_squares(X, sample_weight):
-    """Weighted sum of the squares of X, in float32 unless X is in float64 or that would overflow or vanish."""
+def norm(X, sample_weight):
+    """Square root of the weighted sum of the squares of X.
+
+    In float32 unless X is in float64; if squares overflow or vanish, in float64 and divided by a power of two before.
+    """
     total = weigh_squares(X, sample_weight, np.float64 if X.dtype == np.float64 else np.float32)
-    return total if 0 < total < np.inf else weigh_squares(X, sample_weight, np.float64)
+    if 0 < total < np.inf:
+        return sqrt(total)
+    largest = largest_value(X) if len(X) else 0.0
+    if largest == 0:
+        return 0.0
+    unit = ldexp(1.0, frexp(largest)[1] - 1)
+    return sqrt(weigh_squares(X, sample_weight, np.float64, unit)) * unit
 
 
-def weigh_squares(X, sample_weight, dtype):
-    """Weighted sum of the squares of X, computed in `dtype`."""
+def weigh_squares(X, sample_weight, dtype, unit=1.0):
+    """Weighted sum of the squares of X / unit, computed in `dtype`."""
     total, n_rows = 0.0, max(1, _BLOCK // X.shape[1])
-    converted = None if X.dtype == dtype else np.empty((min(n_rows, len(X)), X.shape[1]), dtype)
+    converts = X.dtype != dtype or unit != 1
+    converted = np.empty((min(n_rows, len(X)), X.shape[1]), dtype) if converts else None
     with np.errstate(over="ignore", under="ignore"):
         for start in range(0, len(X), n_rows):
             block, weights = X[start : start + n_rows], sample_weight[start : start + n_rows]
-            if converted is not None:  # in the same place, for new memory costs more than the squares
+            if converts:  # in the same place, for new memory costs more than the squares
                 converted[: len(block)] = block
                 block = converted[: len(block)]
+            if unit != 1:
+                block /= unit
             squares = np.einsum("ij,ij->i", block, block)
             total += float(np.einsum("i,i->", squares, weights, dtype=np.float64))
     return total
@@ -154,15 +173,21 @@ def as_rows(X):
     Only arrays of three or four axes, and lists that convert to such, are images; all else is left to the checks of
     rows.
     """
+    check_no_mask(X, "X")
+    if hasattr(X, "toarray"):  # sparse
+        return X, None
     if isinstance(X, list | tuple):
         try:
             images = np.asarray(X)
         except ValueError:  # ragged
             return X, None
+        check_no_times(images.dtype, "X")
         X = images if images.ndim > 2 and images.dtype.kind in "biuf" else X
     n_axes = getattr(X, "ndim", 2)
     if n_axes > 4:
         raise ValueError(f"X has {n_axes} axes; it takes rows, 2 axes, or images, 3 or 4 with the channels.")
+    for dtype in (getattr(X, "dtype", None), *np.ravel(getattr(X, "dtypes", ()))):
+        check_no_times(dtype, "X")
     if n_axes < 3:
         return in_native_order(X), None
     images = np.asarray(X) if not isinstance(X, np.memmap) else X
@@ -216,6 +241,14 @@ def _warn_if_channels_are_first(shape):
         f"X has images of shape {shape}, taken as (height, width[, n_channels]). If channels come first, pass "
         f"{better} instead; otherwise image_shape={(*shape, 1)[:3]} says so, and ends this warning."
     )
+
+
+def in_numpy(y):
+    """y of pandas' own integers and booleans as NumPy's; scikit-learn would make them float64, and merge large ones."""
+    dtype = getattr(y, "dtype", None)
+    if isinstance(dtype, np.dtype) or getattr(dtype, "kind", None) not in ("i", "u", "b") or y.isna().any():
+        return y
+    return y.to_numpy(dtype=dtype.numpy_dtype)
 
 
 def in_native_order(X):

@@ -1,5 +1,7 @@
 """Losses of predictions without penalty, for validation and checks; the kernels have those for training."""
 
+from math import frexp, ldexp
+
 import numpy as np
 
 from skcnn.kernels import LOSSES
@@ -17,7 +19,8 @@ def mean_loss(logits, targets, sample_weight, loss):
         losses = np.log1p(np.exp(-np.abs(logits))) + np.maximum(logits, 0) - targets * logits
     else:
         losses = (0.5 + 0.5 * np.tanh(0.5 * logits) - targets) ** 2 / 2
-    return float(np.average(losses.sum(axis=1), weights=sample_weight))
+    unit = ldexp(1.0, frexp(sample_weight.max())[1])  # the products of losses and weights might overflow
+    return float(np.average(losses.sum(axis=1), weights=sample_weight / unit))
 
 
 def constant_loss(targets, sample_weight, loss):

@@ -63,7 +63,7 @@ class Network:
 
     Raises
     ------
-    ValueError, TypeError, OverflowError
+    ValueError, TypeError
         If the network is impossible: see CompiledNetwork.
     """
 
@@ -106,7 +106,10 @@ class Network:
             object.__setattr__(self, name, value)
         work = sum(stage.n_multiply_adds for stage in self.stages) + self.n_hidden * self.n_outputs
         object.__setattr__(self, "n_multiply_adds", work)
-        object.__setattr__(self, "compiled", CompiledNetwork(self))
+        try:
+            object.__setattr__(self, "compiled", CompiledNetwork(self))
+        except OverflowError as error:
+            raise ValueError("This network cannot be computed: one of its sizes is 2**63 or more.") from error
         object.__setattr__(self, "_folded", replace(self, batch_norm=False) if self.batch_norm else None)
 
     @property

@@ -92,7 +92,8 @@ class Plan:
 
     def may_reduce(self, t, n_reductions):
         """Whether to reduce the learning rate when training would otherwise stop."""
-        return self.schedule == "adaptive" and self.learning_rate(t, n_reductions) > _LEAST_RATE
+        reducible = self.schedule == "adaptive" and n_reductions + 1 < MOST_REDUCTIONS
+        return reducible and self.learning_rate(t, n_reductions) > _LEAST_RATE
 
 
 def useful_threads(n_threads, network, batch_size):

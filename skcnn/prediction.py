@@ -44,13 +44,16 @@ class Predictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             check_is_fitted(self)
         model = self._model
         network, parameters = model.network.folded, model.folded
-        X, _, _ = read_images(self, X, reset=False, image_shape=network.image_shape, model=model)
+        X, _, _ = read_images(self, X, reset=False, model=model)
         if X.shape[1] != network.n_features:  # if another thread is in `fit`
             raise ValueError(f"X has {X.shape[1]} features, but the network takes {network.n_features}.")
         n_threads = count_threads(self.n_jobs) if X.shape[0] > LANES else 1
         logits, hidden = network.forward(X, parameters, n_threads, with_hidden=with_hidden)
         if not np.isfinite(logits).all():
-            raise ValueError(f"X holds values too large for {parameters.dtype.name}, in which this model computes.")
+            raise ValueError(
+                f"X holds values too large for {parameters.dtype.name}, in which this model computes, or one of its "
+                "parameters is not finite."
+            )
         return model.labels, logits, hidden
 
     def predict(self, X):

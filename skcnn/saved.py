@@ -8,7 +8,6 @@ from dataclasses import fields
 from inspect import signature
 from math import inf, isfinite
 from numbers import Integral, Real
-from operator import itemgetter
 from zlib import crc32
 
 import numpy as np
@@ -24,7 +23,7 @@ from skcnn.validation import OPTIONS
 
 # Increased when the meaning of a state changes; a new hyper-parameter does not count.
 STATE_VERSION = 3
-_WITHOUT_CHECKSUM = 2  # the version before, which is read as well
+WITHOUT_CHECKSUM = 2  # the version before, which is read as well
 _VERSION = "_skcnn_state_version"
 _CHECKSUM = "_skcnn_checksum"
 
@@ -36,8 +35,11 @@ _COUNTS = ("n_iter_", "t_")
 _NUMBERS = ("learning_rate_", "best_loss_", "best_validation_score_")
 _COLUMNS = ("n_features_in_", "feature_names_in_")
 
+# Arrays whose bytes are all that they hold, other than those of objects or of texts of any length.
+_NUMPY_KINDS = "biufcmMSU"
 
-def write_state(attributes, estimator_class):
+
+def write_state(attributes):
     """The state of an estimator with these attributes; it shares no list with them."""
     state = dict(attributes)
     state[_VERSION] = STATE_VERSION
@@ -47,14 +49,16 @@ def write_state(attributes, estimator_class):
     for name in _LISTS:
         if state.get(name) is not None:
             state[name] = list(state[name])
-    state[_CHECKSUM] = checksum(state, estimator_class)
+    state[_CHECKSUM] = checksum(state)
     return state
 
 
-def checksum(state, estimator_class):
-    """A CRC-32 of all of a state that is skcnn's: attributes of subclasses, users and scikit-learn are theirs."""
-    ours = next(one for one in estimator_class.__mro__ if one.__module__.startswith("skcnn."))
-    names = {"_model", "_checkpoint", *_LISTS, *_COUNTS, *_NUMBERS, *_COLUMNS, *default_parameters(ours)}
+def checksum(state):
+    """A CRC-32 of the model, its history and its columns.
+
+    Hyper-parameters do not count: later versions may have others, and subclasses may save other values.
+    """
+    names = {"_model", "_checkpoint", *_LISTS, *_COUNTS, *_NUMBERS, *_COLUMNS}
     value = 0
     for part in parts_of({name: state[name] for name in names & state.keys()}):
         value = crc32(part, value)
@@ -64,26 +68,29 @@ def checksum(state, estimator_class):
 def parts_of(value):
     """Bytes that are the same for a value before and after a file, with any version of NumPy and byte order."""
     if isinstance(value, dict):
-        for name, item in sorted(((b"".join(parts_of(key)), item) for key, item in value.items()), key=itemgetter(0)):
-            yield name
+        for name, item in sorted(value.items()):
+            yield from parts_of(name)
             yield from parts_of(item)
-    elif isinstance(value, list | tuple) and all(type(item) is float for item in value):
-        yield np.array(value).astype("<f8").tobytes()
+    elif isinstance(value, list | tuple) and value and all(isinstance(item, float) for item in value):
+        yield from parts_of(np.array(value, dtype=np.float64))
     elif isinstance(value, list | tuple):
-        yield str(len(value)).encode()
+        yield f"list {len(value)}".encode()
         for item in value:
             yield from parts_of(item)
-    elif isinstance(value, np.ndarray) and value.dtype == object:
-        yield from parts_of(value.tolist())
+    elif isinstance(value, np.ndarray) and value.dtype.kind in _NUMPY_KINDS:
+        dtype = value.dtype.newbyteorder("<")
+        yield f"array {dtype.str} {value.shape}".encode()
+        yield value.astype(dtype, copy=False).tobytes()
     elif isinstance(value, np.ndarray):
-        yield f"{value.dtype.kind}{value.shape}".encode()
-        yield value.astype(value.dtype.newbyteorder("<"), copy=False).tobytes()
-    elif isinstance(value, bool | np.bool_ | str | None):
+        yield from parts_of(value.tolist())
+    elif isinstance(value, str):
+        yield f"str {len(value)} {value}".encode("utf-8", "surrogatepass")
+    elif value is None or isinstance(value, bool | np.bool_):
         yield str(value).encode()
     elif isinstance(value, Integral):
-        yield hex(value).encode()
+        yield f"int {int(value):x}".encode()
     elif isinstance(value, float | np.floating):
-        yield repr(float(value)).encode()
+        yield f"float {float(value)!r}".encode()
     else:  # of users
         yield type(value).__name__.encode()
 
@@ -108,10 +115,10 @@ def read_state(state, estimator_class):
         raise ValueError(f"The saved state of an estimator must be a dict of attributes; got {type(state).__name__}.")
     attributes = default_parameters(estimator_class) | state
     version = attributes.pop(_VERSION, None)
-    if type(version) is not int or version not in (_WITHOUT_CHECKSUM, STATE_VERSION):
+    if type(version) is not int or version not in (WITHOUT_CHECKSUM, STATE_VERSION):
         written = "an earlier one" if version is None else f"one that writes version {version!r}"
         raise ValueError(
-            f"This skcnn reads versions {_WITHOUT_CHECKSUM} and {STATE_VERSION} of a saved estimator's state; this one "
+            f"This skcnn reads versions {WITHOUT_CHECKSUM} and {STATE_VERSION} of a saved estimator's state; this one "
             f"was written by {written}."
         )
     given = attributes.pop(_CHECKSUM, None)
@@ -126,7 +133,7 @@ def read_state(state, estimator_class):
         read_history(attributes)
         read_columns(attributes, model.network.n_features)
     if version == STATE_VERSION or given is not None:
-        unchanged = type(given) is int and given == checksum(state, estimator_class)
+        unchanged = type(given) is int and given == checksum(state)
         check(unchanged, "it is not as it was written, by its checksum")
     return attributes
 
@@ -176,7 +183,7 @@ def read_model(given):
     try:
         # Only after the checks, because it allocates memory in proportion to the sizes.
         network = Network(**description)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError) as error:
         raise ValueError(f"The saved state does not fit together: {error}") from error
     for name, values in network.views(parameters).items():
         check("variances" not in name or (values >= 0).all(), f"{name} are negative")

@@ -130,7 +130,7 @@ def check_classes(classes):
         array = np.unique(array)
     except TypeError as error:
         raise ValueError(f"classes={classes!r} must be labels of one type that can be sorted.") from error
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if (array != array).any() or (array.dtype.kind in "fc" and not np.isfinite(array).all()):
         raise ValueError(f"classes={classes!r} must not hold NaN or infinity.")
     return array
 

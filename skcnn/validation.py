@@ -89,7 +89,7 @@ def check_parameters(estimator):
         check_random_state(estimator.random_state)
     except ValueError as error:
         raise ValueError(
-            f"random_state={estimator.random_state!r} must be None, an integer of at least 0 or a RandomState."
+            f"random_state={estimator.random_state!r} must be None, an integer from 0 to 2**32 - 1 or a RandomState."
         ) from error
 
 
@@ -167,6 +167,10 @@ def check_integer(name, value, low, *, otherwise=""):
         raise TypeError(f"{name} must be an integer{otherwise}; got {value!r}.")
     if value < low:
         raise ValueError(f"{name}={value!r} must be an integer of at least {low}{otherwise}.")
+    if value >= 2**63:
+        raise ValueError(
+            f"{name} must be an integer below 2**63{otherwise}; got one of {int(value).bit_length()} bits."
+        )
     return int(value)
 
 
@@ -175,15 +179,27 @@ def check_real(name, value, low, high, boundaries, *, otherwise=""):
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number{otherwise}; got {value!r}.")
     try:
-        finite = isfinite(value)
-    except OverflowError:  # an integer beyond the largest float
-        finite = False
-    if not finite:
+        number = float(value)
+    except OverflowError as error:
+        raise ValueError(f"{name} must be finite in float64; got a larger {type(value).__name__}.") from error
+    if not isfinite(number):
         raise ValueError(f"{name}={value!r} must be finite.")
     left, right = boundaries
-    if not ((low < value or (left == "[" and value == low)) and (value < high or (right == "]" and value == high))):
+    if not ((low < number or (left == "[" and number == low)) and (number < high or (right == "]" and number == high))):
         raise ValueError(f"{name}={value!r} must be in {left}{low:g}, {high:g}{right}.")
-    return float(value)
+    return number
+
+
+def check_no_mask(values, name):
+    """Check that no value is masked: NumPy would give the number below the mask."""
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked values; fill them, or drop their samples.")
+
+
+def check_no_times(dtype, name):
+    """Check that a dtype is not one of dates or durations, whose numbers depend on their unit."""
+    if getattr(dtype, "kind", None) in ("m", "M"):
+        raise ValueError(f"{name} must be numbers; got {dtype}.")
 
 
 def check_sample_weight(sample_weight, n_samples, dtype, *, name="sample_weight"):
@@ -195,14 +211,16 @@ def check_sample_weight(sample_weight, n_samples, dtype, *, name="sample_weight"
 
 def read_weights(sample_weight, n_samples, name):
     """Weights in float64, which may all be zero."""
+    check_no_mask(sample_weight, name)
     sample_weight = np.asarray(sample_weight)  # once, as an object might convert differently the next time
     if sample_weight.shape != (n_samples,):
         raise ValueError(
             f"{name} must be of shape ({n_samples},), a weight for each sample; got shape {sample_weight.shape}."
         )
     try:
+        check_no_times(sample_weight.dtype, name)
         weights = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name=name)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"{name} must be finite numbers: {error}") from error
     if (weights < 0).any():
         raise ValueError(f"{name} must not be negative; its least value is {weights.min()}.")

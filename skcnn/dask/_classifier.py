@@ -200,7 +200,7 @@ class DaskConvSigmoidClassifier(LazyPredictions, ConvSigmoidClassifier):
         local = ConvSigmoidClassifier(**local_parameters(self))
         if self.__sklearn_is_fitted__():
             attributes = {name: value for name, value in vars(self).copy().items() if name not in _OWN}
-            local.__setstate__(write_state(attributes, type(local)))
+            local.__setstate__(write_state(attributes))
         return local
 
 

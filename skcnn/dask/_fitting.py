@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import replace
+from math import hypot, sqrt
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -184,8 +185,8 @@ def unscaled_network(estimator, probe, chunks, labels, resuming):
 def input_scale(estimator, network, surveys, resuming):
     if resuming:
         return estimator._model.network.input_scale
-    squares, n_pixels = (sum(survey[i] for survey in surveys) for i in range(2))
-    return choose_scale(squares / n_pixels if n_pixels else 0.0, network.rescale)
+    norms, n_pixels = zip(*surveys, strict=True)
+    return choose_scale(hypot(*norms) / sqrt(sum(n_pixels)) if any(n_pixels) else 0.0, network.rescale)
 
 
 def worker_estimator(estimator, probe):

@@ -71,8 +71,8 @@ class MemoryShards:
     def make_holdout(self, recipe):
         """As `make`, of a validation set."""
         self._make_again = partial(MemoryShards.make_holdout, recipe=recipe)
-        name = self.reader.names[1]
-        self._finish(self.cluster.map("make-shard", make_holdout, self.samples, recipe=recipe, name=name))
+        names = self.reader.names
+        self._finish(self.cluster.map("make-shard", make_holdout, self.samples, recipe=recipe, names=names))
 
     def _finish(self, futures):
         self.futures = futures

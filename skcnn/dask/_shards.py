@@ -8,7 +8,7 @@ import numpy as np
 from skcnn.dask._chunks import cut
 from skcnn.fitting import final_weights, make_problem
 from skcnn.holdout import Holdout, hold_out
-from skcnn.images import check_squares, sum_squares
+from skcnn.images import check_squares, norm
 from skcnn.kernels import LOSSES
 from skcnn.network import Network
 from skcnn.passes import LocalPasses, draw_order, make_workspace, run_batches
@@ -49,9 +49,9 @@ class Recipe:
         problem, weights = self.problem(samples), self._weights(samples)
         return hold_out(fraction, seed, problem, weights, is_part=not self.whole)
 
-    def holdout(self, samples, name="y_val"):
-        check_squares(samples.X, self.network.rescale, name.replace("y", "X"))
-        return Holdout(_aligned(samples.X), self.labels.encode(samples.y, name), self._weights(samples), None)
+    def holdout(self, samples, names=("X_val", "y_val")):
+        check_squares(samples.X, self.network.rescale, self.dtype, names[0])
+        return Holdout(_aligned(samples.X), self.labels.encode(samples.y, names[1]), self._weights(samples), None)
 
     def _weights(self, samples):
         if samples.weights is None:
@@ -147,9 +147,9 @@ class StreamShard:
 
 
 def survey(samples):
-    """Weighted sum of the squares of the pixels, and the number of pixels times weights."""
+    """Norm of the pixels, with weights, and the number of pixels times weights."""
     weights = np.ones(len(samples.X)) if samples.weights is None else samples.weights
-    return sum_squares(samples.X, weights), weights.sum() * samples.X.shape[1]
+    return norm(samples.X, weights), weights.sum() * samples.X.shape[1]
 
 
 def survey_chunk(chunk):
@@ -163,8 +163,8 @@ def make_shard(samples, split_seed, recipe):
     return MemoryShard(*recipe.split(samples, split_seed))
 
 
-def make_holdout(samples, recipe, name):
-    return MemoryShard(None, recipe.holdout(samples, name))
+def make_holdout(samples, recipe, names):
+    return MemoryShard(None, recipe.holdout(samples, names))
 
 
 def count_rows(shard):

@@ -151,7 +151,7 @@ def _read(estimator, model, images):
     network = model.network
     if images is None:
         return np.empty((0, network.n_features), dtype=np.uint8)
-    rows, _, _ = read_images(estimator, images, reset=False, image_shape=network.image_shape, model=model)
+    rows, _, _ = read_images(estimator, images, reset=False, model=model)
     if len(rows) > MOST_IMAGES:
         raise ValueError(
             f"images has {len(rows)} images, and the page takes at most {MOST_IMAGES}: pass images[:{MOST_IMAGES}]."

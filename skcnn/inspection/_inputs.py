@@ -82,8 +82,7 @@ class Inputs:
             read = step.transform(read)
         model = classifier._model
         self.network, self.parameters, self.labels = model.network.folded, model.folded, model.labels
-        shape = self.network.image_shape
-        self.rows, _, _ = read_images(classifier, read, reset=False, image_shape=shape, model=model)
+        self.rows, _, _ = read_images(classifier, read, reset=False, model=model)
         self.pictures = self.images
         if steps and keeps_pixels(steps):
             self.pictures = np.asarray(as_rows(X)[0]).reshape(self.pictures.shape)

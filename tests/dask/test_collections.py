@@ -273,6 +273,6 @@ def test_pixels_whose_squares_overflow(client, digits, persist, which):
     data = [da.from_array(large if which == name else X, chunks=(50, -1)) for name in ("X", "X_val")]
     dy = da.from_array(y, chunks=50)
     clf = DaskConvSigmoidClassifier(3, max_iter=1, persist=persist)
-    with pytest.raises(ValueError, match=f"{which} holds values too large to learn from in float32: up to 2e[+]19"):
+    with pytest.raises(ValueError, match=f"{which} holds values too large for training in float32: up to 2e[+]19"):
         clf.fit(data[0], dy, X_val=data[1], y_val=dy)
     assert not hasattr(clf, "classes_")

@@ -148,8 +148,13 @@ PARAMETERS = [
     ("n_jobs", True, TypeError, "n_jobs must be an integer or None; got True"),
     ("n_jobs", "all", TypeError, "n_jobs must be an integer or None; got 'all'"),
     ("verbose", "loud", TypeError, "verbose must be an integer or a boolean; got 'loud'"),
-    ("random_state", "seed", ValueError, "random_state='seed' must be None, an integer of at least 0 or a RandomState"),
-    ("random_state", -1, ValueError, "random_state=-1 must be None, an integer of at least 0"),
+    (
+        "random_state",
+        "seed",
+        ValueError,
+        "random_state='seed' must be None, an integer from 0 to 2**32 - 1 or a RandomState",
+    ),
+    ("random_state", -1, ValueError, "random_state=-1 must be None, an integer from 0 to 2**32 - 1"),
     ("random_state", True, TypeError, "random_state must be None, an integer or a RandomState; got True"),
     (
         "rescale",

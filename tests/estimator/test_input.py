@@ -4,6 +4,7 @@ import sys
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
@@ -257,3 +258,15 @@ def test_another_thread_stores_another_model_meanwhile(digits, quick):
     with pytest.raises(ValueError, match="X holds values too large for float32"):
         clf.predict(Images())
     assert clf.predict(X * 20).shape == y.shape
+
+
+@pytest.mark.parametrize("with_names", [True, False])
+def test_attributes_of_other_threads_are_kept(digits, quick, with_names):
+    """They may come at any time, so that `fit` changes the attributes in place, even if it removes names of columns."""
+    X, y = digits
+    clf = quick().fit(pd.DataFrame(X).add_prefix("pixel") if with_names else X, y)
+    attributes = vars(clf)
+    for call in (clf.fit, clf.partial_fit):
+        call(X, y)
+        assert vars(clf) is attributes
+        assert not hasattr(clf, "feature_names_in_")

@@ -165,11 +165,9 @@ def test_values_near_the_largest():
         assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
         for options in ({}, {"classes": [0, 1]}):
             fit = dense(2).partial_fit if options else dense(2).fit
-            with pytest.raises(
-                ValueError, match=f"X holds values too large to learn from in {np.dtype(dtype)}: up to "
-            ):
+            with pytest.raises(ValueError, match=f"X holds values too large for training in {np.dtype(dtype)}: up to "):
                 fit(large * 3, y, **options)
-        with pytest.raises(ValueError, match="X_val holds values too large to learn from"):
+        with pytest.raises(ValueError, match="X_val holds values too large for training"):
             dense(2).fit(large, y, X_val=large * 3, y_val=y)
 
 

@@ -60,11 +60,17 @@ int fsync(int file) { FAULTY(NEXT(fsync)(file)); }
 
 int rename(const char* old, const char* new) { FAULTY(NEXT(rename)(old, new)); }
 
-int link(const char* old, const char* new) { FAULTY(NEXT(link)(old, new)); }
-
 int chmod(const char* path, mode_t mode) { FAULTY(NEXT(chmod)(path, mode)); }
 
 int fchmodat(int folder, const char* path, mode_t mode, int flags) { FAULTY(NEXT(fchmodat)(folder, path, mode, flags)); }
+
+/* Where no link can be made, files are renamed. */
+int link(const char* old, const char* new)
+{
+    if (fault > 0)
+        return NEXT(link)(old, new);
+    FAULTY(NEXT(link)(old, new));
+}
 
 /* Where nothing can be removed, temporary files stay. */
 int unlink(const char* path)

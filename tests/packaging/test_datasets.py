@@ -65,6 +65,15 @@ def test_npz_of_wide_integers(arrays, tmp_path):
     assert datasets.load_npz(tmp_path / "images.npz").rescale == 1 / 65535
 
 
+@pytest.mark.parametrize("dtype", ["int32", "uint32", "int64", "uint64"])
+def test_npz_of_integers_wider_than_images(arrays, tmp_path, dtype):
+    """NumPy's default type says nothing about how large they may be."""
+    for factor, white in ((1, 255), (8, 2047), (257, 65535)):
+        wide = {name: arrays[name].astype(dtype) * factor for name in ("x_train", "x_test")}
+        np.savez(tmp_path / "images.npz", **arrays | wide)
+        assert datasets.load_npz(tmp_path / "images.npz").rescale == 1 / white
+
+
 def test_npz_laid_out_otherwise(arrays, tmp_path):
     path = tmp_path / "images.npz"
     np.savez(path, **{key: value for key, value in arrays.items() if key != "y_test"})

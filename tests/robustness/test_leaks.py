@@ -31,10 +31,13 @@ def fails():
             clf.predict(wrong)
         except ValueError:
             pass
-    try:
-        clf.fit(X * 1e300, y)
-    except ValueError:
-        pass
+    for parameters, pixels in (({}, X * 1e300), ({"learning_rate_init": 1e300}, X)):  # before and while it trains
+        try:
+            ConvSigmoidClassifier(**network, **parameters).fit(pixels, y)
+        except ValueError:
+            pass
+        else:
+            raise AssertionError("no error")
 
 def uses():
     pickle.loads(pickle.dumps(clf)).predict(X[:2])
