@@ -152,7 +152,7 @@ PARAMETERS = [
         "random_state",
         "seed",
         ValueError,
-        "random_state='seed' must be None, an integer from 0 to 2**32 - 1 or a RandomState",
+        "random_state='seed' must be None, an integer from 0 to 2**32 - 1 or a",
     ),
     ("random_state", -1, ValueError, "random_state=-1 must be None, an integer from 0 to 2**32 - 1"),
     ("random_state", True, TypeError, "random_state must be None, an integer or a RandomState; got True"),
