@@ -245,10 +245,10 @@ def _warn_if_channels_are_first(shape):
 
 def in_numpy(y):
     """y of pandas' own integers and booleans as NumPy's; scikit-learn would make them float64, and merge large ones."""
-    dtype = getattr(y, "dtype", None)
-    if isinstance(dtype, np.dtype) or getattr(dtype, "kind", None) not in ("i", "u", "b") or y.isna().any():
+    dtype = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
+    if dtype is None or dtype.kind not in "iub" or y.isna().any():
         return y
-    return y.to_numpy(dtype=dtype.numpy_dtype)
+    return y.to_numpy(dtype=dtype)
 
 
 def in_native_order(X):
