@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy.sparse import coo_array
 from sklearn import config_context
+from sklearn.exceptions import ConvergenceWarning
 
 from skcnn import ConvSigmoidClassifier
 from skcnn.images import measure_scale, norm
@@ -168,9 +169,12 @@ def test_weights_of_validation_near_the_largest(quick, digits):
     ones = np.ones(len(y))
     curves = []
     for weights in (ones, ones * 2.0**1015):
-        clf = quick(max_iter=3).fit(X, y, X_val=X, y_val=1 - y, sample_weight_val=weights)
+        options = {"max_iter": 30, "n_iter_no_change": 30, "learning_rate_init": 0.05}
+        with pytest.warns(ConvergenceWarning):
+            clf = quick(**options).fit(X, y, X_val=X, y_val=1 - y, sample_weight_val=weights)
         curves.append(pickle.loads(pickle.dumps(clf)).validation_loss_curve_)
     assert curves[0] == curves[1]
+    assert curves[0][-1] > 2  # times 300 times 2**1015 is too much
 
 
 # ---- pixels of another type than the model's ----
