@@ -29,9 +29,10 @@ cdef inline floating exponential(floating x) noexcept nogil:
     exp(r) = 1 + r + r**2 * q(r), where q interpolates at the Chebyshev nodes of that interval; the error is 1e-8 in
     single precision, 2e-17 in double precision. ln 2 is subtracted in two parts (Cody and Waite), the first with
     trailing zeros, so that n times it is exact; as the compiler may reorder sums, it is kept from merging the two by a
-    bit operation between them that changes nothing. Rounding is truncation of a positive number k, n plus the
-    exponent's bias, and 2**n is put together from its bits: unlike calls of rint and ldexp, both vectorise with every
-    instruction set. Integers wrap (hence unsigned), for NaN makes k any number.
+    bit operation between them that changes nothing. Rounding is the addition of 1.5 * 2**23 or 1.5 * 2**52, which
+    leaves no bits for a fraction: the last bits of the sum are k, n plus the bias of exponents, of which 2**n is made.
+    Unlike calls of rint and ldexp, both vectorise with every instruction set, and unlike a conversion to an integer,
+    they are defined for NaN. Integers wrap (hence unsigned), for NaN makes k any number.
 
     2**n must be a normal number: |x| <= 87 in single precision, 708 in double precision.
     """
@@ -56,7 +57,8 @@ cdef inline floating exponential(floating x) noexcept nogil:
         bits32.integer = <int32_t> (<uint32_t> k << 23)
         return series * bits32.real
     else:
-        k = <int32_t> (x * 1.44269504088896341 + 1023.5)
+        bits64.real = x * 1.44269504088896341 + 6755399441056767.0
+        k = <int32_t> (<uint32_t> bits64.integer)
         n = <int32_t> (<uint32_t> k - <uint32_t> 1023)
         bits64.real = x - <double> n * 0.693147180369123816490
         bits64.integer ^= k & FENCE
