@@ -15,6 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skcnn import ConvSigmoidClassifier
 from skcnn.images import measure_scale, norm
+from skcnn.network import Network
+from skcnn.plan import MOST_REDUCTIONS, make_plan
 from tests.helpers.marks import few_steps
 from tests.helpers.scripts import run_script
 
@@ -47,13 +49,15 @@ def test_parameters(quick, digits, parameters, message):
         quick(**parameters).fit(digits[0] * 0.99, digits[1])
 
 
-def test_adaptive_rates_of_all_sizes(digits):
+def test_adaptive_rates_of_all_sizes(quick):
     """From the largest number on, more reductions than a float has room for."""
-    options = {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 1e308, "fit_intercept": False}
-    course = {"n_iter_no_change": 1, "tol": 1.0, "max_iter": 1000, "momentum": 0.0, "alpha": 0.0, "standardize": True}
-    clf = ConvSigmoidClassifier(2, **options, **course).fit(digits[0][:40] * 0, digits[1][:40])
-    assert 0 < clf.learning_rate_ < 100
-    assert pickle.loads(pickle.dumps(clf)).n_iter_ == clf.n_iter_
+    clf = quick(solver="sgd", learning_rate="adaptive", learning_rate_init=1e308)
+    plan = make_plan(clf, Network((4, 4, 1), (2,), ((2, 2),), 3), 40, 1, incremental=False)
+    n_reductions = 0
+    while plan.may_reduce(0, n_reductions):
+        n_reductions += 1
+    assert n_reductions == MOST_REDUCTIONS - 1
+    assert 0 < plan.learning_rate(0, n_reductions) < 100
 
 
 # ---- X, y and weights ----
