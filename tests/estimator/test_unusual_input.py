@@ -13,7 +13,6 @@ from scipy.sparse import coo_array
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 
-from skcnn import ConvSigmoidClassifier
 from skcnn.images import measure_scale, norm
 from skcnn.network import Network
 from skcnn.plan import MOST_REDUCTIONS, make_plan
