@@ -22,7 +22,9 @@ EVERY_CALL = """
 import ctypes, os, sys, warnings
 from pathlib import Path
 from skcnn import __main__ as command_line
+from tqdm import tqdm
 
+tqdm.get_lock()  # which writes to a process of multiprocessing from Python 3.14 on
 warnings.simplefilter("ignore")  # Python 3.12 and later warn of forks beside threads, here OpenBLAS's
 faults = ctypes.CDLL(None)
 faults.faults_end.restype = ctypes.c_long
