@@ -237,7 +237,7 @@ def noted(probe):
 def store(estimator, attributes):
     """Store all fitted attributes in the estimator; what other threads give it meanwhile is kept.
 
-    An interrupt between the two steps leaves the model before, of which only the names of columns are lost.
+    An interrupt before the last step leaves the model before, of which only the names of columns can be lost.
     """
     for name in _NOTED:
         if name not in attributes:
