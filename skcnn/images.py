@@ -186,7 +186,7 @@ def as_rows(X):
     n_axes = getattr(X, "ndim", 2)
     if n_axes > 4:
         raise ValueError(f"X has {n_axes} axes; it takes rows, 2 axes, or images, 3 or 4 with the channels.")
-    for dtype in (getattr(X, "dtype", None), *np.ravel(getattr(X, "dtypes", ()))):
+    for dtype in {getattr(X, "dtype", None), *np.ravel(getattr(X, "dtypes", ())).tolist()}:
         check_no_times(dtype, "X")
     if n_axes < 3:
         return in_native_order(X), None
