@@ -155,6 +155,8 @@ def bad_cases(X, y):
     negative[60] = -1
     late = y.astype(float)
     late[199] = np.nan
+    masked = np.ma.array(X, mask=np.zeros(X.shape, bool))
+    masked[120, 3] = np.ma.masked
     return {
         "split images": ((dX.rechunk((50, 392)), dy), r"chunks of parts of images: .* X\.rechunk\(\{1: -1\}\)"),
         "one axis": ((dX[:, 0], dy), "X has 1 axes"),
@@ -165,6 +167,13 @@ def bad_cases(X, y):
         "numbers of chunks": ((unknown(dX), unknown(chunks_of(y, 100))), "X has 4 chunks and y has 2"),
         "labels in memory": ((unknown(dX), y), "chunks of unknown length, so that y cannot be split"),
         "nan": ((chunks_of(nan), dy), "Chunk 2 of X: .*NaN"),
+        "dates": ((chunks_of(X.astype("M8[s]")), dy), "X must be numbers; got datetime64"),
+        "dates in a chunk": (
+            (dX.map_blocks(lambda block, block_id: block.astype("M8[s]") if block_id[0] == 2 else block, dtype="u1"), dy),
+            "Chunk 2 of X: X must be numbers; got datetime64",
+        ),
+        "dates as weights": ((dX, dy, chunks_of(y.astype("m8[s]"))), "sample_weight must be numbers; got timedelta64"),
+        "masked": ((da.from_array(masked, chunks=(50, -1), asarray=False), dy), "Chunk 2 of X: X has masked values"),
         "negative weight": ((dX, dy, negative), "Chunk 1 of y: sample_weight must not be negative"),
         "no weight": ((dX, dy, np.zeros(200)), "sample_weight is zero for every sample"),
         "nan label": ((dX, chunks_of(late)), "Chunk 3 of y: .*NaN"),
@@ -276,3 +285,14 @@ def test_pixels_whose_squares_overflow(client, digits, persist, which):
     with pytest.raises(ValueError, match=f"{which} holds values too large for training in float32: up to 2e[+]19"):
         clf.fit(data[0], dy, X_val=data[1], y_val=dy)
     assert not hasattr(clf, "classes_")
+
+
+@pytest.mark.parametrize("persist", [True, False])
+@pytest.mark.parametrize("factor", [2.0**-118, 2.0**60], ids=["vanish", "overflow"])
+def test_scale_of_pixels_whose_squares_leave_float32(client, small, persist, factor):
+    """The same scale, hence the same model, as of pixels up to 16."""
+    X, y = small[0] / np.float32(256), small[1]
+    dX, dy = da.from_array(X * np.float32(factor), chunks=(50, -1)), da.from_array(y, chunks=50)
+    clf = make(2, persist=persist, shuffle=False, rescale=16 / factor).fit(dX, dy)
+    expected = make(2, persist=persist, shuffle=False, rescale=16).fit(da.from_array(X, chunks=(50, -1)), dy)
+    assert_same(clf, expected)
