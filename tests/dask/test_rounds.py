@@ -1,5 +1,7 @@
 """What replicas are given and how their rounds are merged, without a cluster: against plain NumPy."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -14,9 +16,9 @@ from dask.sizeof import sizeof
 
 from skcnn import ConvSigmoidClassifier
 from skcnn.dask._census import Piece, deal
-from skcnn.dask._chunks import Samples
+from skcnn.dask._chunks import Samples, cut
 from skcnn.dask._rounds import Base, Outcome, merge_outcomes, next_base
-from skcnn.dask._shards import MemoryShard, Recipe
+from skcnn.dask._shards import MemoryShard, Recipe, measure
 
 # ---- the deal ----
 
@@ -120,3 +122,32 @@ def test_sizes_are_told_to_dask(chunked):
     problem = Problem(X, np.zeros((1000, 10)), np.ones(1000), np.arange(1000), None, network, {})
     assert 0 <= sizeof(MemoryShard(problem)) - (X.nbytes + 80_000 + 8000 + 8000) < 100
     assert 0 <= sizeof(outcome_of(np.random.default_rng(0), 1.0)) - 28 < 100
+
+
+@pytest.mark.parametrize("what", [0, "logits"])
+def test_measuring_reads_no_more_than_enough(digits, what):
+    """Nor does it measure samples without weight."""
+    X, y = digits[0][:200] / 255, digits[1][:200]
+    clf = ConvSigmoidClassifier(2, max_iter=1, tol=1e9, batch_norm=True, standardize=True).fit(X, y)
+    recipe = Recipe(clf, clf._model.labels, clf._network, np.dtype(float), None, False)
+
+    def problems():
+        for rows, weight in ((slice(50), 0.0), (slice(50, 110), 1.0)):
+            weights = np.full(len(X[rows]), weight)
+            yield recipe.problem(Samples(X[rows], y[rows], weights))
+        pytest.fail("read after 110 rows")
+
+    here = SimpleNamespace(here=lambda: 1)
+    weighed = recipe.problem(Samples(X[50:110], y[50:110], np.ones(60)))
+    weight, expected = measure(MemoryShard(weighed), clf._model.parameters, what, 60, here)
+    found = measure(SimpleNamespace(problems=problems), clf._model.parameters, what, 60, here)
+    assert found[0] == weight > 0
+    np.testing.assert_array_equal(found[1], expected)
+
+
+def test_a_chunk_that_has_become_shorter(digits):
+    samples = Samples(digits[0][:50], digits[1][:50], None)
+    with pytest.raises(ValueError, match="Chunk 3 has 50 samples; there were 60 or more when they were counted"):
+        cut(samples, Piece(3, 20, 60), mixed=False)
+    with pytest.raises(ValueError, match="Chunk 3 has 0 samples"):
+        cut(None, Piece(3, 20, 60), mixed=True)

@@ -96,3 +96,14 @@ def test_without_matplotlib(monkeypatch, fitted, display):
     monkeypatch.setattr(extras, "import_module", find_nothing)
     with pytest.raises(ImportError, match=r"this needs matplotlib: pip install 'skcnn\[plot\]'"):
         display.from_estimator(fitted)
+
+
+def test_an_extra_package_without_its_own_dependency(monkeypatch, fitted):
+    """Its error says more than that the package is missing, which it is not."""
+
+    def lack_pillow(module):
+        raise ModuleNotFoundError("No module named 'PIL'", name="PIL")
+
+    monkeypatch.setattr(extras, "import_module", lack_pillow)
+    with pytest.raises(ModuleNotFoundError, match="No module named 'PIL'"):
+        FiltersDisplay.from_estimator(fitted)

@@ -4,6 +4,7 @@ import copy
 import pickle
 import re
 import warnings
+from decimal import Decimal
 
 import joblib
 import numpy as np
@@ -142,6 +143,7 @@ def test_a_checksum_has_no_types_of_numpy():
     assert encoded(numbers) == encoded({"c": [1, "y"], "b": (True, "x"), "a": 0.5})
     assert encoded([np.float64(0.5), 1.5]) == encoded([0.5, 1.5])
     assert encoded(np.int64(-3)) == encoded(-3)
+    assert encoded([Decimal("1.5")]) == b"list 1Decimal"  # of a subclass: by its type
     little = np.array([1.5, 2])
     assert encoded(little.astype(">f8")) == encoded(little)
 
