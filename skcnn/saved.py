@@ -230,17 +230,25 @@ def read_sizes(given, name, n_sizes):
 
 
 def read_values(given, name, *shape):
-    """Check for a finite array of float32 or float64 and of the given shape."""
-    fits = isinstance(given, np.ndarray) and given.dtype in (np.float32, np.float64) and given.dtype.isnative
+    """An array of this machine's byte order, checked to be finite, of float32 or float64 and of the given shape."""
+    given = in_own_order(given)
+    fits = isinstance(given, np.ndarray) and given.dtype in (np.float32, np.float64)
     check(fits, f"{name} must be an array of float32 or float64")
     check(given.shape == shape, f"{name} has shape {given.shape}, and this network's have {shape}")
     check(np.isfinite(given).all(), f"{name} has values that are not finite")
     return given
 
 
+def in_own_order(given):
+    """An array in this machine's byte order, as pickles keep that of the machine that wrote them."""
+    foreign = isinstance(given, np.ndarray) and not given.dtype.isnative
+    return given.astype(given.dtype.newbyteorder("=")) if foreign else given
+
+
 def read_labels(classes, multilabel, n_outputs):
     check(isinstance(multilabel, bool), f"multilabel={multilabel!r}")
     check(isinstance(classes, np.ndarray) and classes.ndim == 1 and len(classes) > 0, "classes must be an array")
+    classes = in_own_order(classes)
     labels = Labels(np.array(classes), multilabel)
     try:
         expected = np.arange(len(classes)) if multilabel else np.unique(classes)
@@ -262,15 +270,15 @@ def read_checkpoint(given, model):
     moments = given["moments"]
     if moments is not None:
         n_moments = 1 if isinstance(moments, np.ndarray) and len(moments.shape) and moments.shape[0] == 1 else 2
-        read_values(moments, "moments", n_moments, model.network.n_trainable)
+        moments = read_values(moments, "moments", n_moments, model.network.n_trainable)
         check(moments.dtype == model.parameters.dtype, "moments and parameters are of different types")
         check(n_moments == 1 or (moments[1] >= 0).all(), "moments has negative squares")
         given = given | {"moments": np.array(moments, order="C")}
     for name, size in (("parameters", model.network.n_parameters), ("averages", model.network.n_trainable)):
         if given[name] is not None:
-            read_values(given[name], name, size)
-            check(given[name].dtype == model.parameters.dtype, f"{name} and the model's parameters are of two types")
-            given = given | {name: own(given[name], given[name].dtype)}
+            values = read_values(given[name], name, size)
+            check(values.dtype == model.parameters.dtype, f"{name} and the model's parameters are of two types")
+            given = given | {name: own(values, values.dtype)}
     check((given["parameters"] is None) == (given["averages"] is None), "parameters and averages belong together")
     for name in ("n_steps", "n_averaged", "n_batches", "n_reductions", "n_no_improvement"):
         check(is_count(given[name]), f"{name}={given[name]!r}")
