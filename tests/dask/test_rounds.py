@@ -17,6 +17,7 @@ from dask.sizeof import sizeof
 from skcnn import ConvSigmoidClassifier
 from skcnn.dask._census import Piece, deal
 from skcnn.dask._chunks import Samples, cut
+from skcnn.dask._load import GivenHoldout, MemoryShards
 from skcnn.dask._rounds import Base, Outcome, merge_outcomes, next_base
 from skcnn.dask._shards import MemoryShard, Recipe, measure
 
@@ -151,3 +152,21 @@ def test_a_chunk_that_has_become_shorter(digits):
         cut(samples, Piece(3, 20, 60), mixed=False)
     with pytest.raises(ValueError, match="Chunk 3 has 0 samples"):
         cut(None, Piece(3, 20, 60), mixed=True)
+
+
+def test_what_is_said_of_a_task_that_kills_workers():
+    """Tasks over shards are numbered like these; of others all chunks are listed."""
+    cluster = SimpleNamespace(token="0a", put=lambda name, values: [])
+    parts = [[Piece(3, 0, 5), Piece(1, 0, 2)], [Piece(number, 0, 9) for number in range(4, 16)]]
+    reader = SimpleNamespace(names=("X", "y", "sample_weight"))
+    shards = MemoryShards(cluster, None, reader, parts, mixed=False)
+    expected = {
+        ("skcnn-train-0a", 0): "with chunks 1, 3 of X",
+        ("skcnn-train-0a", 1): "with chunks 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 and others of X",
+        ("skcnn-train-0b", 0): "with chunks 1, 3, 4, 5, 6, 7, 8, 9, 10, 11 and others of X",
+        "of-a-user": "with chunks 1, 3, 4, 5, 6, 7, 8, 9, 10, 11 and others of X",
+        ("skcnn-next-base-0a", 0): "without data",
+    }
+    for key, what in expected.items():
+        assert shards.describe(key) == f"A task ({key!r}) {what}"
+    assert GivenHoldout(cluster, None).describe("a") == "A task ('a') with the validation set"
