@@ -8,7 +8,6 @@ cdef enum:
     FLOATS = 2
     DOUBLES = 4
     INTEGERS = 8
-    SHORTS = 16
     # Of an image: rows, columns, mirrored.
     MOVE_SIZE = 3
     # For the shape of one.

@@ -138,15 +138,13 @@ cdef int type_of(const Py_buffer* view) noexcept:
         return FLOATS
     if code == b"d":
         return DOUBLES
-    if code == b"H":
-        return SHORTS
     if code in (b"l", b"q", b"i", b"n") and view.itemsize == sizeof(Py_ssize_t):
         return INTEGERS
     return 0
 
 
 cdef str describe(int types, Py_ssize_t n_rows, Py_ssize_t n_columns):
-    names = {BYTES: "uint8", FLOATS: "float32", DOUBLES: "float64", INTEGERS: "intp", SHORTS: "uint16"}
+    names = {BYTES: "uint8", FLOATS: "float32", DOUBLES: "float64", INTEGERS: "intp"}
     what = " or ".join(name for bit, name in names.items() if bit & types)
     sides = [n_rows] if n_columns == ONE_AXIS else [n_rows, n_columns]
     return f"{what} of shape ({', '.join('any' if side == ANY_LENGTH else str(side) for side in sides)})"
