@@ -198,7 +198,8 @@ def check_no_mask(values, name):
 
 def check_no_times(dtype, name):
     """Check that a dtype is not one of dates or durations, whose numbers depend on their unit."""
-    if getattr(dtype, "kind", None) in ("m", "M"):
+    is_temporal = getattr(dtype, "is_temporal", lambda: False)  # of polars
+    if getattr(dtype, "kind", None) in ("m", "M") or is_temporal():
         raise ValueError(f"{name} must be numbers; got {dtype}.")
 
 

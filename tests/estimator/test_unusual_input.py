@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 from scipy.sparse import coo_array
@@ -72,6 +73,15 @@ def test_times_are_no_pixels(quick, digits, unit, convert):
     """Their numbers depend on the unit, and a missing one is -9.2e18."""
     with pytest.raises(ValueError, match=r"X must be numbers; got (datetime|timedelta)64"):
         quick().fit(convert((digits[0] * 1000).astype(unit)), digits[1])
+
+
+@pytest.mark.parametrize("kind", ["Date", "Datetime", "Duration", "Time"])
+def test_times_of_polars(quick, digits, kind):
+    """Among columns of floats, polars makes floats of them."""
+    table = pl.DataFrame(digits[0], orient="row").with_columns(time=pl.lit(1).cast(getattr(pl, kind)))
+    with pytest.raises(ValueError, match=f"X must be numbers; got {kind}"):
+        quick().fit(table, digits[1])
+    quick().fit(table.drop("time"), digits[1])
 
 
 def test_times_are_no_weights(quick, digits):
